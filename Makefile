@@ -1,0 +1,45 @@
+# Everything a new machine needs is Python 3.11 or later with its venv module, and make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+UV ?= uv
+
+.PHONY: help setup test lint types layers check docs lock clean
+
+help:           ## show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+setup: $(VENV)/.installed  ## install the locked dependencies and the project into .venv
+
+$(VENV)/.installed: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; set PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+test: setup     ## run all tests (those on the real node only where jcli and jormungandr are found)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup     ## ruff: style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup    ## mypy, strict
+	$(BIN)/mypy
+
+layers: setup   ## import-linter: who may import whom
+	$(BIN)/lint-imports
+
+check: lint types layers test  ## all that CI runs
+
+docs: setup     ## write the generated pages and build the site
+	$(BIN)/node-fsm table --markdown > docs/phases.md
+	$(BIN)/mkdocs build --strict
+
+lock:           ## write the hashed lock files anew (needs uv)
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements/runtime.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --extra sandbox --group dev -c requirements/runtime.txt -o requirements/dev.txt
+
+clean:          ## remove what the targets made
+	rm -rf $(VENV) site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The eight phases of an election, one state class each."""
