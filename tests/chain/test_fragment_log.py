@@ -1,0 +1,132 @@
+"""The node's persistent log: a recorded one, and what a killed node or a full disk leaves of it."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from struct import pack
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from node_fsm.chain.errors import MalformedError
+from node_fsm.chain.fragment_log import Damage, LoggedFragment, read_fragment_log, unexpired, valid_until
+from node_fsm.chain.fragments import Fragment, FragmentKind
+from node_fsm.core.chain_time import BlockDate
+from tests.chain import build
+from tests.chain.helpers import DATA, stored
+
+RECORDED = stored("fragment_log.b64")
+PLAN = "ab" * 32
+VOTES = [build.vote(PLAN, bytes([number]) * 32) for number in range(1, 5)]
+
+
+def record(raw: bytes, time: int = 1_700_000_000) -> bytes:
+    return pack(">Q", time) + raw
+
+
+def write(directory: Path, **files: bytes) -> Path:
+    for name, data in files.items():
+        (directory / f"{name}.log").write_bytes(data)
+    return directory
+
+
+def read(directory: Path) -> tuple[list[bytes], list[Damage]]:
+    """The fragments in the log and the damage told."""
+    damage: list[Damage] = []
+    return [logged.fragment.raw for logged in read_fragment_log(directory, damage.append)], damage
+
+
+def logged(fragments: Iterable[bytes]) -> list[LoggedFragment]:
+    return [LoggedFragment(0, Fragment.from_bytes(raw)) for raw in fragments]
+
+
+def test_a_recorded_log_has_every_fragment_that_was_accepted(tmp_path: Path) -> None:
+    entries = list(read_fragment_log(write(tmp_path, recorded=RECORDED)))
+    statuses = json.loads((DATA / "statuses.json").read_text())
+    assert len(entries) == len(statuses)
+    assert {entry.fragment.id for entry in entries} == statuses.keys()
+    assert {valid_until(entry.fragment) for entry in entries} == {BlockDate(1, 59)}
+    times = [entry.time for entry in entries]
+    assert times == sorted(times)
+    assert times[-1] - times[0] < 60
+
+
+def test_files_are_read_in_order_of_their_hours(tmp_path: Path) -> None:
+    write(tmp_path, **{"2024-01-02_00": record(VOTES[2]), "2024-01-01_23": record(VOTES[0]) + record(VOTES[1])})
+    write(tmp_path, **{"2024-01-02_01": b""})
+    (tmp_path / "notes.txt").write_text("no log")
+    assert read(tmp_path) == (VOTES[:3], [])
+
+
+def test_without_a_log_there_is_nothing_to_read(tmp_path: Path) -> None:
+    assert read(tmp_path / "missing") == ([], [])
+
+
+def test_a_cut_last_record_is_passed_over(tmp_path: Path) -> None:
+    first, last = record(VOTES[0]), record(VOTES[1])
+    for length in range(1, len(last)):
+        write(tmp_path, log=first + last[:length])
+        assert read(tmp_path) == ([VOTES[0]], [Damage(tmp_path / "log.log", len(first), len(first) + length)])
+
+
+def test_records_behind_a_cut_one_are_found(tmp_path: Path) -> None:
+    torn = record(VOTES[1])
+    for length in range(1, len(torn)):
+        write(tmp_path, log=record(VOTES[0]) + torn[:length] + record(VOTES[2]) + record(VOTES[3]))
+        found, damage = read(tmp_path)
+        assert [raw for raw in found if raw in VOTES] == [VOTES[0], VOTES[2], VOTES[3]]
+        assert len(damage) == 1
+
+
+def test_zeros_left_by_a_crash_are_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, log=record(VOTES[0]) + bytes(5000) + record(VOTES[1]))
+    assert read(tmp_path)[0] == VOTES[:2]
+
+
+def test_kinds_that_are_not_decoded_are_given_too(tmp_path: Path) -> None:
+    other = build.fragment(FragmentKind.STAKE_DELEGATION, b"content")
+    write(tmp_path, log=record(other) + record(VOTES[0]))
+    assert read(tmp_path) == ([other, VOTES[0]], [])
+
+
+@given(st.lists(st.one_of(st.sampled_from([record(vote) for vote in VOTES]), st.binary(max_size=40)), max_size=8))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_are_read_to_their_end(tmp_path: Path, pieces: list[bytes]) -> None:
+    data = b"".join(pieces)
+    found, damage = read(write(tmp_path, log=data))
+    assert all(record(raw) in data or raw in data for raw in found)
+    assert all(0 <= place.offset < len(data) >= place.resumed for place in damage)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        build.vote(PLAN, expiry=(3, 4)),
+        build.fragment(FragmentKind.TRANSACTION, pack(">IIBB", 3, 4, 0, 0)),
+        build.fragment(FragmentKind.VOTE_PLAN, build.plan_content() + pack(">IIBB", 3, 4, 0, 0) + bytes(96)),
+        build.fragment(FragmentKind.VOTE_TALLY, bytes(32) + b"\1" + pack(">IIBB", 3, 4, 0, 0) + b"\0" + bytes(96)),
+    ],
+)
+def test_the_expiry_of_a_fragment_is_read(raw: bytes) -> None:
+    assert valid_until(Fragment.from_bytes(raw)) == BlockDate(3, 4)
+
+
+def test_a_tally_with_the_proof_of_another_kind_is_refused() -> None:
+    content = bytes(32) + b"\1" + pack(">IIBB", 3, 4, 0, 0) + b"\1" + bytes(96)
+    with pytest.raises(MalformedError, match="proof of a public tally"):
+        valid_until(Fragment.from_bytes(build.fragment(FragmentKind.VOTE_TALLY, content)))
+
+
+def test_what_is_unexpired_and_in_no_block_is_given_once() -> None:
+    old = build.vote(PLAN, expiry=(1, 4))
+    last_moment = build.vote(PLAN, expiry=(1, 5))
+    in_block = build.vote(PLAN, expiry=(2, 0))
+    fresh = build.vote(PLAN, expiry=(1, 6))
+    unknown = build.fragment(FragmentKind.STAKE_DELEGATION, b"content")
+    given = unexpired(
+        logged([old, fresh, unknown, in_block, last_moment, fresh]),
+        BlockDate(1, 5),
+        {Fragment.from_bytes(in_block).id},
+    )
+    assert [fragment.raw for fragment in given] == [fresh, last_moment]
