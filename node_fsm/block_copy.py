@@ -1,0 +1,163 @@
+"""Our own copy of the chain's blocks, made over the node's REST interface while it runs.
+
+``blocks.bin`` is block 0 and every block after it up to the node's tip, raw, one after the other. Recount, archive
+and verification read only this file: the node's own store is not meant for others. When the node's main chain turns
+away from the copy (a reorganisation, or blocks that a killed node lost), the copy is cut back to where both agree.
+"""
+
+import io
+import os
+from bisect import bisect_left
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from loguru import logger
+
+from node_fsm.chain.blocks import Block, read_blocks, verify_chain
+from node_fsm.chain.certificates import decode_vote_tally
+from node_fsm.chain.errors import ChainDataError, TruncatedError
+from node_fsm.chain.fragments import FragmentKind
+from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.errors import PermanentError, TemporaryError
+
+IDS_AT_ONCE = 100
+
+
+class BlockSource(Protocol):
+    """Where blocks come from: a node's REST interface."""
+
+    async def next_ids(self, block_id: str, count: int) -> list[str] | None: ...
+    async def block(self, block_id: str) -> bytes | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedBlock:
+    """A block in the copy: its bytes end at *end*; *fragments* are the ids of what it holds."""
+
+    id: str
+    date: BlockDate
+    height: int
+    end: int
+    fragments: tuple[str, ...]
+    tallies: dict[str, str]
+    """The tallies in the block: plan id to fragment id."""
+
+
+class BlockCopy:
+    """The copy in one file; made by :meth:`open`."""
+
+    def __init__(self, file: Path, blocks: list[CopiedBlock]) -> None:
+        self._file = file
+        self._blocks = blocks
+        self._fragments = {fragment for block in blocks for fragment in block.fragments}
+
+    @classmethod
+    def open(cls, file: Path, block0: Path) -> "BlockCopy":
+        """Read *file*, cutting off a last block that an earlier life did not finish; begin it with *block0*.
+
+        PermanentError when the file holds something else: it is evidence, so it is neither mended nor overwritten.
+        """
+        if not file.exists():
+            partial = file.with_name(file.name + ".partial")
+            partial.touch(mode=0o600)
+            partial.write_bytes(block0.read_bytes())
+            partial.rename(file)
+        blocks: list[CopiedBlock] = []
+        try:
+            with file.open("rb") as stream:
+                for block in verify_chain(read_blocks(stream)):
+                    blocks.append(_copied(block, block.offset))
+        except TruncatedError as error:
+            logger.info("cutting an unfinished block off {}: {}", file.name, error)
+            os.truncate(file, error.offset)
+        except ChainDataError as error:
+            raise PermanentError(
+                "BlockCopyDamaged", f"{file} is not a chain of blocks: {error}; move it away to have it copied anew"
+            ) from error
+        return cls(file, blocks)
+
+    @property
+    def tip(self) -> CopiedBlock:
+        return self._blocks[-1]
+
+    @property
+    def block0(self) -> CopiedBlock:
+        return self._blocks[0]
+
+    def __contains__(self, fragment_id: object) -> bool:
+        """Whether a block of the copy holds this fragment; those of block 0 do not count."""
+        return fragment_id in self._fragments
+
+    def tally(self, plan_id: str) -> tuple[str, CopiedBlock] | None:
+        """The first tally of a plan: its fragment id, and its block."""
+        for block in self._blocks:
+            if plan_id in block.tallies:
+                return block.tallies[plan_id], block
+        return None
+
+    def first_at(self, date: BlockDate) -> CopiedBlock | None:
+        """The first block dated *date* or later."""
+        index = bisect_left(self._blocks, date, key=lambda block: block.date)
+        return self._blocks[index] if index < len(self._blocks) else None
+
+    async def advance(self, source: BlockSource) -> bool:
+        """Follow the node's main chain to its tip; whether the copy changed."""
+        before = self.tip.id
+        while True:
+            ids = await source.next_ids(self.tip.id, IDS_AT_ONCE)
+            if ids is None:
+                self._cut_back()
+                continue
+            new = [block_id for block_id in ids if block_id != self.tip.id]
+            if not new:
+                return self.tip.id != before
+            await self._append(source, new)
+
+    async def _append(self, source: BlockSource, ids: list[str]) -> None:
+        with self._file.open("ab") as stream:
+            for block_id in ids:
+                raw = await source.block(block_id)
+                if raw is None:
+                    raise TemporaryError("BlockGone", f"the node no longer has block {block_id} of its main chain")
+                copied, parent = _parse(raw, self.tip.end)
+                if parent != self.tip.id or copied.id != block_id:
+                    raise TemporaryError("ChainTurned", "the node's main chain changed while it was copied")
+                stream.write(raw)
+                self._blocks.append(copied)
+                self._fragments.update(copied.fragments)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def _cut_back(self) -> None:
+        """Drop the last block: the node's main chain does not have it."""
+        if len(self._blocks) == 1:
+            raise PermanentError(
+                "OtherChain", f"the node does not run on block 0 {self.tip.id}; check what listens on its REST address"
+            )
+        dropped = self._blocks.pop()
+        logger.warning("block {} of height {} is no longer on the chain", dropped.id, dropped.height)
+        self._fragments.difference_update(dropped.fragments)
+        os.truncate(self._file, self.tip.end)
+
+
+def _parse(raw: bytes, offset: int) -> tuple[CopiedBlock, str]:
+    """A block that will stand at *offset* in the copy, and the id of its parent."""
+    try:
+        found = [(_copied(block, offset), block.header.parent) for block in read_blocks(io.BytesIO(raw))]
+    except ChainDataError as error:
+        raise TemporaryError("BlockUnreadable", f"the node gave a block that cannot be read: {error}") from error
+    if len(found) != 1:
+        raise TemporaryError("BlockUnreadable", f"the node gave {len(found)} blocks instead of one")
+    return found[0]
+
+
+def _copied(block: Block, offset: int) -> CopiedBlock:
+    fragments, tallies = [], {}
+    for fragment in block.fragments():
+        if block.header.height:
+            fragments.append(fragment.id)
+        if fragment.kind is FragmentKind.VOTE_TALLY:
+            tallies[decode_vote_tally(fragment).plan_id] = fragment.id
+    end = offset + block.header.size
+    return CopiedBlock(block.header.id, block.header.date, block.header.height, end, tuple(fragments), tallies)

@@ -1,0 +1,170 @@
+"""Decisions: from a view of the world to the event it calls for, with one sentence saying why.
+
+Pure and level-triggered: asked again with the same view it answers the same, so a lost, late or repeated signal
+changes nothing but the delay.
+"""
+
+from datetime import datetime
+
+from node_fsm.core.current import closing_time, current, due_time
+from node_fsm.core.errors import PermanentError
+from node_fsm.core.events import Event
+from node_fsm.core.model import Block0Ref, ElectionOverview, Overview
+from node_fsm.core.phases import BEFORE_PUBLICATION, NODE_MUST_RUN, Phase, Role
+from node_fsm.core.view import UNKNOWN, Deadline, Decision, LocalChain, Policy, View, Work
+
+
+def decide(phase: Phase, work: Work | None, view: View, now: datetime, policy: Policy) -> Decision | None:
+    """The event that *view* calls for in *phase*, or None.
+
+    *work* is None exactly in Waiting, and in Reset when it only clears leftovers.
+    """
+    if phase is Phase.WAITING:
+        return _waiting(view, now, policy)
+    if work is None:
+        return None
+    if phase in BEFORE_PUBLICATION:
+        return _before_publication(phase, work, view, now, policy)
+    if phase is Phase.RUNNING and work.block0:
+        running = _running_leader0 if policy.role is Role.LEADER0 else _running_node
+        return running(work, work.block0, view, now, policy)
+    if phase is Phase.TALLYING and work.block0:
+        return _tallying(work.block0, view, now, policy)
+    return None
+
+
+def next_deadline(phase: Phase, work: Work | None, view: View, now: datetime, policy: Policy) -> Deadline | None:
+    """The next moment that matters; between *now* and it, the clock alone changes no answer of :func:`decide`."""
+    ahead = [deadline for deadline in _deadlines(phase, work, view, now, policy) if deadline.at > now]
+    return min(ahead, key=lambda deadline: deadline.at, default=None)
+
+
+def _deadlines(phase: Phase, work: Work | None, view: View, now: datetime, policy: Policy) -> list[Deadline]:
+    """The moments that *phase* looks forward or back to; none in phases that the clock does not touch."""
+    if phase in NODE_MUST_RUN:
+        return _chain_deadlines(work.block0, policy) if work and work.block0 else []
+    if phase not in BEFORE_PUBLICATION | {Phase.WAITING} or view.overview is UNKNOWN:
+        return []
+    election = current(view.overview, now, policy)
+    if election is None:
+        return []
+    if election.block0:
+        return _chain_deadlines(election.block0, policy)
+    due = due_time(election, view, policy)
+    row = [Deadline("voting_start", election.voting_start), Deadline("voting_end", election.voting_end)]
+    return [Deadline("chain_start", due), *row] if due else row
+
+
+def _chain_deadlines(block0: Block0Ref, policy: Policy) -> list[Deadline]:
+    committee_end = block0.dates.committee_end_time
+    return [
+        Deadline("voting_end", block0.dates.vote_end_time),
+        Deadline("tallying_end", committee_end),
+        Deadline("close", closing_time(committee_end, policy)),
+    ]
+
+
+def _waiting(view: View, now: datetime, policy: Policy) -> Decision | None:
+    if view.overview is UNKNOWN:
+        return None
+    election = current(view.overview, now, policy)
+    if policy.role is Role.LEADER0 and election and _only_archive_missing(election, view.local):
+        why = f"the results of {election.name} stand, and its chain is here without a verified archive"
+        return Decision(Event.RESULTS_POSTED, why, Work.on(election))
+    leftover = _leftover(election, view.local)
+    if leftover:
+        of = f"election {leftover.election_id}"
+        return Decision(Event.LEFTOVERS_FOUND, f"there is local data of {of}, which is not worked on any more")
+    if election is None:
+        return None
+    if election.block0:
+        event = Event.ELECTION_DUE if policy.role is Role.LEADER0 else Event.BLOCK0_POSTED
+        return Decision(event, f"block 0 of {election.name} is published", Work.on(election))
+    due = due_time(election, view, policy)
+    if policy.role is Role.LEADER0 and due and now >= due:
+        why = f"the chain of {election.name} starts at {due.isoformat()}"
+        return Decision(Event.ELECTION_DUE, why, Work.on(election))
+    return None
+
+
+def _only_archive_missing(election: ElectionOverview, local: tuple[LocalChain, ...]) -> bool:
+    return (
+        election.block0 is not None
+        and election.results_posted
+        and any(chain.block0_hash == election.block0.hash and chain.has_blocks for chain in local)
+    )
+
+
+def _leftover(election: ElectionOverview | None, local: tuple[LocalChain, ...]) -> LocalChain | None:
+    """The first local chain that is not of the current election, or not of its published block 0."""
+    for chain in local:
+        if election is None or chain.election_id != election.id:
+            return chain
+        if chain.block0_hash and (election.block0 is None or chain.block0_hash != election.block0.hash):
+            return chain
+    return None
+
+
+def _before_publication(phase: Phase, work: Work, view: View, now: datetime, policy: Policy) -> Decision | None:
+    if view.overview is UNKNOWN:
+        return None
+    election = current(view.overview, now, policy)
+    if election is None or election.id != work.election_id:
+        return Decision(Event.ELECTION_CHANGED, f"{work.election_name} is no longer the current election")
+    if policy.role is Role.NODE:
+        return _joining(work, election)
+    if election.block0 is None:
+        if election.fingerprint != work.fingerprint:
+            return Decision(Event.ELECTION_CHANGED, f"{election.name} was edited before its block 0 was published")
+        return None
+    if phase is not Phase.FETCHING_KEY and election.block0.generation != view.generation:
+        why = f"block 0 {election.block0.hash} of {election.name} is already published"
+        return Decision(Event.BLOCK0_FOUND, why, Work.on(election))
+    return None
+
+
+def _joining(work: Work, election: ElectionOverview) -> Decision | None:
+    if election.block0 and work.block0 and election.block0.hash == work.block0.hash:
+        return None
+    return Decision(Event.ELECTION_CHANGED, f"the posted block 0 of {election.name} changed")
+
+
+def _running_leader0(work: Work, block0: Block0Ref, view: View, now: datetime, policy: Policy) -> Decision | None:
+    overview = view.overview
+    if overview is not UNKNOWN and block0.hash in overview.withdrawn and not _posted(block0, work, overview):
+        return Decision(Event.ELECTION_CHANGED, f"block 0 {block0.hash} of {work.election_name} was withdrawn")
+    if view.tip is not UNKNOWN and view.tip >= block0.dates.vote_end:
+        why = f"the tip is dated {view.tip}, and voting ended at {block0.dates.vote_end}"
+        return Decision(Event.VOTING_ENDED, why)
+    return None
+
+
+def _running_node(work: Work, block0: Block0Ref, view: View, now: datetime, policy: Policy) -> Decision | None:
+    if now >= closing_time(block0.dates.committee_end_time, policy):
+        return Decision(Event.ELECTION_CLOSED, f"the time to tally {work.election_name} and its grace have passed")
+    if view.overview is UNKNOWN:
+        return None
+    posted = _posted(block0, work, view.overview)
+    if posted and not posted.archived:
+        return None
+    if posted or block0.hash in view.overview.archived:
+        return Decision(Event.ELECTION_CLOSED, f"the archive of {work.election_name} is verified")
+    return Decision(Event.ELECTION_CHANGED, f"the posted block 0 of {work.election_name} is no longer {block0.hash}")
+
+
+def _posted(block0: Block0Ref, work: Work, overview: Overview) -> ElectionOverview | None:
+    """The election in work if *block0* stands in its row.
+
+    It goes before what is withdrawn and archived: an election that is edited and edited back gets the same block 0
+    again, and those may speak of its earlier chain.
+    """
+    election = overview.election(work.election_id)
+    return election if election and election.block0 and election.block0.hash == block0.hash else None
+
+
+def _tallying(block0: Block0Ref, view: View, now: datetime, policy: Policy) -> Decision | None:
+    closed = now >= closing_time(block0.dates.committee_end_time, policy)
+    if closed and isinstance(view.failure, PermanentError):
+        why = f"the time to tally and its grace have passed without a result: {view.failure.message}"
+        return Decision(Event.TALLY_WINDOW_CLOSED, why)
+    return None

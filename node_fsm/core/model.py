@@ -1,0 +1,290 @@
+"""What the service knows about an election: plain immutable records, shared by all layers.
+
+Times are timezone-aware datetimes, powers and token amounts whole numbers, hashes and plan ids lower-case hex.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from node_fsm.core.chain_time import ChainDates
+from node_fsm.core.secret import Secret
+
+
+class PayloadType(StrEnum):
+    """Whether a vote's choice is readable on the chain."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+
+
+class ArchiveKind(StrEnum):
+    """Why a chain was archived."""
+
+    FINAL = "final"
+    """The election ended; this archive closes it."""
+
+    SUPERSEDED = "superseded"
+    """Block 0 was withdrawn and the chain given up."""
+
+    SALVAGE = "salvage"
+    """Set-aside data whose election is not known any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """A row of ``jorm_nodes``; *leader_id* is a bech32 ed25519 public key, None for a follower."""
+
+    hostname: str
+    leader_id: str | None
+    p2p_address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Block0Ref:
+    """A published block 0 without its bytes.
+
+    *size* counts bytes, *fingerprint* is that of the specification it was built from, *generation* the lease
+    generation under which it was published.
+    """
+
+    hash: str
+    size: int
+    fingerprint: str
+    generation: int
+    dates: ChainDates
+
+
+@dataclass(frozen=True, slots=True)
+class ElectionOverview:
+    """An election as every scan reads it: narrow, without proposals, voters or block 0 bytes.
+
+    *fingerprint* is that of the specification now; *results_posted* and *archived* (a verified final archive) speak
+    of the published block 0.
+    """
+
+    id: int
+    name: str
+    voting_start: datetime
+    voting_end: datetime
+    tallying_end: datetime
+    revision: int
+    fingerprint: str
+    cancelled: bool
+    block0: Block0Ref | None
+    results_posted: bool
+    archived: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """One reading of the database.
+
+    *elections*: those published and not closed, and those not published whose voting has not ended, by
+    (voting_start, id). *missed*: neither published nor cancelled, and voting has ended. *archived* and *withdrawn*
+    hold those of the asked-for block 0 hashes that have a verified archive of any kind, or were withdrawn.
+    """
+
+    elections: tuple[ElectionOverview, ...]
+    missed: tuple[ElectionOverview, ...]
+    nodes: tuple[NodeRow, ...]
+    archived: frozenset[str]
+    withdrawn: frozenset[str]
+    database_time: datetime
+
+    def election(self, election_id: int) -> ElectionOverview | None:
+        """The listed election with this id."""
+        return next((election for election in self.elections if election.id == election_id), None)
+
+    def node(self, hostname: str) -> NodeRow | None:
+        """The row of ``jorm_nodes`` for *hostname*."""
+        return next((node for node in self.nodes if node.hostname == hostname), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A proposal: its row id, the 32 bytes that name it on the chain, its options in order."""
+
+    id: int
+    external_id: bytes
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """Proposals voted on by one group in one way; *proposals* are the non-deleted ones by id."""
+
+    id: int
+    title: str
+    payload_type: PayloadType
+    voting_group: str
+    proposals: tuple[Proposal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CommitteeMember:
+    """A member of the committee: *id* is a hex ed25519 public key, *public_key* the private votes' member key."""
+
+    id: str
+    index: int
+    public_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VotingGroup:
+    """The voters of one group: how many rows, how many hold at least one unit, and the sum of whole units."""
+
+    name: str
+    voters: int
+    token_holders: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ElectionSpec:
+    """Everything an operator specified, except the voters one by one, read in one transaction."""
+
+    id: int
+    name: str
+    revision: int
+    fingerprint: str
+    voting_start: datetime
+    voting_end: datetime
+    tallying_end: datetime
+    committee_threshold: int
+    voting_power_unit: int
+    committee: tuple[CommitteeMember, ...]
+    objectives: tuple[Objective, ...]
+    groups: tuple[VotingGroup, ...]
+    address_prefixes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VotePlan:
+    """A vote plan as it stands, or will stand, on the chain.
+
+    *index* counts from 0 within the election, *id* is the chain's hex plan id, *token* the voting token's id,
+    *encryption_key* only for private plans; *proposals* in the plan's order.
+    """
+
+    index: int
+    id: str
+    payload_type: PayloadType
+    voting_group: str
+    token: str
+    encryption_key: str | None
+    proposals: tuple[Proposal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What is written in the one transaction that publishes block 0, beside its bytes."""
+
+    election_id: int
+    revision: int
+    generation: int
+    published_by: str
+    hash: str
+    size: int
+    fingerprint: str
+    dates: ChainDates
+    plans: tuple[VotePlan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """The counted votes of one plan: ``votes[proposal][option]`` in units of the voting token.
+
+    *fragment_id* names the tally on the chain, None when there is none; *on_chain* says whether that tally is in a
+    block of the chain.
+    """
+
+    plan_id: str
+    votes: tuple[tuple[int, ...], ...]
+    fragment_id: str | None
+    on_chain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveRecord:
+    """An archive in S3; *sha256* and *bytes* are the tar's, *manifest* the text of manifest.json."""
+
+    election_id: int
+    election_name: str
+    block0_hash: str
+    run_id: str
+    kind: ArchiveKind
+    tip_hash: str
+    uri: str
+    sha256: str
+    bytes: int
+    manifest: str
+    verified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One line of ``phase_journal``: a transition, or an event without one (a missed election)."""
+
+    hostname: str
+    election_id: int | None
+    election_name: str | None
+    source: str
+    event: str
+    target: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """One node's row of ``node_status``: the cluster at a glance."""
+
+    hostname: str
+    phase: str
+    since: datetime
+    election_id: int | None
+    block0_hash: str | None
+    height: int | None
+    tip: str | None
+    tip_date: str | None
+    peers: int | None
+    conditions: tuple[str, ...]
+    version: str
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to publish, as this holder has it.
+
+    *unconfirmed_holder* names another host that held it before and never said that it stopped: until somebody
+    confirms that, this holder may publish, but not start a node with leader 0's key.
+    """
+
+    holder: str
+    generation: int
+    expires_at: datetime
+    unconfirmed_holder: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedFragment:
+    """A signed transaction ready to be posted: its hex id on the chain, and its bytes."""
+
+    id: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """The account that makes a transaction.
+
+    *address* is bech32; *counter* is the account's spending counter in *lane*, as the ledger has it now; *secret*
+    signs for the account.
+    """
+
+    address: str
+    counter: int
+    lane: int
+    secret: Secret

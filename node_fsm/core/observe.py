@@ -1,0 +1,52 @@
+"""Conditions that can be told from a view alone: pure, like the decisions beside which they stand."""
+
+from datetime import datetime
+
+from node_fsm.core.current import due_time
+from node_fsm.core.phases import Phase, Role
+from node_fsm.core.view import UNKNOWN, Policy, View, Work
+
+
+def observations(
+    phase: Phase, work: Work | None, view: View, now: datetime, policy: Policy
+) -> dict[str, tuple[str, str] | None]:
+    """For each condition type this module knows: its (reason, message), or None when it does not hold.
+
+    Empty while the database is unknown: what held before is neither confirmed nor denied.
+    """
+    if view.overview is UNKNOWN:
+        return {}
+    found: dict[str, tuple[str, str] | None] = {}
+    if policy.role is Role.LEADER0:
+        found["election_missed"] = _missed(view)
+        found["overlap"] = _overlap(phase, work, view, now, policy)
+    return found
+
+
+def _missed(view: View) -> tuple[str, str] | None:
+    assert view.overview is not UNKNOWN
+    if not view.overview.missed:
+        return None
+    names = ", ".join(election.name for election in view.overview.missed)
+    return (
+        "VotingEndPassed",
+        f"voting ended without a block 0 for: {names}; move the times with `node-fsm election import --replace`,"
+        " or end them with `node-fsm election cancel`",
+    )
+
+
+def _overlap(phase: Phase, work: Work | None, view: View, now: datetime, policy: Policy) -> tuple[str, str] | None:
+    assert view.overview is not UNKNOWN
+    if work is None or work.block0 is None:
+        return None
+    for election in view.overview.elections:
+        if election.id == work.election_id or election.block0 or election.cancelled or election.voting_end <= now:
+            continue
+        due = due_time(election, view, policy)
+        if due and now >= due:
+            return (
+                "EarlierElectionRuns",
+                f"{election.name} was due at {due.isoformat()}, but {work.election_name} is still {phase};"
+                " it begins once that is archived, late",
+            )
+    return None

@@ -1,0 +1,147 @@
+"""Joining a published chain: its block 0 on this machine, the node's wiring, and the key for each start."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+
+from loguru import logger
+
+from node_fsm.chain.block0 import Block0Summary, summarise
+from node_fsm.chain.errors import ChainDataError
+from node_fsm.context import Context
+from node_fsm.core.errors import PermanentError, ServiceError
+from node_fsm.core.model import NodeRow
+from node_fsm.core.phases import Role
+from node_fsm.core.secret import Secret
+from node_fsm.ports import ChainRun
+from node_fsm.signing_key import fetch_signing_key
+from node_fsm.workspace import ChainDirectory, make_private
+
+KEY_NOT_IN_CHAIN = "key_not_in_chain"
+
+
+async def adopt_block0(ctx: Context) -> tuple[ChainDirectory, Block0Summary]:
+    """Have the published block 0 in the chain's directory, checked; from the draft, else from the database.
+
+    PermanentError ``Block0Corrupt`` when what is published does not have its own hash.
+    """
+    election_id, wanted = ctx.election_in_work().election_id, ctx.block0_in_work().hash
+    chain = ctx.chain()
+    if not chain.path.exists() and await _hash(ctx.workspace.draft(election_id)) == wanted:
+        chain = ctx.workspace.adopt_draft(election_id, wanted)
+    make_private(chain.path)
+    if await _hash(chain) != wanted:
+        await ctx.database.download_block0(election_id, wanted, chain.block0)
+    try:
+        summary = await asyncio.to_thread(_summarise, chain)
+    except ChainDataError as error:
+        raise PermanentError("Block0Corrupt", _corrupt(election_id, str(error))) from error
+    if summary.hash != wanted:
+        raise PermanentError("Block0Corrupt", _corrupt(election_id, f"its hash is {summary.hash}"))
+    return chain, summary
+
+
+async def require_node(ctx: Context, chain: ChainDirectory, leaders: Collection[str]) -> None:
+    """Have the supervisor run the node on *chain*, wired to the other *leaders* of block 0."""
+    overview = ctx.known_overview()
+    block0 = ctx.block0_in_work()
+    if ctx.policy.role is Role.LEADER0:
+        _check_lease(ctx)
+    highest = await ctx.database.greatest_height(block0.hash)
+    peers = peers_of(overview.nodes, ctx.settings.hostname, leaders)
+    seed = is_seed(ctx.policy.role, ctx.settings.hostname, highest)
+    if seed and highest and highest[1] > 0 and not chain.storage.exists():
+        raise PermanentError(
+            "StorageLost",
+            f"the chain {block0.hash} had height {highest[1]}, but its storage is not on this machine: started alone,"
+            " this node would begin the chain anew without its votes; bring NODE_FSM_STORAGE_DIR back, or start a"
+            " leader that has the chain",
+        )
+    ctx.node.require(
+        ChainRun(
+            directory=chain,
+            block0_hash=block0.hash,
+            clock=block0.dates.clock,
+            peers=peers,
+            seed=seed,
+            secret=lambda: _secret(ctx, leaders),
+        )
+    )
+
+
+def peers_of(nodes: Sequence[NodeRow], hostname: str, leaders: Collection[str]) -> tuple[str, ...]:
+    """The multiaddrs of the chain's other leaders, as far as they are known, in the order of hostnames."""
+    return tuple(
+        node.p2p_address
+        for node in sorted(nodes, key=lambda node: node.hostname)
+        if node.hostname != hostname and node.leader_id in leaders and node.p2p_address
+    )
+
+
+def is_seed(role: Role, hostname: str, highest: tuple[str, int] | None) -> bool:
+    """Whether this node goes on by itself when it reaches no other leader; exactly one node of a chain does.
+
+    Leader 0 at a chain's first start; afterwards the node that reported the greatest height, so that a chain with
+    votes in it is never begun anew by a node that lost its storage.
+    """
+    if highest is None or highest[1] == 0:
+        return role is Role.LEADER0
+    return highest[0] == hostname
+
+
+def _check_lease(ctx: Context) -> None:
+    """Two nodes with leader 0's key must never run: the earlier one must be known to have stopped."""
+    lease = ctx.publishing_lease()
+    if lease.unconfirmed_holder:
+        raise PermanentError(
+            "OtherLeader0Unconfirmed",
+            f"{lease.unconfirmed_holder} was leader 0 before and never said that it stopped; make sure that it has,"
+            " then run `node-fsm lease take --i-stopped-the-other` here",
+        )
+
+
+async def _secret(ctx: Context, leaders: Collection[str]) -> Secret | None:
+    """The key for one start of the node: the one in S3 if it is a leader's of this chain, else the one in memory."""
+    overview = ctx.known_overview()
+    node = overview.node(ctx.settings.hostname)
+    if ctx.signing_key is None or node is None or ctx.settings.signing_key_uri is None:
+        return ctx.signing_key
+    try:
+        key = await fetch_signing_key(ctx.store, ctx.jcli, ctx.settings.signing_key_uri, node)
+    except ServiceError as error:
+        logger.warning("the key could not be read anew, the node starts with the one in memory: {}", error)
+        key = ctx.signing_key
+    if node.leader_id not in leaders:
+        ctx.conditions.raise_(
+            KEY_NOT_IN_CHAIN,
+            "LeaderIdNotInBlock0",
+            f"jorm_nodes.leader_id of {node.hostname} is not among the leaders of the running chain; it takes effect"
+            " at the next election, until then the node makes no blocks",
+        )
+        if await ctx.jcli.public_key(ctx.signing_key) in leaders:
+            return ctx.signing_key
+    else:
+        ctx.conditions.clear(KEY_NOT_IN_CHAIN)
+        ctx.signing_key = key
+    return key
+
+
+async def _hash(chain: ChainDirectory) -> str | None:
+    """The hash of the block 0 in a directory; None when there is none that can be read."""
+    if not chain.block0.exists():
+        return None
+    try:
+        return (await asyncio.to_thread(_summarise, chain)).hash
+    except ChainDataError:
+        return None
+
+
+def _summarise(chain: ChainDirectory) -> Block0Summary:
+    with chain.block0.open("rb") as stream:
+        return summarise(stream)
+
+
+def _corrupt(election_id: int, fault: str) -> str:
+    return (
+        f"election.extras.block0 of election {election_id} is not the block 0 that its hash names: {fault};"
+        " restore the row from a backup, or end the election with `node-fsm election cancel`"
+    )

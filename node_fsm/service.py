@@ -1,0 +1,161 @@
+"""The service: the only place where the parts are wired together, and where their ends are watched."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+from loguru import logger
+
+from node_fsm import __version__
+from node_fsm.config import Settings
+from node_fsm.context import Context, PhaseSettings
+from node_fsm.core.chain_time import utc_now
+from node_fsm.core.conditions import Conditions
+from node_fsm.core.machine import build_machine
+from node_fsm.core.phases import Role
+from node_fsm.core.table import TABLES
+from node_fsm.core.view import Policy
+from node_fsm.database import PostgresDatabase
+from node_fsm.engine import Engine
+from node_fsm.jcli import Jcli
+from node_fsm.log import bind_context
+from node_fsm.metrics import Metrics
+from node_fsm.node import NodeSupervisor
+from node_fsm.node_config import Listen
+from node_fsm.node_status import NodeSettings
+from node_fsm.s3 import S3Store
+from node_fsm.sidecar.app import create_app
+from node_fsm.sidecar.server import SidecarServer
+from node_fsm.watch.lease_keeper import LeaseKeeper
+from node_fsm.watch.mailbox import Mailbox, Pulse
+from node_fsm.workspace import Workspace
+from states import states_of
+
+STOP_SECONDS = 60.0
+"""From a signal to the end of the process; the node gets most of it to write its last blocks."""
+
+GOODBYE_SECONDS = 5.0
+TICK_LIMIT_SECONDS = 120.0
+
+
+class WallClock:
+    """The machine's clock."""
+
+    now = staticmethod(utc_now)
+
+
+async def run_service(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT, then stop everything within a deadline.
+
+    Raises what ended a part of the service by itself: without its engine a service must not go on serving.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    bind_context(hostname=settings.hostname, role=settings.role)
+    workspace = Workspace(settings.storage_dir)
+    with workspace.exclusively():
+        async with AsyncExitStack() as resources:
+            await Service(settings, workspace, resources).run(stop)
+
+
+class Service:
+    """The parts of one service, wired."""
+
+    def __init__(self, settings: Settings, workspace: Workspace, resources: AsyncExitStack) -> None:
+        self._resources = resources
+        mailbox = Mailbox()
+        self.metrics = Metrics(settings.role)
+        self.database = PostgresDatabase(settings.database_url.get_secret_value(), observe=self.metrics.database_call)
+        store = S3Store(settings.s3_endpoint_url, credentials=settings.aws_credentials(), observe=self.metrics.s3_call)
+        resources.push_async_callback(self.database.close)
+        resources.push_async_callback(store.close)
+        self.node = NodeSupervisor(_node_settings(settings), on_change=mailbox.look_again)
+        clock = WallClock()
+        self.ctx = Context(
+            settings=PhaseSettings(
+                hostname=settings.hostname,
+                policy=Policy(
+                    role=settings.role,
+                    voting_start_offset_minutes=settings.voting_start_offset_minutes,
+                    close_grace_minutes=settings.close_grace_minutes,
+                    hot_reload=settings.hot_reload,
+                ),
+                signing_key_uri=settings.signing_key_s3_uri,
+                archive_uri=settings.archive_s3_uri,
+                block0_template=settings.block0_template,
+                service_version=__version__,
+            ),
+            clock=clock,
+            database=self.database,
+            store=store,
+            jcli=Jcli(settings.jcli_path),
+            node=self.node,
+            workspace=workspace,
+            conditions=Conditions(clock.now),
+            mailbox=mailbox,
+            looked=Pulse(),
+        )
+        machine = build_machine(TABLES[settings.role], states_of(settings.role))
+        self.engine = Engine(
+            self.ctx, machine, self.metrics, settings.rescan_seconds, advertise=settings.node_p2p_advertise
+        )
+        self.lease = LeaseKeeper(self.ctx, workspace.instance) if settings.role is Role.LEADER0 else None
+        app = create_app(
+            self.engine,
+            self.metrics.registry,
+            tick_limit=TICK_LIMIT_SECONDS,
+            expose_state=settings.expose_state,
+        )
+        self.sidecar = SidecarServer(app, settings.host, settings.port)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run all parts until *stop*, or until one of them ends by itself."""
+        logger.info("node-fsm {} begins as {}", __version__, self.ctx.policy.role)
+        parts: dict[str, Coroutine[Any, Any, None]] = {
+            "the sidecar": self.sidecar.serve(),
+            "the node's supervisor": self.node.run(),
+            "the reporter": self.engine.reporter.run(),
+            "the engine": self.engine.run(),
+        }
+        if self.lease:
+            parts["the lease keeper"] = self.lease.run()
+        await self._resources.enter_async_context(self.database.changes(self.ctx.mailbox.database_changed))
+        tasks = {name: asyncio.create_task(part, name=name) for name, part in parts.items()}
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({stopping, *tasks.values()}, return_when=asyncio.FIRST_COMPLETED)
+        ended = [task for task in tasks.values() if task.done()]
+        logger.info("stopping: {}", f"{ended[0].get_name()} ended" if ended else "asked to")
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._stop(tasks)
+        finally:
+            stopping.cancel()
+        for task in ended:
+            task.result()
+            raise RuntimeError(f"{task.get_name()} ended without being asked to")
+
+    async def _stop(self, tasks: dict[str, "asyncio.Task[None]"]) -> None:
+        """End the parts in order: the engine with the node first, what reports about them last."""
+        for name in ("the engine", "the lease keeper", "the node's supervisor", "the reporter"):
+            if task := tasks.get(name):
+                task.cancel()
+                await asyncio.wait({task})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await self.engine.reporter.flush()
+                if self.lease:
+                    await self.lease.release()
+        await self.sidecar.stop(GOODBYE_SECONDS)
+        await asyncio.wait({tasks["the sidecar"]})
+
+
+def _node_settings(settings: Settings) -> NodeSettings:
+    return NodeSettings(
+        executable=settings.jorm_path,
+        rest=Listen.parse(settings.node_rest_listen, "NODE_FSM_NODE_REST_LISTEN"),
+        p2p=Listen.parse(settings.node_p2p_listen, "NODE_FSM_NODE_P2P_LISTEN"),
+        public_address=settings.node_p2p_public_address,
+    )

@@ -1,0 +1,39 @@
+"""The node's signing key: where it comes from and how it is known to be the right one."""
+
+from node_fsm.core.errors import PermanentError
+from node_fsm.core.model import NodeRow
+from node_fsm.core.secret import Secret
+from node_fsm.ports import Jcli, ObjectStore
+
+KEY_BYTES = 4096
+PREFIX = "ed25519_sk1"
+
+
+async def fetch_signing_key(store: ObjectStore, jcli: Jcli, uri: str, node: NodeRow) -> Secret:
+    """Read the bech32 ed25519 secret key at *uri* and check that its public half is *node*'s leader id.
+
+    PermanentError ``KeyMalformed`` or ``KeyNotThisNodes``; the key appears in neither.
+    """
+    data = await store.read(uri, KEY_BYTES)
+    key = Secret(data.decode("ascii", errors="replace").strip())
+    if not key.reveal().startswith(PREFIX) or not key.reveal().isalnum():
+        raise PermanentError(
+            "KeyMalformed",
+            f"the object at NODE_FSM_SIGNING_KEY_S3_URI ({uri}) is not one bech32 ed25519 secret key"
+            f" ({PREFIX}...); put there what `jcli key generate --type ed25519` makes",
+        )
+    try:
+        public = await jcli.public_key(key)
+    except PermanentError as error:
+        if error.reason != "CommandFailed":
+            raise
+        raise PermanentError(
+            "KeyMalformed", f"the key at NODE_FSM_SIGNING_KEY_S3_URI ({uri}) is refused: {error.message}"
+        ) from None
+    if public != node.leader_id:
+        raise PermanentError(
+            "KeyNotThisNodes",
+            f"the key at NODE_FSM_SIGNING_KEY_S3_URI ({uri}) belongs to {public}, but jorm_nodes.leader_id of"
+            f" {node.hostname} is {node.leader_id}; put the right key there, or correct the row with `node-fsm node add`",
+        )
+    return key

@@ -1,0 +1,1 @@
+"""Watchers: they send signals ("look again") to the engine, never events."""

@@ -1,0 +1,65 @@
+"""Writes the journal, this node's status and its address to the database, without ever holding up the engine.
+
+While the database is away entries wait in bounded memory; the oldest go first when it is full, since the log has
+them too.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from loguru import logger
+
+from node_fsm.core.errors import ServiceError
+from node_fsm.core.model import JournalEntry, StatusReport
+from node_fsm.ports import Database
+
+KEPT_ENTRIES = 1000
+REPORT_SECONDS = 5.0
+QUIET_SECONDS = 60.0
+
+
+class Reporter:
+    """The outgoing side of the engine: journal entries in order, and the latest status."""
+
+    def __init__(self, database: Database, status: Callable[[], StatusReport], advertise: str) -> None:
+        self._database = database
+        self._advertise = advertise
+        self._status = status
+        self._entries: deque[JournalEntry] = deque(maxlen=KEPT_ENTRIES)
+        self._wake = asyncio.Event()
+
+    def journal(self, entry: JournalEntry) -> None:
+        """Queue *entry*; it is written soon."""
+        self._entries.append(entry)
+        self._wake.set()
+
+    def status_changed(self) -> None:
+        """Have the status written soon."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Write what is queued, at most every few seconds; the status also when nothing changes."""
+        while True:
+            await self.flush()
+            self._wake.clear()
+            await asyncio.sleep(REPORT_SECONDS)
+            try:
+                async with asyncio.timeout(QUIET_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def flush(self) -> None:
+        """Write what is queued now, as far as the database answers."""
+        entries = list(self._entries)
+        try:
+            if entries:
+                await self._database.journal(entries)
+            while self._entries and self._entries[0] in entries:
+                self._entries.popleft()
+            status = self._status()
+            await self._database.report_status(status)
+            await self._database.announce(status.hostname, self._advertise)
+        except ServiceError as error:
+            logger.debug("the journal and the status wait: {}", error)

@@ -1,0 +1,195 @@
+"""The service's own directory: one subdirectory per election, and in it one per block 0.
+
+::
+
+    <root>/lock                            held while a service uses the directory
+    <root>/instance                        names the directory in the lease
+    <root>/elections/<id>/draft/           plans and genesis before publication; made again after a crash
+    <root>/elections/<id>/<block 0 hash>/  a chain: see ChainDirectory
+    <root>/set-aside/...                   chains that no archive covers; the service never empties it
+
+Directories are 0700, files 0600.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from uuid import uuid4
+
+from node_fsm.core.errors import PermanentError
+from node_fsm.core.view import LocalChain
+
+DRAFT = "draft"
+DRY_RUN = "dry-run"
+
+
+@dataclass(frozen=True, slots=True)
+class ChainDirectory:
+    """The files of one chain, or of one that is being prepared."""
+
+    path: Path
+
+    @property
+    def genesis(self) -> Path:
+        """What jcli was given to encode."""
+        return self.path / "genesis.json"
+
+    @property
+    def plans(self) -> Path:
+        """Vote plans and their certificates."""
+        return self.path / "plans"
+
+    @property
+    def block0(self) -> Path:
+        return self.path / "block0.bin"
+
+    @property
+    def blocks(self) -> Path:
+        """Our copy of the chain, genesis first: raw blocks one after the other."""
+        return self.path / "blocks.bin"
+
+    @property
+    def storage(self) -> Path:
+        """The node's own store."""
+        return self.path / "storage"
+
+    @property
+    def fragments(self) -> Path:
+        """The node's persistent log of what was posted to it."""
+        return self.path / "fragments"
+
+    @property
+    def node_config(self) -> Path:
+        return self.path / "node.yaml"
+
+    @property
+    def record(self) -> Path:
+        """What the node said at the end of the election."""
+        return self.path / "record"
+
+    @property
+    def staging(self) -> Path:
+        """Scratch files of transactions."""
+        return self.path / "staging"
+
+    @property
+    def has_blocks(self) -> bool:
+        """Whether a node ever ran on this chain here."""
+        return self.blocks.exists() or self.storage.exists()
+
+
+class Workspace:
+    """The local data of all elections."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._elections = root / "elections"
+        self._set_aside = root / "set-aside"
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Hold the directory against other services; the lock goes with the process, however that ends."""
+        make_private(self.root)
+        with (self.root / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise PermanentError(
+                    "StorageInUse",
+                    f"another service uses {self.root}; stop it, or give this one its own NODE_FSM_STORAGE_DIR",
+                ) from None
+            yield
+
+    @property
+    def instance(self) -> str:
+        """A name of this directory that survives restarts."""
+        file = self.root / "instance"
+        with suppress(FileNotFoundError):
+            if name := file.read_text().strip():
+                return name
+        write_private(file, uuid4().hex.encode())
+        return file.read_text()
+
+    def chains(self) -> tuple[LocalChain, ...]:
+        """What is here of which election, drafts included; an election's empty directory counts as a draft."""
+        found = []
+        for election in sorted(_subdirectories(self._elections)):
+            if not election.name.isdigit():
+                continue
+            hashes = [path for path in sorted(_subdirectories(election)) if path.name not in {DRAFT, DRY_RUN}]
+            found += [LocalChain(int(election.name), path.name, ChainDirectory(path).has_blocks) for path in hashes]
+            if not hashes:
+                found.append(LocalChain(int(election.name), None, has_blocks=False))
+        return tuple(found)
+
+    def chain(self, election_id: int, block0_hash: str) -> ChainDirectory:
+        """The directory of one chain, whether or not it exists."""
+        return ChainDirectory(self._elections / str(election_id) / block0_hash)
+
+    def new_draft(self, election_id: int, *, dry_run: bool = False) -> ChainDirectory:
+        """An empty directory to prepare a chain in; what an earlier attempt left there is removed."""
+        path = self._elections / str(election_id) / (DRY_RUN if dry_run else DRAFT)
+        shutil.rmtree(path, ignore_errors=True)
+        draft = ChainDirectory(path)
+        make_private(draft.plans)
+        return draft
+
+    def draft(self, election_id: int) -> ChainDirectory:
+        """The directory that :meth:`new_draft` made."""
+        return ChainDirectory(self._elections / str(election_id) / DRAFT)
+
+    def adopt_draft(self, election_id: int, block0_hash: str) -> ChainDirectory:
+        """Make the draft the directory of the chain that was published from it."""
+        chain = self.chain(election_id, block0_hash)
+        self.draft(election_id).path.rename(chain.path)
+        return chain
+
+    def remove(self, local: LocalChain) -> None:
+        """Delete a chain's directory, or an election's drafts, and the election's directory once it is empty."""
+        election = self._elections / str(local.election_id)
+        if local.block0_hash:
+            shutil.rmtree(election / local.block0_hash)
+        if not [path for path in _subdirectories(election) if path.name not in {DRAFT, DRY_RUN}]:
+            shutil.rmtree(election)
+
+    def set_aside(self, local: LocalChain, now: datetime) -> Path:
+        """Move a chain that no archive covers out of the way; needs no space on the disk."""
+        make_private(self._set_aside)
+        name = f"{local.election_id}-{(local.block0_hash or DRAFT)[:8]}-{now:%Y%m%dT%H%M%SZ}"
+        target = self._set_aside / name
+        election = self._elections / str(local.election_id)
+        (election / (local.block0_hash or DRAFT)).rename(target)
+        if not [path for path in _subdirectories(election) if path.name not in {DRAFT, DRY_RUN}]:
+            shutil.rmtree(election)
+        return target
+
+    def set_aside_chains(self) -> tuple[Path, ...]:
+        """What was set aside, oldest first."""
+        return tuple(sorted(_subdirectories(self._set_aside), key=lambda path: path.name.rsplit("-", 1)[-1]))
+
+
+def make_private(directory: Path) -> None:
+    """Make *directory* and its missing parents, readable by this user alone."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def write_private(file: Path, data: bytes) -> None:
+    """Write *file* whole or not at all, readable by this user alone."""
+    temporary = file.with_name(file.name + ".tmp")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.rename(file)
+
+
+def _subdirectories(path: Path) -> list[Path]:
+    try:
+        return [entry for entry in path.iterdir() if entry.is_dir()]
+    except FileNotFoundError:
+        return []

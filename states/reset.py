@@ -1,0 +1,59 @@
+"""Reset: nothing of a finished chain stays in the working directory."""
+
+import asyncio
+
+from loguru import logger
+
+from node_fsm.archiving import About
+from node_fsm.context import Context
+from node_fsm.core.current import current
+from node_fsm.core.events import Event
+from node_fsm.core.model import ArchiveKind, ElectionOverview, Overview
+from node_fsm.core.phases import Phase
+from node_fsm.core.view import Decision, LocalChain
+from states.base import PhaseState
+
+
+class Reset(PhaseState):
+    """Only what a verified archive covers, or what no node ever ran on, is deleted; the rest is set aside."""
+
+    phase = Phase.RESET
+
+    async def run(self, ctx: Context) -> Decision:
+        """Clear the local data of every election but the current one."""
+        overview = ctx.known_overview()
+        election = current(overview, ctx.clock.now(), ctx.policy)
+        deleted, kept = [], []
+        for chain in ctx.workspace.chains():
+            if _is_in_use(chain, election):
+                continue
+            if chain.has_blocks and chain.block0_hash not in overview.archived:
+                _note(ctx, chain, overview)
+                kept.append(ctx.workspace.set_aside(chain, ctx.clock.now()).name)
+                logger.warning("no archive covers the chain {}: it was set aside as {}", chain.block0_hash, kept[-1])
+            else:
+                await asyncio.to_thread(ctx.workspace.remove, chain)
+                deleted.append(chain.block0_hash or f"the draft of election {chain.election_id}")
+        ctx.signing_key = None
+        what = [f"deleted {', '.join(deleted)}"] if deleted else []
+        what += [f"set aside {', '.join(kept)}"] if kept else []
+        return Decision(Event.LOCAL_DATA_RESET, "; ".join(what) or "there was nothing left to delete")
+
+
+def _is_in_use(chain: LocalChain, election: ElectionOverview | None) -> bool:
+    if election is None or chain.election_id != election.id:
+        return False
+    if chain.block0_hash is None:
+        return True
+    return election.block0 is not None and chain.block0_hash == election.block0.hash
+
+
+def _note(ctx: Context, local: LocalChain, overview: Overview) -> None:
+    """Leave in the directory whose chain it is, so that it can be archived later."""
+    assert local.block0_hash is not None, "only a chain has blocks"
+    chain = ctx.workspace.chain(local.election_id, local.block0_hash)
+    if About.read(chain) is None:
+        known = overview.election(local.election_id)
+        kind = ArchiveKind.SUPERSEDED if local.block0_hash in overview.withdrawn else ArchiveKind.SALVAGE
+        name = known.name if known else "unknown"
+        About(local.election_id, name, local.block0_hash, kind, fingerprint=None).write(chain)

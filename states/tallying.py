@@ -1,0 +1,66 @@
+"""Tallying: the votes are counted, the tally is put on the chain, the results are posted."""
+
+import asyncio
+
+from node_fsm.block_copy import BlockCopy
+from node_fsm.context import Context
+from node_fsm.core.errors import TemporaryError
+from node_fsm.core.events import Event
+from node_fsm.core.phases import Phase
+from node_fsm.core.view import Decision
+from node_fsm.tally import check_count, count, record, results, settle, snapshot, tally_on_chain
+from node_fsm.workspace import ChainDirectory
+from states.base import PhaseState
+
+READY_SECONDS = 60.0
+WINDOW_MISSED = "tally_window_missed"
+
+
+class Tallying(PhaseState):
+    """The database may be away while the tally goes onto the chain, whose window is finite; it is needed at the end."""
+
+    phase = Phase.TALLYING
+
+    async def run(self, ctx: Context) -> Decision:
+        """Post the results, unless they stand already."""
+        block0, chain = ctx.block0_in_work(), ctx.chain()
+        if await _are_posted(ctx, block0.hash):
+            return Decision(Event.RESULTS_POSTED, "the results stand already")
+        copy = await asyncio.to_thread(BlockCopy.open, chain.blocks, chain.block0)
+        window_open = ctx.clock.now() < block0.dates.committee_end_time
+        if window_open or not _is_complete(chain, copy, ctx):
+            await ctx.node.ready(READY_SECONDS)
+            await settle(ctx, copy, block0.dates.vote_end)
+            await record(ctx, chain)
+        counted = await count(chain)
+        plan_ids = [plan.id for plan in counted.block0.vote_plans]
+        snapshots = snapshot(chain, plan_ids)
+        check_count(counted, snapshots)
+        if window_open:
+            await tally_on_chain(ctx, copy, counted.block0)
+        posted = results(counted, copy)
+        missed = [result.plan_id for result in posted if not result.on_chain]
+        if missed:
+            ctx.conditions.raise_(
+                WINDOW_MISSED,
+                "TallyNotOnChain",
+                f"the time to tally ended at {block0.dates.committee_end_time.isoformat()} without a tally in a block"
+                f" for {', '.join(missed)}; the results are those of the recount",
+            )
+        await ctx.database.save_tally_snapshot(block0.hash, snapshots)
+        await ctx.database.post_results(ctx.election_in_work().election_id, block0.hash, posted)
+        ctx.database_changed()
+        proposals = sum(len(result.votes) for result in posted)
+        return Decision(Event.RESULTS_POSTED, f"the results of {proposals} proposals in {len(posted)} plans are posted")
+
+
+async def _are_posted(ctx: Context, block0_hash: str) -> bool:
+    try:
+        return bool(await ctx.database.results(block0_hash))
+    except TemporaryError:
+        return False  # then it is asked again when they are posted
+
+
+def _is_complete(chain: ChainDirectory, copy: BlockCopy, ctx: Context) -> bool:
+    """Whether everything that the count needs of the node is here."""
+    return chain.record.exists() and copy.tip.date >= ctx.block0_in_work().dates.vote_end

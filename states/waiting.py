@@ -1,0 +1,71 @@
+"""Waiting: no election is due."""
+
+from node_fsm.archiving import SetAsideArchiver
+from node_fsm.block0_build import check
+from node_fsm.context import Context
+from node_fsm.core.current import current
+from node_fsm.core.errors import PermanentError
+from node_fsm.core.model import ElectionOverview, JournalEntry, Overview
+from node_fsm.core.phases import Phase, Role
+from node_fsm.core.view import UNKNOWN, Decision
+from states.base import PhaseState
+
+ELECTION_INVALID = "election_invalid"
+ELECTION_DOUBTFUL = "election_doubtful"
+MISSED = "election_missed"
+
+
+class Waiting(PhaseState):
+    """Leader 0 checks the next election as soon as its row is there, so that a person has time to mend it."""
+
+    phase = Phase.WAITING
+
+    async def run(self, ctx: Context) -> Decision:
+        """Never returns: what ends Waiting is decided from the view."""
+        checked: Overview | None = None
+        journalled: set[int] = set()
+        set_aside = SetAsideArchiver()
+        while True:
+            overview = ctx.overview()
+            if ctx.policy.role is Role.LEADER0 and overview is not UNKNOWN:
+                for election in overview.missed:
+                    if election.id not in journalled:
+                        await _journal_missed(ctx, election)
+                        journalled.add(election.id)
+                if overview is not checked:  # read anew
+                    await _check(ctx, overview)
+                    checked = overview
+                await set_aside.archive_all(ctx)
+            ctx.progress()
+            await ctx.next_look()
+
+
+async def _journal_missed(ctx: Context, election: ElectionOverview) -> None:
+    entry = JournalEntry(
+        hostname=ctx.settings.hostname,
+        election_id=election.id,
+        election_name=election.name,
+        source=Phase.WAITING,
+        event=MISSED,
+        target=Phase.WAITING,
+        at=election.voting_end,
+        reason="voting ended without a block 0",
+    )
+    await ctx.database.journal([entry])
+
+
+async def _check(ctx: Context, overview: Overview) -> None:
+    """Say in a condition what is wrong with the current election, or that nothing is."""
+    election = current(overview, ctx.clock.now(), ctx.policy)
+    if election is None or election.block0:
+        ctx.conditions.clear(ELECTION_INVALID)
+        ctx.conditions.clear(ELECTION_DOUBTFUL)
+        return
+    try:
+        checked = check(ctx, await ctx.database.specification(election.id))
+    except PermanentError as error:
+        ctx.conditions.raise_(ELECTION_INVALID, error.reason, error.message)
+        return
+    ctx.conditions.clear(ELECTION_INVALID)
+    doubts = "; ".join(checked.warnings)
+    ctx.conditions.set(ELECTION_DOUBTFUL, ("SpecificationDoubtful", f"{election.name}: {doubts}") if doubts else None)

@@ -1,0 +1,122 @@
+"""Stand-ins for the engine's surroundings: a settable clock, a database that says what it is told to, a node."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from node_fsm.core.chain_time import BlockDate, ChainClock, ChainDates
+from node_fsm.core.errors import ServiceError
+from node_fsm.core.model import Block0Ref, ElectionOverview, JournalEntry, NodeRow, Overview, StatusReport
+
+START = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class FakeClock:
+    """A wall clock that stands still until it is moved."""
+
+    time: datetime = START
+
+    def now(self) -> datetime:
+        return self.time
+
+    def advance(self, **delta: float) -> None:
+        self.time += timedelta(**delta)
+
+
+@dataclass
+class FakeDatabase:
+    """Answers with *answer* or raises *failure*; keeps what is written."""
+
+    answer: Overview
+    failure: ServiceError | None = None
+    readings: int = 0
+    entries: list[JournalEntry] = field(default_factory=list)
+    reports: list[StatusReport] = field(default_factory=list)
+
+    async def overview(self, hashes: Collection[str]) -> Overview:
+        self.readings += 1
+        self._may_fail()
+        return self.answer
+
+    async def journal(self, entries: Sequence[JournalEntry]) -> None:
+        self._may_fail()
+        self.entries.extend(entries)
+
+    async def report_status(self, report: StatusReport) -> None:
+        self._may_fail()
+        self.reports.append(report)
+
+    async def announce(self, hostname: str, p2p_address: str | None) -> None:
+        self._may_fail()
+
+    def _may_fail(self) -> None:
+        if self.failure:
+            raise self.failure
+
+
+@dataclass
+class FakeNodeState:
+    """How the fake node is."""
+
+    running: bool = False
+    starts: int = 0
+    block0_hash: str | None = None
+    height: int | None = None
+    tip: str | None = None
+    tip_date: BlockDate | None = None
+    peers_connected: int = 0
+    stalled_since: datetime | None = None
+    problem: tuple[str, str] | None = None
+
+
+@dataclass
+class FakeNode:
+    """A node that only counts how often it was stopped."""
+
+    state: FakeNodeState = field(default_factory=FakeNodeState)
+    stops: int = 0
+    api: Any = None
+
+    async def stop(self) -> None:
+        self.stops += 1
+
+
+def dates(start: datetime = START) -> ChainDates:
+    """A chain of 1 s slots from *start*: votes from 1.0 to 3.0, tallies until 6.0, ten slots an epoch."""
+    return ChainDates(ChainClock(start, 1, 10), BlockDate(1, 0), BlockDate(3, 0), BlockDate(6, 0))
+
+
+def block0(hash_: str = "ab" * 32, *, fingerprint: str = "1:a", generation: int = 1) -> Block0Ref:
+    return Block0Ref(hash_, 1000, fingerprint, generation, dates())
+
+
+def election(**changes: Any) -> ElectionOverview:
+    """An election whose voting starts an hour after START."""
+    values: dict[str, Any] = {
+        "id": 1,
+        "name": "first",
+        "voting_start": START + timedelta(hours=1),
+        "voting_end": START + timedelta(hours=2),
+        "tallying_end": START + timedelta(hours=3),
+        "revision": 1,
+        "fingerprint": "1:a",
+        "cancelled": False,
+        "block0": None,
+        "results_posted": False,
+        "archived": False,
+    }
+    return ElectionOverview(**(values | changes))
+
+
+def overview(*elections: ElectionOverview, **changes: Any) -> Overview:
+    values: dict[str, Any] = {
+        "elections": elections,
+        "missed": (),
+        "nodes": (NodeRow("leader0", "ed25519_pk1xyz", None),),
+        "archived": frozenset(),
+        "withdrawn": frozenset(),
+        "database_time": START,
+    }
+    return Overview(**(values | changes))

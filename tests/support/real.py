@@ -1,0 +1,63 @@
+"""A pytest plugin: the real jcli and jormungandr, where there are any."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+VARIABLES = {"jcli": "NODE_FSM_JCLI_PATH", "jormungandr": "NODE_FSM_JORM_PATH"}
+
+_ABSENT = "no real"
+
+
+@pytest.fixture(scope="session")
+def real_jcli() -> str:
+    """The real jcli; skips the test when there is none, fails it when NODE_FSM_JCLI_PATH is wrong."""
+    return _real_binary("jcli")
+
+
+@pytest.fixture(scope="session")
+def real_jormungandr() -> str:
+    """The real jormungandr; skips the test when there is none, fails it when NODE_FSM_JORM_PATH is wrong."""
+    return _real_binary("jormungandr")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use a real binary."""
+    for item in items:
+        if {"real_jcli", "real_jormungandr"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("real")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests did not run for want of a real binary."""
+    reasons = [report.longrepr[2] for report in terminalreporter.getreports("skipped")]
+    missed = sum(f"Skipped: {_ABSENT} " in reason for reason in reasons)
+    if missed:
+        variables = " and ".join(VARIABLES.values())
+        terminalreporter.write_line(f"{missed} skipped for want of the real jcli or jormungandr: set {variables}")
+
+
+def _real_binary(name: str) -> str:
+    variable = VARIABLES[name]
+    configured = os.environ.get(variable)
+    found = configured or shutil.which(name)
+    if found is None:
+        pytest.skip(f"{_ABSENT} {name}: {variable} is not set and PATH has none")
+    version = _version(found)
+    if version.startswith(f"{name} ") and "sandbox" not in version:
+        return str(Path(found).absolute())
+    if configured is None:
+        pytest.skip(f"{_ABSENT} {name}: {variable} is not set and {found} is none")
+    pytest.fail(f"{variable}={configured} is not the real {name}: it says {version!r}")
+
+
+def _version(executable: str) -> str:
+    """What the executable says of itself, or what is wrong with it."""
+    try:
+        command = [executable, "--full-version"]
+        return subprocess.run(command, capture_output=True, check=True, text=True, timeout=30).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"error: {error}"
