@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from node_fsm.core.secret import Secret
+from tests.support.wallet import Wallet
 
 TEMPLATE = {
     "blockchain_configuration": {
@@ -30,21 +30,21 @@ TEMPLATE = {
 
 
 @dataclass(frozen=True)
-class Wallet:
-    """A voter: the secret key, its public key in hex, the voting power."""
+class Voter:
+    """A wallet with its voting power."""
 
-    secret: Secret
-    public_key: str
+    wallet: Wallet
     power: int
 
 
 @dataclass(frozen=True)
 class Ballot:
-    """One voter's choice on one proposal."""
+    """One voter's choice on one proposal; *counter* is how many transactions the voter made before."""
 
-    wallet: Wallet
+    voter: "Voter"
     proposal: int
     choice: int
+    counter: int
 
 
 @dataclass
@@ -52,7 +52,7 @@ class DrawnElection:
     """An election whose outcome is known before it begins, because the votes are drawn here."""
 
     name: str
-    wallets: list[Wallet]
+    voters: list[Voter]
     proposals: int = 2
     options: int = 3
     seed: int = 0
@@ -68,34 +68,34 @@ class DrawnElection:
         self.tallying_end = self.voting_end + timedelta(seconds=tallying)
 
     @property
-    def abstaining(self) -> Wallet:
+    def abstaining(self) -> Voter:
         """The voter who does not vote."""
-        return self.wallets[-1]
+        return self.voters[-1]
 
     @property
-    def late(self) -> Wallet:
+    def late(self) -> Voter:
         """The voter who votes on the last proposal only after the end."""
-        return self.wallets[-2]
+        return self.voters[-2]
 
     def ballots(self) -> list[Ballot]:
         """The votes that count. Every option of every proposal gets one."""
         drawing = random.Random(self.seed)
         drawn = []
         for proposal in range(self.proposals):
-            voters = [wallet for wallet in self.wallets if wallet is not self.abstaining]
+            voters = [voter for voter in self.voters if voter is not self.abstaining]
             if proposal == self.proposals - 1:
                 voters.remove(self.late)
             drawing.shuffle(voters)
-            for place, wallet in enumerate(voters):
+            for place, voter in enumerate(voters):
                 choice = place if place < self.options else drawing.randrange(self.options)
-                drawn.append(Ballot(wallet, proposal, choice))
+                drawn.append(Ballot(voter, proposal, choice, counter=proposal))
         return drawn
 
     def expected(self) -> list[list[int]]:
         """The sum of powers by proposal and option, from what was drawn."""
         sums = [[0] * self.options for _ in range(self.proposals)]
         for ballot in self.ballots():
-            sums[ballot.proposal][ballot.choice] += ballot.wallet.power
+            sums[ballot.proposal][ballot.choice] += ballot.voter.power
         return sums
 
     def write(self, directory: Path) -> tuple[Path, Path]:
@@ -128,5 +128,5 @@ class DrawnElection:
         with voters.open("w", newline="") as stream:
             rows = csv.writer(stream)
             rows.writerow(["voting_key", "voting_group", "voting_power"])
-            rows.writerows([wallet.public_key, "direct", wallet.power] for wallet in self.wallets)
+            rows.writerows([voter.wallet.id, "direct", voter.power] for voter in self.voters)
         return election, voters

@@ -66,6 +66,7 @@ class FakeNodeState:
     height: int | None = None
     tip: str | None = None
     tip_date: BlockDate | None = None
+    last_block_time: datetime | None = None
     peers_connected: int = 0
     stalled_since: datetime | None = None
     problem: tuple[str, str] | None = None

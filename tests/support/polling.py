@@ -8,7 +8,7 @@ async def eventually(condition: Callable[[], bool], *, seconds: float = 15.0) ->
     """Return once *condition* holds; raises AssertionError when it does not within *seconds*."""
     try:
         async with asyncio.timeout(seconds):
-            while not condition():  # noqa: ASYNC110 - processes and files raise no asyncio.Event
+            while not condition():
                 await asyncio.sleep(0.01)
     except TimeoutError as error:
         raise AssertionError(f"the condition did not come to hold within {seconds:g} s") from error

@@ -69,6 +69,18 @@ class ServiceProcess:
         self.process.kill()
         self.process.wait()
 
+    def end(self) -> None:
+        """Stop it at the end of a test, however that went, and show its log."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        print(self.log.read_text(errors="replace"))
+
     def terminate(self, seconds: float = 60.0) -> int:
         """SIGTERM; the exit code, or TimeoutExpired when it takes longer than *seconds*."""
         assert self.process is not None
