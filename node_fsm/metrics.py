@@ -1,0 +1,179 @@
+"""The service's metrics: one registry, and one method for each thing that happens.
+
+Times are exported as timestamps, never as ages; 0 means "not yet". What the names mean stands in docs/metrics.md.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Enum,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+from node_fsm.core.phases import Phase, Role
+from node_fsm.core.table import TABLES
+from node_fsm.core.view import Deadline
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_PHASE_BUCKETS = (
+    *(1, 5, 15, _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 4 * _HOUR, 12 * _HOUR),
+    *(_DAY, 3 * _DAY, 7 * _DAY, 14 * _DAY, 30 * _DAY),
+)
+_DATABASE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_S3_BUCKETS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, _MINUTE, 5 * _MINUTE, 15 * _MINUTE)
+
+
+class Metrics:
+    """What Prometheus is told. Label sets that are known beforehand stand at 0 from the start."""
+
+    def __init__(self, role: Role) -> None:
+        self._role = role
+        self.registry = registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+
+        def gauge(name: str, documentation: str, labels: Iterable[str] = ()) -> Gauge:
+            return Gauge(f"node_fsm_{name}", documentation, labels, registry=registry)
+
+        def counter(name: str, documentation: str, labels: Iterable[str] = ()) -> Counter:
+            return Counter(f"node_fsm_{name}", documentation, labels, registry=registry)
+
+        def histogram(name: str, documentation: str, labels: Iterable[str], buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(f"node_fsm_{name}", documentation, labels, registry=registry, buckets=buckets)
+
+        self._build = Info("node_fsm_build", "Versions and the role of this service.", registry=registry)
+
+        self._phase = Enum("node_fsm_phase", "The present phase.", states=[*Phase], registry=registry)
+        self._entered = gauge("phase_entered_timestamp_seconds", "When the present phase was entered.")
+        self._transitions = counter("transitions", "Transitions made.", ("source", "event", "target"))
+        self._durations = histogram(
+            "phase_duration_seconds", "Time spent in phases that ended.", ("phase",), _PHASE_BUCKETS
+        )
+        self._failures = counter("failures", "Failed attempts at a phase's work.", ("phase", "reason"))
+        self._condition = gauge("condition", "Whether the condition holds.", ("type",))
+        self._deadline = gauge("next_deadline_timestamp_seconds", "When the clock calls next.", ("deadline",))
+        self._tick = gauge("engine_tick_timestamp_seconds", "When the engine last looked at the world.")
+        self._clock_offset = gauge("clock_offset_seconds", "This clock minus the database's.")
+
+        self._node_up = gauge("node_up", "Whether the node's process runs.")
+        self._node_restarts = counter("node_restarts", "Starts of the node after it died by itself.")
+        self._height = gauge("chain_height", "Height of the node's tip.")
+        self._last_block = gauge("last_block_timestamp_seconds", "Time of the node's newest block.")
+        self._votes = gauge("votes_cast", "Votes in the blocks of the chain in work.")
+
+        self._block0 = gauge("block0_bytes", "Size of the block 0 in work.")
+        self._results = gauge("results_posted_timestamp_seconds", "When results were last posted.")
+        self._archive = gauge("archive_bytes", "Size of the last verified archive.")
+        self._verified = gauge("archive_verified_timestamp_seconds", "When an archive was last verified.")
+
+        self._database = histogram(
+            "database_call_duration_seconds",
+            "Calls to the database.",
+            ("operation", "outcome"),
+            _DATABASE_BUCKETS,
+        )
+        self._s3 = histogram("s3_request_duration_seconds", "Requests to S3.", ("operation", "outcome"), _S3_BUCKETS)
+
+        for transition in TABLES[role]:
+            self._transitions.labels(transition.source, transition.event, transition.target)
+            self._durations.labels(transition.source)
+
+    def versions(self, service: str, jcli: str, jormungandr: str) -> None:
+        """The versions at work are known."""
+        versions = {"version": service, "jcli_version": jcli, "jormungandr_version": jormungandr}
+        self._build.info({"role": self._role, **versions})
+
+    def entered(self, phase: Phase, at: datetime) -> None:
+        """*phase* is the present one since *at*."""
+        self._phase.state(phase)
+        self._entered.set(at.timestamp())
+
+    def transition(self, source: Phase, event: str, target: Phase, seconds: float) -> None:
+        """*event* ended *source*, which had lasted *seconds*."""
+        self._transitions.labels(source, event, target).inc()
+        self._durations.labels(source).observe(seconds)
+
+    def failure(self, phase: Phase, reason: str) -> None:
+        """The work of *phase* failed; *reason* is that of the error, one of a fixed set of words."""
+        self._failures.labels(phase, reason).inc()
+
+    def condition_changed(self, type_: str, held: bool) -> None:
+        """Condition *type_* came, changed or went."""
+        self._condition.labels(type_).set(held)
+
+    def deadline(self, deadline: Deadline | None) -> None:
+        """The clock calls next at *deadline*; only that one is exported."""
+        self._deadline.clear()
+        if deadline:
+            self._deadline.labels(deadline.name).set(deadline.at.timestamp())
+
+    def ticked(self, at: datetime) -> None:
+        """The engine looked at the world."""
+        self._tick.set(at.timestamp())
+
+    def clock_offset(self, seconds: float) -> None:
+        """This machine's clock is *seconds* ahead of the database's (negative: behind)."""
+        self._clock_offset.set(seconds)
+
+    def node_up(self, up: bool) -> None:
+        """The node's process started or ended."""
+        self._node_up.set(up)
+
+    def node_restarted(self) -> None:
+        """The node was started again after it had died by itself."""
+        self._node_restarts.inc()
+
+    def chain_advanced(self, height: int, last_block: datetime) -> None:
+        """The node's tip is a block of this height and time."""
+        self._height.set(height)
+        self._last_block.set(last_block.timestamp())
+
+    def votes_cast(self, votes: int) -> None:
+        """So many votes are in the blocks of the chain in work."""
+        self._votes.set(votes)
+
+    def block0_size(self, size: int) -> None:
+        """The block 0 in work has *size* bytes."""
+        self._block0.set(size)
+
+    def results_posted(self, at: datetime) -> None:
+        """An election's results stand in the database."""
+        self._results.set(at.timestamp())
+
+    def archive_verified(self, size: int, at: datetime) -> None:
+        """An archive of *size* bytes was read back and found right."""
+        self._archive.set(size)
+        self._verified.set(at.timestamp())
+
+    def database_call(self, operation: str) -> AbstractContextManager[None]:
+        """Time the enclosed call to the database."""
+        return _timed(self._database, operation)
+
+    def s3_request(self, operation: str, outcome: str, seconds: float) -> None:
+        """A request to S3 ended; *outcome* is ``ok`` or the reason of its failure."""
+        self._s3.labels(operation, outcome).observe(seconds)
+
+
+@contextmanager
+def _timed(histogram: Histogram, operation: str) -> Iterator[None]:
+    outcome = "error"
+    start = time.perf_counter()
+    try:
+        yield
+        outcome = "success"
+    except asyncio.CancelledError:
+        outcome = "cancelled"
+        raise
+    finally:
+        histogram.labels(operation, outcome).observe(time.perf_counter() - start)

@@ -1,0 +1,72 @@
+"""The bodies of the sidecar's answers. Field names are part of the interface."""
+
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel
+
+from node_fsm.core.phases import Phase, Role
+from node_fsm.log import redact
+from node_fsm.sidecar.state import ServiceState
+
+
+class Health(BaseModel):
+    """Whether all is well, and if not why."""
+
+    status: Literal["ok", "failing"]
+    reasons: list[str]
+
+    @classmethod
+    def of(cls, reasons: tuple[str, ...]) -> Self:
+        """Well exactly when there are no *reasons* against it."""
+        return cls(status="failing" if reasons else "ok", reasons=[redact(reason) for reason in reasons])
+
+
+class NextDeadline(BaseModel):
+    """The next moment at which the clock alone changes something."""
+
+    name: str
+    at: datetime
+
+
+class HeldCondition(BaseModel):
+    """A condition beside the phase. Only those that hold are listed, so *status* is always true."""
+
+    type: str
+    status: Literal[True] = True
+    reason: str
+    message: str
+    since: datetime
+
+
+class State(BaseModel):
+    """What ``/state`` answers."""
+
+    phase: Phase
+    since: datetime
+    role: Role
+    hostname: str
+    election: str | None
+    block0_hash: str | None
+    next_deadline: NextDeadline | None
+    conditions: list[HeldCondition]
+    last_error: str | None
+
+    @classmethod
+    def of(cls, state: ServiceState) -> Self:
+        """The public part of *state*."""
+        deadline = state.next_deadline
+        return cls(
+            phase=state.phase,
+            since=state.since,
+            role=state.role,
+            hostname=state.hostname,
+            election=state.election,
+            block0_hash=state.block0_hash,
+            next_deadline=NextDeadline(name=deadline.name, at=deadline.at) if deadline else None,
+            conditions=[
+                HeldCondition(type=held.type, reason=held.reason, message=redact(held.message), since=held.since)
+                for held in state.conditions
+            ],
+            last_error=redact(state.last_error) if state.last_error else None,
+        )

@@ -1,0 +1,160 @@
+"""The names and values that Prometheus reads."""
+
+import asyncio
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from prometheus_client import generate_latest
+
+from node_fsm.core.events import Event
+from node_fsm.core.phases import Phase, Role
+from node_fsm.core.table import TABLES
+from node_fsm.core.view import Deadline
+from node_fsm.metrics import Metrics
+
+AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics(Role.LEADER0)
+
+
+def samples(metrics: Metrics, prefix: str) -> list[str]:
+    """The lines whose name begins with *prefix*, without the creation times that the client adds."""
+    lines = generate_latest(metrics.registry).decode().splitlines()
+    return [line for line in lines if line.startswith(prefix) and "_created" not in line]
+
+
+def test_the_phase_is_one_series_for_each_phase_and_one_of_them_is_1(metrics: Metrics) -> None:
+    metrics.entered(Phase.TALLYING, AT)
+    metrics.entered(Phase.RUNNING, AT)
+    assert samples(metrics, "node_fsm_phase{") == [
+        'node_fsm_phase{node_fsm_phase="Waiting"} 0.0',
+        'node_fsm_phase{node_fsm_phase="FetchingKey"} 0.0',
+        'node_fsm_phase{node_fsm_phase="BuildingVotePlan"} 0.0',
+        'node_fsm_phase{node_fsm_phase="GeneratingBlock0"} 0.0',
+        'node_fsm_phase{node_fsm_phase="Running"} 1.0',
+        'node_fsm_phase{node_fsm_phase="Tallying"} 0.0',
+        'node_fsm_phase{node_fsm_phase="Archiving"} 0.0',
+        'node_fsm_phase{node_fsm_phase="Reset"} 0.0',
+    ]
+    assert samples(metrics, "node_fsm_phase_entered") == ["node_fsm_phase_entered_timestamp_seconds 1.7723664e+09"]
+
+
+@pytest.mark.parametrize("role", Role)
+def test_every_transition_of_the_role_stands_at_0_from_the_start(role: Role) -> None:
+    metrics = Metrics(role)
+    for row in TABLES[role]:
+        labels: dict[str, str] = {"source": row.source, "event": row.event, "target": row.target}
+        assert metrics.registry.get_sample_value("node_fsm_transitions_total", labels) == 0
+    assert len(samples(metrics, "node_fsm_transitions_total{")) == len(TABLES[role])
+
+
+def test_a_transition_counts_and_times_the_phase_that_ended(metrics: Metrics) -> None:
+    metrics.transition(Phase.RUNNING, Event.VOTING_ENDED, Phase.TALLYING, 7 * 86400)
+    labels = {"source": "Running", "event": "voting_ended", "target": "Tallying"}
+    assert metrics.registry.get_sample_value("node_fsm_transitions_total", labels) == 1
+    assert metrics.registry.get_sample_value("node_fsm_phase_duration_seconds_sum", {"phase": "Running"}) == 604800
+
+
+def test_only_the_present_deadline_is_exported(metrics: Metrics) -> None:
+    metrics.deadline(Deadline("chain_start", AT))
+    metrics.deadline(Deadline("voting_end", AT))
+    assert samples(metrics, "node_fsm_next_deadline") == [
+        'node_fsm_next_deadline_timestamp_seconds{deadline="voting_end"} 1.7723664e+09'
+    ]
+    metrics.deadline(None)
+    assert samples(metrics, "node_fsm_next_deadline") == []
+
+
+def test_conditions_are_1_while_they_hold(metrics: Metrics) -> None:
+    metrics.condition_changed("spec_drift", True)
+    metrics.condition_changed("overlap", True)
+    metrics.condition_changed("overlap", False)
+    assert samples(metrics, "node_fsm_condition{") == [
+        'node_fsm_condition{type="spec_drift"} 1.0',
+        'node_fsm_condition{type="overlap"} 0.0',
+    ]
+
+
+def test_the_rest_is_written_where_its_name_says(metrics: Metrics) -> None:
+    metrics.versions("1.2.3", "0.13.0", "0.13.1")
+    metrics.failure(Phase.FETCHING_KEY, "KeyMissing")
+    metrics.ticked(AT)
+    metrics.clock_offset(-0.25)
+    metrics.node_up(True)
+    metrics.node_restarted()
+    metrics.chain_advanced(17, AT)
+    metrics.votes_cast(42)
+    metrics.block0_size(1024)
+    metrics.results_posted(AT)
+    metrics.archive_verified(2048, AT)
+    written = set(samples(metrics, "node_fsm_"))
+    assert written >= {
+        'node_fsm_build_info{jcli_version="0.13.0",jormungandr_version="0.13.1",role="leader0",version="1.2.3"} 1.0',
+        'node_fsm_failures_total{phase="FetchingKey",reason="KeyMissing"} 1.0',
+        "node_fsm_engine_tick_timestamp_seconds 1.7723664e+09",
+        "node_fsm_clock_offset_seconds -0.25",
+        "node_fsm_node_up 1.0",
+        "node_fsm_node_restarts_total 1.0",
+        "node_fsm_chain_height 17.0",
+        "node_fsm_last_block_timestamp_seconds 1.7723664e+09",
+        "node_fsm_votes_cast 42.0",
+        "node_fsm_block0_bytes 1024.0",
+        "node_fsm_results_posted_timestamp_seconds 1.7723664e+09",
+        "node_fsm_archive_bytes 2048.0",
+        "node_fsm_archive_verified_timestamp_seconds 1.7723664e+09",
+    }
+
+
+def call_that(error: type[BaseException] | None) -> None:
+    if error:
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"), [(None, "success"), (OSError, "error"), (asyncio.CancelledError, "cancelled")]
+)
+def test_calls_are_timed_by_their_outcome(metrics: Metrics, error: type[BaseException] | None, outcome: str) -> None:
+    for name, timed in (("database", metrics.database_call), ("s3", metrics.s3_call)):
+        try:
+            with timed("read"):
+                call_that(error)
+        except (OSError, asyncio.CancelledError) as raised:
+            assert type(raised) is error  # noqa: PT017 - that it passes through is part of what is tested
+        labels = {"operation": "read", "outcome": outcome}
+        count = metrics.registry.get_sample_value(f"node_fsm_{name}_call_duration_seconds_count", labels)
+        assert count == 1
+
+
+def test_two_services_in_one_process_do_not_mix(metrics: Metrics) -> None:
+    other = Metrics(Role.NODE)
+    other.node_restarted()
+    assert metrics.registry.get_sample_value("node_fsm_node_restarts_total") == 0
+
+
+def test_names_follow_the_conventions(metrics: Metrics) -> None:
+    for family in metrics.registry.collect():
+        assert re.fullmatch(r"(node_fsm|process|python)_[a-z0-9_]+", family.name)
+        if family.name.startswith("node_fsm_"):
+            assert not family.name.endswith(("_total", "_count", "_ms", "_minutes")), family.name
+            assert family.documentation.endswith(".")
+    assert samples(metrics, "process_resident_memory_bytes")
+
+
+def test_the_page_explains_every_metric(metrics: Metrics) -> None:
+    page = PAGE.read_text()
+    for family in metrics.registry.collect():
+        if family.name.startswith("node_fsm_"):
+            suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
+            assert f"| `{family.name}{suffix}`" in page, f"docs/metrics.md does not explain {family.name}{suffix}"
+
+
+def test_the_page_names_no_metric_that_does_not_exist(metrics: Metrics) -> None:
+    suffixes = ("", "_total", "_info")
+    exist = {f"{family.name}{suffix}" for family in metrics.registry.collect() for suffix in suffixes}
+    assert set(re.findall(r"node_fsm_[a-z0-9_]+", PAGE.read_text())) <= exist
