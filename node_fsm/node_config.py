@@ -1,0 +1,123 @@
+"""The node's configuration file: pure functions from our settings to its YAML."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from node_fsm.core.errors import PermanentError
+
+MEMPOOL_ENTRIES = 200_000
+"""Votes that may wait for a block; one that finds the mempool full is refused."""
+
+LEADER_LOG_ENTRIES = 1_024
+
+_IP_MULTIADDR = re.compile(r"/ip[46]/([^/]+)/tcp/\d+")
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """An address to listen on; *setting* is the setting that it comes from."""
+
+    host: str
+    port: int
+    setting: str
+
+    @classmethod
+    def parse(cls, text: str, setting: str) -> "Listen":
+        """Read ``ip:port`` or ``[ipv6]:port``; PermanentError naming *setting* when it is something else."""
+        host, _, port = text.rpartition(":")
+        try:
+            ipaddress.ip_address(host.strip("[]"))
+            number = int(port)
+        except ValueError:
+            number = 0
+        if not 0 < number < 2**16:
+            raise PermanentError(
+                "SettingInvalid", f"{setting}={text!r} is not of the form IP:PORT, as in 127.0.0.1:8443"
+            )
+        return cls(host.strip("[]"), number, setting)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def rest_url(listen: Listen) -> str:
+    """Where this machine reaches the REST interface of a node that listens there."""
+    host = _ANYWHERE.get(listen.host, listen.host)
+    return f"http://{Listen(host, listen.port, listen.setting)}/api"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """What differs between nodes and starts.
+
+    *public_address* is the node's own ``/ip4/…/tcp/…``; *trusted_peers* are multiaddrs, of leaders only and never
+    its own; none makes the node the only one of its chain. *seed* marks the one leader that goes on by itself when it
+    reaches no other. *fragment_log* is the directory in which the node keeps every fragment that it receives.
+    """
+
+    rest: Listen
+    p2p: Listen
+    public_address: str
+    storage: Path
+    fragment_log: Path
+    trusted_peers: tuple[str, ...] = ()
+    seed: bool = False
+
+    @property
+    def alone(self) -> bool:
+        """Whether this is the only node of its chain."""
+        return not self.trusted_peers
+
+    def to_yaml(self) -> str:
+        """The text of the configuration file."""
+        return yaml.safe_dump(self._document(), sort_keys=False)
+
+    def _document(self) -> dict[str, Any]:
+        p2p: dict[str, Any] = {
+            "listen": str(self.p2p),
+            "public_address": self.public_address,
+            "trusted_peers": [{"address": peer} for peer in self.trusted_peers],
+            # On a private network the node would otherwise look connected and receive no block.
+            "allow_private_addresses": any(map(_is_private, (self.public_address, *self.trusted_peers))),
+            # The defaults (10 s, 30 min) keep a restarted neighbour out for too long.
+            "gossip_interval": "2s",
+            "policy": {"quarantine_duration": "2s"},
+            "layers": {"topics_of_interest": {"blocks": "high", "messages": "high"}},
+        }
+        if self.seed:
+            p2p["max_bootstrap_attempts"] = 1
+        return {
+            "skip_bootstrap": self.alone,
+            "storage": str(self.storage),
+            "rest": {"listen": str(self.rest)},
+            "p2p": p2p,
+            "mempool": {
+                "pool_max_entries": MEMPOOL_ENTRIES,
+                "log_max_entries": MEMPOOL_ENTRIES,
+                "persistent_log": {"dir": str(self.fragment_log)},
+            },
+            "leadership": {"logs_capacity": LEADER_LOG_ENTRIES},
+            # Without this section the node traces everything to stderr.
+            "log": {"level": "info", "format": "json", "output": "stdout"},
+        }
+
+
+def _is_private(multiaddr: str) -> bool:
+    """Whether a multiaddr has an address that is not reachable from everywhere; False for names."""
+    address = _ip(multiaddr)
+    return address is not None and not address.is_global
+
+
+def _ip(multiaddr: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The IP address in a multiaddr over TCP; None when it has none."""
+    match = _IP_MULTIADDR.fullmatch(multiaddr)
+    try:
+        return ipaddress.ip_address(match[1]) if match else None
+    except ValueError:
+        return None

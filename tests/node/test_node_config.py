@@ -1,0 +1,92 @@
+"""The node's configuration file."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from node_fsm.core.errors import PermanentError
+from node_fsm.node_config import Listen, NodeConfig, rest_url
+
+OWN = "/ip4/203.0.114.5/tcp/9000"
+PEER = "/ip4/203.0.114.6/tcp/9000"
+
+CONFIG = NodeConfig(
+    rest=Listen("127.0.0.1", 8443, "NODE_FSM_NODE_REST_LISTEN"),
+    p2p=Listen("192.0.2.7", 9000, "NODE_FSM_NODE_P2P_LISTEN"),
+    public_address=OWN,
+    storage=Path("/data/storage"),
+    fragment_log=Path("/data/fragments"),
+    trusted_peers=(PEER,),
+)
+
+
+def document(config: NodeConfig) -> dict[str, Any]:
+    parsed = yaml.safe_load(config.to_yaml())
+    assert isinstance(parsed, dict)
+    return parsed
+
+
+def test_says_what_it_was_given() -> None:
+    config = document(CONFIG)
+    assert config["rest"] == {"listen": "127.0.0.1:8443"}
+    assert config["storage"] == "/data/storage"
+    assert config["p2p"]["listen"] == "192.0.2.7:9000"
+    assert config["p2p"]["public_address"] == OWN
+    assert config["p2p"]["trusted_peers"] == [{"address": PEER}]
+    assert config["mempool"]["persistent_log"] == {"dir": "/data/fragments"}
+    assert min(config["mempool"]["pool_max_entries"], config["mempool"]["log_max_entries"]) >= 100_000
+    assert config["log"] == {"level": "info", "format": "json", "output": "stdout"}
+
+
+@pytest.mark.parametrize(
+    ("peers", "seed", "skips_bootstrap", "attempts"),
+    [((), True, True, 1), ((PEER,), True, False, 1), ((PEER,), False, False, None)],
+    ids=["one-node chain", "seed", "any other"],
+)
+def test_only_the_seed_gives_up_bootstrapping(
+    peers: tuple[str, ...], seed: bool, skips_bootstrap: bool, attempts: int | None
+) -> None:
+    config = document(replace(CONFIG, trusted_peers=peers, seed=seed))
+    assert config["skip_bootstrap"] is skips_bootstrap
+    assert config["p2p"].get("max_bootstrap_attempts") == attempts
+
+
+@pytest.mark.parametrize(
+    ("own", "peer", "private"),
+    [
+        (OWN, PEER, False),
+        ("/ip4/127.0.0.1/tcp/9000", PEER, True),
+        ("/ip4/10.0.0.7/tcp/9000", PEER, True),
+        (OWN, "/ip4/192.168.1.2/tcp/9000", True),
+        (OWN, "/ip6/fd00::1/tcp/9000", True),
+        (OWN, "/dns4/leader1.example/tcp/9000", False),
+        (OWN, "/ip4/no-address/tcp/9000", False),
+    ],
+)
+def test_private_addresses_are_allowed_where_there_are_any(own: str, peer: str, private: bool) -> None:
+    config = document(replace(CONFIG, public_address=own, trusted_peers=(PEER, peer)))
+    assert config["p2p"]["allow_private_addresses"] is private
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "url"),
+    [
+        ("127.0.0.1:8443", "127.0.0.1", 8443, "http://127.0.0.1:8443/api"),
+        ("0.0.0.0:80", "0.0.0.0", 80, "http://127.0.0.1:80/api"),  # noqa: S104 - nothing is bound
+        ("[::]:8443", "::", 8443, "http://[::1]:8443/api"),
+        ("192.0.2.1:65535", "192.0.2.1", 65535, "http://192.0.2.1:65535/api"),
+    ],
+)
+def test_listen_addresses(text: str, host: str, port: int, url: str) -> None:
+    listen = Listen.parse(text, "SETTING")
+    assert (listen.host, listen.port, str(listen)) == (host, port, text)
+    assert rest_url(listen) == url
+
+
+@pytest.mark.parametrize("text", ["", "8443", "localhost:8443", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "::1"])
+def test_other_listen_addresses_name_the_setting(text: str) -> None:
+    with pytest.raises(PermanentError, match=r"NODE_FSM_NODE_REST_LISTEN.*IP:PORT"):
+        Listen.parse(text, "NODE_FSM_NODE_REST_LISTEN")
