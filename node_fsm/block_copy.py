@@ -33,13 +33,14 @@ class BlockSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CopiedBlock:
-    """A block in the copy: its bytes end at *end*; *fragments* are the ids of what it holds."""
+    """A block in the copy: its bytes end at *end*; *fragments* are the ids of what it holds, *votes* of them votes."""
 
     id: str
     date: BlockDate
     height: int
     end: int
     fragments: tuple[str, ...]
+    votes: int
     tallies: dict[str, str]
     """The tallies in the block: plan id to fragment id."""
 
@@ -84,6 +85,11 @@ class BlockCopy:
     @property
     def block0(self) -> CopiedBlock:
         return self._blocks[0]
+
+    @property
+    def votes(self) -> int:
+        """How many votes are in the blocks."""
+        return sum(block.votes for block in self._blocks)
 
     def __contains__(self, fragment_id: object) -> bool:
         """Whether a block of the copy holds this fragment; those of block 0 do not count."""
@@ -153,11 +159,20 @@ def _parse(raw: bytes, offset: int) -> tuple[CopiedBlock, str]:
 
 
 def _copied(block: Block, offset: int) -> CopiedBlock:
-    fragments, tallies = [], {}
+    fragments, votes, tallies = [], 0, {}
     for fragment in block.fragments():
         if block.header.height:
             fragments.append(fragment.id)
+        votes += fragment.kind is FragmentKind.VOTE_CAST
         if fragment.kind is FragmentKind.VOTE_TALLY:
             tallies[decode_vote_tally(fragment).plan_id] = fragment.id
-    end = offset + block.header.size
-    return CopiedBlock(block.header.id, block.header.date, block.header.height, end, tuple(fragments), tallies)
+    header = block.header
+    return CopiedBlock(
+        id=header.id,
+        date=header.date,
+        height=header.height,
+        end=offset + header.size,
+        fragments=tuple(fragments),
+        votes=votes,
+        tallies=tallies,
+    )

@@ -10,6 +10,7 @@ from node_fsm.core.model import Block0Ref, ElectionOverview, Lease, NodeRow, Ove
 from node_fsm.core.phases import Phase
 from node_fsm.core.secret import Secret
 from node_fsm.core.view import UNKNOWN, Policy, Unknown, View, Work
+from node_fsm.metrics import Metrics
 from node_fsm.ports import Clock, Database, Jcli, Node, ObjectStore
 from node_fsm.template import Template, load_template
 from node_fsm.watch.mailbox import Mailbox, Pulse
@@ -40,6 +41,7 @@ class Context:
     node: Node
     workspace: Workspace
     conditions: Conditions
+    metrics: Metrics
     mailbox: Mailbox
     looked: Pulse
     phase: Phase = Phase.WAITING

@@ -23,7 +23,6 @@ from node_fsm.core.observe import observations
 from node_fsm.core.phases import NODE_MUST_RUN, Phase
 from node_fsm.core.view import UNKNOWN, Deadline, Decision, View
 from node_fsm.log import bind_context
-from node_fsm.metrics import Metrics
 from node_fsm.sidecar.state import ServiceState
 from node_fsm.watch.reporter import Reporter
 from states.base import PhaseState
@@ -42,13 +41,11 @@ class Engine:
         self,
         ctx: Context,
         machine: PhaseMachine[PhaseState],
-        metrics: Metrics,
         rescan_seconds: float,
         advertise: str,
     ) -> None:
         self.ctx = ctx
         self.machine = machine
-        self.metrics = metrics
         self.reporter = Reporter(ctx.database, self.status, advertise)
         self.since = ctx.clock.now()
         self.deadline: Deadline | None = None
@@ -61,11 +58,12 @@ class Engine:
         self._failure: ServiceError | None = None
         self._failures = 0
         self._retry_at = 0.0
+        self._node_starts = 0
         ctx.conditions.listeners.append(self._condition_changed)
 
     async def run(self) -> None:
         """Go through the phases until cancelled; then the phase's work is cancelled too, and the node stopped."""
-        self.metrics.entered(self.ctx.phase, self.since)
+        self.ctx.metrics.entered(self.ctx.phase, self.since)
         bind_context(phase=str(self.ctx.phase), election=None)
         try:
             while True:
@@ -80,11 +78,11 @@ class Engine:
             self.ctx.progressed = False
             self._succeeded()
         self.last_tick = time.monotonic()
-        self.metrics.ticked(self.ctx.clock.now())
+        self.ctx.metrics.ticked(self.ctx.clock.now())
         view = await self._look()
         now = self.ctx.clock.now()
         self.deadline = next_deadline(self.ctx.phase, self.ctx.work, view, now, self.ctx.policy)
-        self.metrics.deadline(self.deadline)
+        self.ctx.metrics.deadline(self.deadline)
         if decision := decide(self.ctx.phase, self.ctx.work, view, now, self.ctx.policy):
             await self._move(decision)
         elif self._task is None and time.monotonic() >= self._retry_at:
@@ -108,6 +106,7 @@ class Engine:
             failure=self._failure,
         )
         self.ctx.view = view
+        self._measure_node()
         seen = observations(self.ctx.phase, self.ctx.work, view, self.ctx.clock.now(), self.ctx.policy)
         for condition, problem in seen.items():
             self.ctx.conditions.set(condition, problem)
@@ -133,7 +132,7 @@ class Engine:
             self._next_scan = time.monotonic() + min(DATABASE_RETRY_SECONDS, self._rescan_seconds)
             return
         self.ctx.conditions.clear("database_unavailable")
-        self.metrics.clock_offset((self.ctx.clock.now() - self._overview.database_time).total_seconds())
+        self.ctx.metrics.clock_offset((self.ctx.clock.now() - self._overview.database_time).total_seconds())
         if isinstance(self._failure, PermanentError) and _specified(before) != _specified(self._overview):
             self._retry_at = 0.0  # what a person had to mend may be mended now
 
@@ -145,6 +144,15 @@ class Engine:
             return None
         self.ctx.conditions.clear("template_invalid")
         return duration
+
+    def _measure_node(self) -> None:
+        node = self.ctx.node.state
+        self.ctx.metrics.node_up(node.running)
+        if node.starts > self._node_starts > 0 and self.ctx.phase in NODE_MUST_RUN:
+            self.ctx.metrics.node_restarted()
+        self._node_starts = node.starts
+        if node.height is not None and node.last_block_time:
+            self.ctx.metrics.chain_advanced(node.height, node.last_block_time)
 
     def _tip(self) -> BlockDate | None:
         """The date of the newest block that the node told of, if it runs the chain in work."""
@@ -160,8 +168,8 @@ class Engine:
         source, work, now = ctx.phase, decision.work or ctx.work, ctx.clock.now()
         target = self.machine.fire(decision.event)
         logger.info("{} -> {} on {}: {}", source, target, decision.event, decision.why)
-        self.metrics.transition(source, decision.event, target, time.monotonic() - self._entered)
-        self.metrics.entered(target, now)
+        self.ctx.metrics.transition(source, decision.event, target, time.monotonic() - self._entered)
+        self.ctx.metrics.entered(target, now)
         self.reporter.journal(
             JournalEntry(
                 hostname=ctx.settings.hostname,
@@ -175,6 +183,8 @@ class Engine:
             )
         )
         ctx.phase, ctx.work = target, None if target is Phase.WAITING else work
+        if ctx.work and ctx.work.block0:
+            ctx.metrics.block0_size(ctx.work.block0.size)
         self.since, self._entered = now, time.monotonic()
         bind_context(phase=str(target), election=ctx.work.election_name if ctx.work else None)
         self._succeeded()
@@ -211,7 +221,7 @@ class Engine:
             delay *= random.uniform(0.75, 1.25)  # noqa: S311 - jitter, so that nodes do not retry in step
         self._retry_at = time.monotonic() + delay
         self._failure = error
-        self.metrics.failure(self.ctx.phase, error.reason)
+        self.ctx.metrics.failure(self.ctx.phase, error.reason)
         self.ctx.conditions.raise_(WORK_FAILING, error.reason, error.message)
         logger.debug("{} tries again in {:.1f} s: {}", self.ctx.phase, delay, error)
 
@@ -243,7 +253,7 @@ class Engine:
             logger.warning("condition {} ({}): {}", type_, condition.reason, condition.message)
         else:
             logger.info("condition {} is over", type_)
-        self.metrics.condition_changed(type_, held=condition is not None)
+        self.ctx.metrics.condition_changed(type_, held=condition is not None)
         self.reporter.status_changed()
 
     def snapshot(self) -> ServiceState:

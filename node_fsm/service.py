@@ -68,8 +68,8 @@ class Service:
         self._resources = resources
         mailbox = Mailbox()
         self.metrics = Metrics(settings.role)
-        self.database = PostgresDatabase(settings.database_url.get_secret_value(), observe=self.metrics.database_call)
-        store = S3Store(settings.s3_endpoint_url, credentials=settings.aws_credentials(), observe=self.metrics.s3_call)
+        self.database = PostgresDatabase(settings.database_url.get_secret_value(), timed=self.metrics.database_call)
+        store = S3Store(settings.s3_endpoint_url, credentials=settings.aws_credentials(), observe=self.metrics.s3_request)
         resources.push_async_callback(self.database.close)
         resources.push_async_callback(store.close)
         self.node = NodeSupervisor(_node_settings(settings), on_change=mailbox.look_again)
@@ -95,13 +95,12 @@ class Service:
             node=self.node,
             workspace=workspace,
             conditions=Conditions(clock.now),
+            metrics=self.metrics,
             mailbox=mailbox,
             looked=Pulse(),
         )
         machine = build_machine(TABLES[settings.role], states_of(settings.role))
-        self.engine = Engine(
-            self.ctx, machine, self.metrics, settings.rescan_seconds, advertise=settings.node_p2p_advertise
-        )
+        self.engine = Engine(self.ctx, machine, settings.rescan_seconds, advertise=settings.node_p2p_advertise)
         self.lease = LeaseKeeper(self.ctx, workspace.instance) if settings.role is Role.LEADER0 else None
         app = create_app(
             self.engine,

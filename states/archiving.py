@@ -45,6 +45,7 @@ class Archiving(PhaseState):
                 return self._set_aside(ctx, error)
             raise
         await ctx.database.record_archive(made)
+        ctx.metrics.archive_verified(made.bytes, made.verified_at)
         ctx.database_changed()
         return Decision(Event.ARCHIVED, f"the archive {made.uri} ({made.bytes} bytes) was read back and is whole")
 

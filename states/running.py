@@ -36,6 +36,7 @@ class Running(PhaseState):
             ctx.conditions.set(CHAIN_STALLED, _stall(ctx))
             if state.running:
                 await copy.advance(ctx.node.api)
+                ctx.metrics.votes_cast(copy.votes)
                 if state.starts != resubmitted:
                     await resubmit(ctx, chain, copy)
                     resubmitted = state.starts

@@ -49,6 +49,7 @@ class Tallying(PhaseState):
             )
         await ctx.database.save_tally_snapshot(block0.hash, snapshots)
         await ctx.database.post_results(ctx.election_in_work().election_id, block0.hash, posted)
+        ctx.metrics.results_posted(ctx.clock.now())
         ctx.database_changed()
         proposals = sum(len(result.votes) for result in posted)
         return Decision(Event.RESULTS_POSTED, f"the results of {proposals} proposals in {len(posted)} plans are posted")

@@ -62,13 +62,12 @@ class World:
             node=cast("Any", self.node),
             workspace=Workspace(directory),
             conditions=Conditions(self.clock.now),
+            metrics=Metrics(Role.LEADER0),
             mailbox=Mailbox(),
             looked=Pulse(),
         )
         states = [Scripted(phase, works.get(phase.name.lower(), never)) for phase in Phase]
-        self.engine = Engine(
-            self.ctx, build_machine(LEADER0, states), Metrics(Role.LEADER0), rescan_seconds=60, advertise=""
-        )
+        self.engine = Engine(self.ctx, build_machine(LEADER0, states), rescan_seconds=60, advertise="")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

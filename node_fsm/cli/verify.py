@@ -1,0 +1,67 @@
+"""``node-fsm verify``: whether an archive is whole and says what its own blocks say."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from node_fsm.chain_check import Check
+from node_fsm.config import CommandSettings, SettingsError, load_settings
+from node_fsm.core.errors import ServiceError
+from node_fsm.manifest import MANIFEST_NAME
+from node_fsm.verify import verify_directory, verify_uri
+
+
+def verify(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="URI|DIR",
+            help="s3://BUCKET/PREFIX of an archive, or a directory with its two objects or its files and the manifest.",
+        ),
+    ],
+) -> None:
+    """Check an archive with nothing but itself: every byte, the chain, and the results by a recount of its blocks.
+
+    The chain is unpacked into TMPDIR for a while. Ends with 0 when all checks are passed, else with 1.
+    """
+    try:
+        passed = asyncio.run(_verify(target.removesuffix(f"/{MANIFEST_NAME}").rstrip("/")))
+    except SettingsError as error:
+        typer.echo(error.message, err=True)
+        raise typer.Exit(2) from None
+    except ServiceError as error:
+        typer.echo(f"{error.reason}: {error.message}", err=True)
+        raise typer.Exit(1) from None
+    raise typer.Exit(0 if passed else 1)
+
+
+async def _verify(target: str) -> bool:
+    scratch = Path(tempfile.gettempdir())
+    if not target.startswith("s3://"):
+        return await _report(target, verify_directory(Path(target), scratch))
+    from node_fsm.s3 import S3Store  # noqa: PLC0415 - a directory, and every other command, needs none of it
+
+    settings = load_settings(os.environ, CommandSettings)
+    store = S3Store(settings.s3_endpoint_url, credentials=settings.aws_credentials())
+    try:
+        return await _report(target, verify_uri(store, target, scratch))
+    finally:
+        await store.close()
+
+
+async def _report(target: str, checks: AsyncIterator[Check]) -> bool:
+    console = Console(highlight=False, soft_wrap=True)
+    failed = 0
+    async for check in checks:
+        failed += not check.ok
+        outcome = ("ok    ", "green") if check.ok else ("FAILED", "bold red")
+        console.print(Text.assemble(outcome, f"  {check.name}: {check.detail}"))
+    console.print(Text(f"{target} is {'whole' if not failed else 'NOT to be trusted'}"))
+    return not failed

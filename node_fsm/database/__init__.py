@@ -1,0 +1,1 @@
+"""The election database: Postgres behind the Database port."""

@@ -1,0 +1,50 @@
+"""Files in pieces, read and written on threads."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from node_fsm.core.errors import TemporaryError
+from node_fsm.threads import in_thread
+
+T = TypeVar("T")
+
+PIECE_SIZE = 3 * 2**18
+"""Bytes, a multiple of 3: the base64 of such pieces joins to the base64 of the whole."""
+
+
+async def read_pieces(source: Path) -> AsyncIterator[tuple[int, bytes]]:
+    """The file's pieces with their numbers; TemporaryError ``FileFailed`` when it cannot be read."""
+    with await _do(source, partial(source.open, "rb")) as stream:
+        number = 0
+        while piece := await _do(source, partial(stream.read, PIECE_SIZE)):
+            yield number, piece
+            number += 1
+
+
+@asynccontextmanager
+async def written(target: Path) -> AsyncIterator[Callable[[bytes], Awaitable[int]]]:
+    """Write *target* with the function this gives: on disk under its name at the end, or not at all; mode 0600.
+
+    TemporaryError ``FileFailed`` when it cannot be written.
+    """
+    unfinished = target.with_name(f"{target.name}.partial")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    descriptor = await _do(target, partial(os.open, unfinished, flags, 0o600))
+    try:
+        with os.fdopen(descriptor, "wb", buffering=0) as stream:
+            yield lambda piece: _do(target, partial(stream.write, piece))
+            await _do(target, partial(os.fsync, stream.fileno()))
+        await _do(target, partial(unfinished.rename, target))
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+async def _do(file: Path, function: Callable[[], T]) -> T:
+    try:
+        return await in_thread(None, function)
+    except OSError as error:
+        raise TemporaryError("FileFailed", f"{file}: {error.strerror}") from error

@@ -1,0 +1,151 @@
+"""What is written once when an election ends: the node's account of its votes, and the results."""
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from node_fsm.core.errors import PermanentError
+from node_fsm.core.model import PlanResult, VotePlan
+from node_fsm.database import tables
+from node_fsm.database.plans import VotePlans, read_plans
+
+
+class Results(VotePlans):
+    """The methods of the Database port that an election's end is recorded with."""
+
+    async def save_tally_snapshot(self, block0_hash: str, snapshots: dict[str, Any]) -> dict[str, Any]:
+        """Store the node's account of each plan (by plan id) once; returns what stands there, ours or an earlier."""
+        plan = tables.vote_plan.c
+        async with self.transaction("save_tally_snapshot") as connection:
+            await _lock_plans(connection, block0_hash, list(snapshots))
+            rows = await connection.execute(
+                select(plan.chain_id, plan.tally_snapshot).where(
+                    plan.block0_hash == block0_hash, plan.tally_snapshot_hash.is_not(None)
+                )
+            )
+            if standing := {row.chain_id: row.tally_snapshot for row in rows}:
+                return standing
+            for plan_id, snapshot in snapshots.items():
+                await connection.execute(
+                    update(tables.vote_plan)
+                    .where(plan.block0_hash == block0_hash, plan.chain_id == plan_id)
+                    .values(tally_snapshot=snapshot, tally_snapshot_hash=_hash(snapshot))
+                )
+        return snapshots
+
+    async def post_results(self, election_id: int, block0_hash: str, results: Sequence[PlanResult]) -> None:
+        """Write the results of all plans in one transaction; the same again is a no-op, PermanentError if different."""
+        by_plan = {result.plan_id: result for result in results}
+        async with self.transaction("post_results") as connection:
+            await _lock_plans(connection, block0_hash, list(by_plan))
+            plans = await read_plans(connection, block0_hash)
+            posted = await _read_results(connection, block0_hash)
+            if posted:
+                _require_same(posted, tuple(by_plan[plan.id] for plan in plans), block0_hash)
+                return
+            name = await connection.scalar(select(tables.election.c.name).where(tables.election.c.id == election_id))
+            of_chain = {"block0_hash": block0_hash, "election": election_id, "election_name": name}
+            for plan in plans:
+                await _insert(connection, plan, by_plan[plan.id], of_chain)
+
+    async def results(self, block0_hash: str) -> tuple[PlanResult, ...]:
+        """The posted results by plan index; empty when there are none."""
+        async with self.transaction("results", snapshot=True) as connection:
+            return await _read_results(connection, block0_hash)
+
+
+async def _lock_plans(connection: AsyncConnection, block0_hash: str, plan_ids: list[str]) -> None:
+    """Keep others from recording the same end; PermanentError unless *plan_ids* are exactly the chain's plans."""
+    plan = tables.vote_plan.c
+    rows = await connection.scalars(
+        select(plan.chain_id).where(plan.block0_hash == block0_hash).order_by(plan.index).with_for_update()
+    )
+    published = list(rows)
+    if not published or sorted(published) != sorted(plan_ids):
+        raise PermanentError(
+            "PlansDiffer",
+            f"block 0 {block0_hash} was published with the plans {', '.join(published) or '(none)'}; what is to be"
+            f" recorded has {', '.join(plan_ids) or 'none'}",
+        )
+
+
+def _require_same(posted: Sequence[PlanResult], results: Sequence[PlanResult], block0_hash: str) -> None:
+    different = [old.plan_id for old, new in zip(posted, results, strict=True) if old != new]
+    if different:
+        raise PermanentError(
+            "ResultsDiffer",
+            f"other results of block 0 {block0_hash} stand in tally and tally_result for the plans"
+            f" {', '.join(different)}; they are kept, find out which count is right",
+        )
+
+
+async def _insert(
+    connection: AsyncConnection, plan: VotePlan, result: PlanResult, of_chain: dict[str, object]
+) -> None:
+    if [len(votes) for votes in result.votes] != [len(proposal.options) for proposal in plan.proposals]:
+        raise PermanentError(
+            "PlansDiffer", f"the results of plan {plan.id} have other proposals or options than were published"
+        )
+    await connection.execute(
+        insert(tables.tally),
+        of_chain
+        | {
+            "vote_plan": plan.id,
+            "index": plan.index,
+            "fragment_id": result.fragment_id,
+            "on_chain": result.on_chain,
+            "results_hash": _hash(result.votes),
+        },
+    )
+    await connection.execute(
+        insert(tables.tally_result),
+        [
+            {
+                "block0_hash": of_chain["block0_hash"],
+                "vote_plan": plan.id,
+                "proposal_index": index,
+                "proposal": proposal.id,
+                "external_id": proposal.external_id,
+                "option": option,
+                "votes": count,
+            }
+            for index, (proposal, votes) in enumerate(zip(plan.proposals, result.votes, strict=True))
+            for option, count in enumerate(votes)
+        ],
+    )
+
+
+async def _read_results(connection: AsyncConnection, block0_hash: str) -> tuple[PlanResult, ...]:
+    tally, result = tables.tally.c, tables.tally_result.c
+    counts: dict[str, dict[int, list[int]]] = {}
+    query = (
+        select(result.vote_plan, result.proposal_index, result.votes)
+        .where(result.block0_hash == block0_hash)
+        .order_by(result.vote_plan, result.proposal_index, result.option)
+    )
+    for row in await connection.execute(query):
+        counts.setdefault(row.vote_plan, {}).setdefault(row.proposal_index, []).append(row.votes)
+    tallies = await connection.execute(
+        select(tally.vote_plan, tally.fragment_id, tally.on_chain)
+        .where(tally.block0_hash == block0_hash)
+        .order_by(tally.index)
+    )
+    return tuple(_result(row, counts[row.vote_plan]) for row in tallies)
+
+
+def _result(row: Row[Any], counts: dict[int, list[int]]) -> PlanResult:
+    return PlanResult(
+        plan_id=row.vote_plan,
+        votes=tuple(tuple(votes) for votes in counts.values()),
+        fragment_id=row.fragment_id,
+        on_chain=row.on_chain,
+    )
+
+
+def _hash(value: object) -> str:
+    """The sha256 of *value* as compact JSON with sorted keys."""
+    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,282 @@
+"""A model of the world around the machine: what each phase's work would publish, and what may go wrong meanwhile.
+
+Small enough that every state that can be reached is reached. The tables and the decisions are the real ones;
+database, node, clock and working directory are a few facts in a frozen record. A block 0 is named after what it was
+built from, since the same specification gives the same bytes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cache
+
+from node_fsm.core.current import current
+from node_fsm.core.decide import decide, next_deadline
+from node_fsm.core.errors import PermanentError
+from node_fsm.core.events import Event
+from node_fsm.core.model import Block0Ref, ElectionOverview, Overview
+from node_fsm.core.phases import BEFORE_PUBLICATION, NODE_MUST_RUN, Phase, Role
+from node_fsm.core.table import TABLES
+from node_fsm.core.view import UNKNOWN, Decision, LocalChain, View, Work
+from tests.core import worlds
+
+TARGETS = {(role, row.source, row.event): row.target for role, table in TABLES.items() for row in table}
+POLICIES = {role: worlds.policy(role) for role in Role}
+NO_SHARES = PermanentError("SharesMissing", "a member's share is missing")
+ELSEWHERE = 99
+"""The lease generation of another host."""
+
+
+@dataclass(frozen=True)
+class Election:
+    """A row: the times by how much *later* they are than the standard ones, and what it was given."""
+
+    id: int
+    later: timedelta = timedelta(0)
+    fingerprint: str = "A"
+    cancelled: bool = False
+    block0: Block0Ref | None = None
+
+    def published(self, generation: int) -> "Election":
+        hash_ = f"{self.id}{self.fingerprint}"
+        published = worlds.block0(hash_, fingerprint=self.fingerprint, generation=generation, later=self.later)
+        return replace(self, block0=published)
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that one node's fate depends on; *faults* may still happen. Sets hold block 0 hashes."""
+
+    role: Role
+    elections: tuple[Election, ...]
+    faults: int
+    moment: int = 0
+    phase: Phase = Phase.WAITING
+    work: Work | None = None
+    local: frozenset[LocalChain] = frozenset()
+    generation: int = 1
+    shares_lost: bool = False
+    failed: bool = False
+    results: frozenset[str] = frozenset()
+    withdrawn: frozenset[str] = frozenset()
+    superseded: frozenset[str] = frozenset()
+    closed: frozenset[str] = frozenset()
+
+    @property
+    def moments(self) -> list[datetime]:
+        return _moments(tuple(election.later for election in self.elections))
+
+    @property
+    def now(self) -> datetime:
+        return self.moments[self.moment]
+
+    @property
+    def in_work(self) -> Election:
+        assert self.work
+        return next(election for election in self.elections if election.id == self.work.election_id)
+
+    @property
+    def chain(self) -> Block0Ref:
+        """The block 0 in work."""
+        assert self.work
+        assert self.work.block0
+        return self.work.block0
+
+    @property
+    def is_posted(self) -> bool:
+        """Whether the block 0 in work stands in its row."""
+        return self.in_work.block0 is not None and self.in_work.block0.hash == self.chain.hash
+
+    def overview(self) -> Overview:
+        """One reading of the database."""
+        rows = sorted(map(self._row, self.elections), key=lambda row: (row.voting_start, row.id))
+        listed = [row for row in rows if not row.archived and (row.block0 or row.voting_end > self.now)]
+        return worlds.overview(*listed, archived=self.superseded | self.closed, withdrawn=self.withdrawn)
+
+    def _row(self, election: Election) -> ElectionOverview:
+        hash_ = election.block0.hash if election.block0 else None
+        return worlds.election(
+            election.block0,
+            id_=election.id,
+            name=f"election {election.id}",
+            later=election.later,
+            fingerprint=election.fingerprint,
+            cancelled=election.cancelled,
+            results_posted=hash_ in self.results,
+            archived=hash_ in self.closed,
+        )
+
+    def view(self) -> View:
+        """What the engine sees; the node is in step with the clock."""
+        return worlds.view(
+            self.overview(),
+            *sorted(self.local, key=lambda chain: (chain.election_id, chain.block0_hash or "")),
+            generation=self.generation,
+            tip=self.chain.dates.clock.date_at(self.now) if self.phase in NODE_MUST_RUN else UNKNOWN,
+            failure=NO_SHARES if self.failed else None,
+        )
+
+    def decision(self) -> Decision | None:
+        return decide(self.phase, self.work, self.view(), self.now, POLICIES[self.role])
+
+    def with_row(self, election: Election) -> "World":
+        """This world with another row of the same id."""
+        rows = tuple(election if row.id == election.id else row for row in self.elections)
+        return replace(self, elections=rows)
+
+    def without_block0(self, election: Election) -> "World":
+        """After its block 0 was withdrawn."""
+        assert election.block0
+        withdrawn = self.withdrawn | {election.block0.hash}
+        return replace(self.with_row(replace(election, block0=None)), withdrawn=withdrawn)
+
+    def moved(self, decision: Decision) -> "World":
+        """After firing an event, as the engine does it."""
+        phase = TARGETS[self.role, self.phase, decision.event]
+        work = None if phase is Phase.WAITING else decision.work or self.work
+        return replace(self, phase=phase, work=work, failed=False)
+
+    def worked(self) -> "World":
+        """After the next lasting effect of the phase's work; unchanged when there is none left."""
+        match self.phase:
+            case Phase.BUILDING_VOTE_PLAN:
+                assert self.work
+                return replace(self, local=self.local | {LocalChain(self.work.election_id, None, has_blocks=False)})
+            case Phase.GENERATING_BLOCK0:
+                assert self.work
+                as_read = self.in_work.fingerprint == self.work.fingerprint
+                publishable = self.in_work.block0 is None and as_read
+                return self.with_row(self.in_work.published(self.generation)) if publishable else self
+            case Phase.RUNNING:
+                return self._run_node()
+            case Phase.TALLYING if self.chain.hash not in self.results:
+                lost = self.shares_lost
+                return replace(self, failed=True) if lost else replace(self, results=self.results | {self.chain.hash})
+            case Phase.ARCHIVING if self.is_posted:
+                return replace(self, closed=self.closed | {self.chain.hash})
+            case Phase.ARCHIVING:
+                return replace(self, superseded=self.superseded | {self.chain.hash})
+            case Phase.RESET:
+                return replace(self, local=frozenset(filter(self._in_use, self.local)))
+        return self
+
+    def _run_node(self) -> "World":
+        """The draft becomes the chain's directory; leader 0 also looks after what is published."""
+        assert self.work
+        id_ = self.work.election_id
+        kept = {chain for chain in self.local if chain.election_id != id_}
+        running = replace(self, local=frozenset({*kept, LocalChain(id_, self.chain.hash, has_blocks=True)}))
+        vanished = self.in_work.block0 is None and self.chain.hash not in self.withdrawn
+        if running != self or self.role is Role.NODE:
+            return running
+        if vanished:
+            return self.with_row(replace(self.in_work, block0=self.chain))
+        return self.without_block0(self.in_work) if self.in_work.cancelled and self.is_posted else self
+
+    def _in_use(self, chain: LocalChain) -> bool:
+        election = current(self.overview(), self.now, POLICIES[self.role])
+        in_use = {None, election.block0.hash} if election and election.block0 else {None}
+        return election is not None and chain.election_id == election.id and chain.block0_hash in in_use
+
+    def outcomes(self) -> list[Decision]:
+        """The events with which the phase's work may end now."""
+        if self.worked() != self or self.failed:
+            return []
+        match self.role, self.phase:
+            case Role.LEADER0, Phase.FETCHING_KEY:
+                assert self.work
+                if self.in_work.block0:
+                    return [Decision(Event.BLOCK0_FOUND, "", replace(self.work, block0=self.in_work.block0))]
+                return [Decision(Event.KEY_FETCHED, "")]
+            case Role.NODE, Phase.FETCHING_KEY:
+                return [Decision(Event.KEY_FETCHED, ""), Decision(Event.KEY_NOT_NEEDED, "")]
+            case _, Phase.BUILDING_VOTE_PLAN:
+                return [Decision(Event.VOTE_PLAN_BUILT, "")]
+            case _, Phase.GENERATING_BLOCK0 if self.in_work.block0:
+                assert self.work
+                return [Decision(Event.BLOCK0_PUBLISHED, "", replace(self.work, block0=self.in_work.block0))]
+            case _, Phase.TALLYING:
+                return [Decision(Event.RESULTS_POSTED, "")]
+            case _, Phase.ARCHIVING:
+                return [Decision(Event.ARCHIVED, "")]
+            case _, Phase.RESET:
+                return [Decision(Event.LOCAL_DATA_RESET, "")]
+        return []
+
+    def surroundings(self) -> Iterator["World"]:
+        """What others do in good order: time passes, leader 0 does its work while this is another node."""
+        if self.moment + 1 < len(self.moments):
+            yield replace(self, moment=self.moment + 1)
+        for row in self.overview().elections:
+            election = next(election for election in self.elections if election.id == row.id)
+            if election.block0 and election.fingerprint != election.block0.fingerprint:
+                if self.role is Role.NODE or self.phase is Phase.RUNNING:
+                    yield self.without_block0(election)  # hot reload
+            elif self.role is Role.NODE:
+                yield from self._led(election)
+        if self.role is Role.NODE and self.withdrawn - self.superseded:
+            yield replace(self, superseded=self.withdrawn)
+
+    def _led(self, election: Election) -> Iterator["World"]:
+        """What leader 0 does next for *election*."""
+        if election.block0 and election.cancelled:
+            yield self.without_block0(election)
+        elif election.block0 and self.now >= election.block0.dates.vote_end_time:
+            yield replace(self, closed=self.closed | {election.block0.hash})
+        elif not election.block0 and not election.cancelled and self.now >= worlds.DUE + election.later:
+            yield self.with_row(election.published(ELSEWHERE))
+
+    def disturbances(self) -> Iterator["World"]:
+        """What may go wrong, or be done by a person, once more."""
+        if self.faults == 0:
+            return
+        spent = replace(self, faults=self.faults - 1)
+        down = replace(spent, phase=Phase.WAITING, work=None, failed=False, generation=self.generation + 1)
+        yield down
+        yield replace(down, local=frozenset())
+        yield replace(spent, shares_lost=True)
+        for election in self.elections:
+            if election.block0 and election.block0.hash in self.closed:
+                continue
+            yield spent.with_row(replace(election, fingerprint="B" if election.fingerprint == "A" else "A"))
+            yield spent.with_row(replace(election, cancelled=True))
+            if election.block0:
+                yield spent.with_row(replace(election, block0=None))
+            elif self.phase in BEFORE_PUBLICATION and election == self.in_work and not election.cancelled:
+                yield spent.with_row(election.published(ELSEWHERE))
+
+    def at_next_deadline(self) -> "World | None":
+        """When nothing is left to do now: the moment to which the engine sleeps; None when it waits for a change."""
+        deadline = next_deadline(self.phase, self.work, self.view(), self.now, POLICIES[self.role])
+        return replace(self, moment=self.moments.index(deadline.at)) if deadline else None
+
+
+def successor(world: World) -> World | None:
+    """The next step while nothing is disturbed; None when nothing is left to do for ever."""
+    if decision := world.decision():
+        return world.moved(decision)
+    if (worked := world.worked()) != world:
+        return worked
+    if outcomes := world.outcomes():
+        return world.moved(outcomes[0])
+    return world.at_next_deadline()
+
+
+def successors(world: World) -> Iterator[tuple[Event | None, World]]:
+    """Every next step, with the event fired; a decision goes before the work, anything else may come in between."""
+    if decision := world.decision():
+        yield decision.event, world.moved(decision)
+    else:
+        if (worked := world.worked()) != world:
+            yield None, worked
+        for outcome in world.outcomes():
+            yield outcome.event, world.moved(outcome)
+    for changed in (*world.surroundings(), *world.disturbances()):
+        yield None, changed
+
+
+@cache
+def _moments(laters: tuple[timedelta, ...]) -> list[datetime]:
+    """Every moment at which a decision may change, and one before all."""
+    of_election = (worlds.DUE, worlds.VOTING_START, worlds.VOTING_END, worlds.TALLYING_END, worlds.CLOSE)
+    return sorted({worlds.DUE - worlds.HOUR, *(moment + later for moment in of_election for later in laters)})

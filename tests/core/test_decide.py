@@ -1,0 +1,214 @@
+"""The decisions that matter most, one by one, with the reason each gives."""
+
+from datetime import datetime
+
+import pytest
+
+from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.decide import decide
+from node_fsm.core.errors import PermanentError
+from node_fsm.core.events import Event
+from node_fsm.core.model import ElectionOverview
+from node_fsm.core.phases import BEFORE_PUBLICATION, Phase, Role
+from node_fsm.core.view import UNKNOWN, Decision, LocalChain, View, Work
+from tests.core import worlds
+
+CHAIN = LocalChain(worlds.ID, worlds.HASH, has_blocks=True)
+FOREIGN = LocalChain(99, "f0" * 32, has_blocks=True)
+
+
+def leader0(phase: Phase, view: View, now: datetime, work: Work | None = None) -> Decision | None:
+    return decide(phase, work, view, now, worlds.policy(Role.LEADER0))
+
+
+def node(phase: Phase, view: View, now: datetime, work: Work | None = None) -> Decision | None:
+    return decide(phase, work, view, now, worlds.policy(Role.NODE))
+
+
+def of(*elections: ElectionOverview) -> View:
+    return worlds.view(worlds.overview(*elections))
+
+
+def test_a_chain_is_not_started_before_it_is_due() -> None:
+    assert leader0(Phase.WAITING, of(worlds.election()), worlds.DUE - worlds.INSTANT) is None
+
+
+def test_a_due_election_is_taken_up_as_it_stands() -> None:
+    decision = leader0(Phase.WAITING, of(worlds.election()), worlds.DUE)
+    why = "the chain of spring starts at 2030-01-07T11:00:00+00:00"
+    assert decision == Decision(Event.ELECTION_DUE, why, worlds.work())
+
+
+def test_an_election_whose_voting_has_begun_is_started_late() -> None:
+    decision = leader0(Phase.WAITING, of(worlds.election()), worlds.VOTING_END - worlds.INSTANT)
+    assert decision
+    assert decision.event is Event.ELECTION_DUE
+
+
+def test_an_election_whose_voting_has_ended_is_missed_and_the_next_one_taken() -> None:
+    missed, following = worlds.election(), worlds.election(id_=8, name="summer", later=worlds.DAY)
+    assert leader0(Phase.WAITING, of(missed), worlds.VOTING_END) is None
+    decision = leader0(Phase.WAITING, of(missed, following), worlds.VOTING_END)
+    assert decision
+    assert decision.work
+    assert decision.work.election_id == 8
+
+
+def test_a_cancelled_election_is_not_begun() -> None:
+    assert leader0(Phase.WAITING, of(worlds.election(cancelled=True)), worlds.DUE) is None
+
+
+def test_a_published_election_is_taken_up_at_any_time() -> None:
+    published = worlds.election(worlds.block0())
+    for now in (worlds.DUE - worlds.DAY, worlds.CLOSE + 30 * worlds.DAY):
+        decision = leader0(Phase.WAITING, of(published), now)
+        assert decision == Decision(Event.ELECTION_DUE, "block 0 of spring is published", worlds.work(worlds.block0()))
+
+
+def test_an_election_cancelled_while_its_chain_runs_is_taken_up_to_be_wound_up() -> None:
+    """Only the chain's leader 0 withdraws block 0 and archives what was voted."""
+    decision = leader0(Phase.WAITING, of(worlds.election(worlds.block0(), cancelled=True)), worlds.VOTING_START)
+    assert decision
+    assert decision.event is Event.ELECTION_DUE
+
+
+def test_waiting_archives_first_then_clears_and_then_begins() -> None:
+    finished = worlds.election(worlds.block0(), results_posted=True)
+    now = worlds.TALLYING_END
+    events = []
+    for view in (
+        worlds.view(worlds.overview(finished), FOREIGN, CHAIN),
+        worlds.view(worlds.overview(finished), FOREIGN),
+        worlds.view(worlds.overview(finished)),
+    ):
+        decision = leader0(Phase.WAITING, view, now)
+        assert decision
+        events.append(decision.event)
+    assert events == [Event.RESULTS_POSTED, Event.LEFTOVERS_FOUND, Event.ELECTION_DUE]
+
+
+def test_results_without_the_chain_here_make_the_node_sync_first() -> None:
+    finished = worlds.election(worlds.block0(), results_posted=True)
+    without_blocks = LocalChain(worlds.ID, worlds.HASH, has_blocks=False)
+    decision = leader0(Phase.WAITING, worlds.view(worlds.overview(finished), without_blocks), worlds.TALLYING_END)
+    assert decision
+    assert decision.event is Event.ELECTION_DUE
+
+
+def test_a_draft_of_the_current_election_is_no_leftover() -> None:
+    draft = LocalChain(worlds.ID, None, has_blocks=False)
+    assert (
+        leader0(Phase.WAITING, worlds.view(worlds.overview(worlds.election()), draft), worlds.DUE - worlds.DAY) is None
+    )
+
+
+def test_other_nodes_wait_for_block0_and_not_for_the_time() -> None:
+    assert node(Phase.WAITING, of(worlds.election()), worlds.VOTING_START) is None
+    decision = node(Phase.WAITING, of(worlds.election(worlds.block0())), worlds.DUE - worlds.DAY)
+    assert decision == Decision(Event.BLOCK0_POSTED, "block 0 of spring is published", worlds.work(worlds.block0()))
+
+
+@pytest.mark.parametrize("phase", sorted(BEFORE_PUBLICATION))
+def test_an_edit_before_publication_starts_over(phase: Phase) -> None:
+    decision = leader0(phase, of(worlds.election(fingerprint="edited")), worlds.DUE, worlds.work())
+    assert decision == Decision(Event.ELECTION_CHANGED, "spring was edited before its block 0 was published")
+
+
+@pytest.mark.parametrize("phase", sorted(BEFORE_PUBLICATION))
+def test_an_edit_after_publication_does_not(phase: Phase) -> None:
+    published = of(worlds.election(worlds.block0(), fingerprint="edited"))
+    assert leader0(phase, published, worlds.DUE, worlds.work()) is None
+
+
+@pytest.mark.parametrize("phase", sorted(BEFORE_PUBLICATION))
+def test_an_earlier_election_goes_before_one_that_is_not_published(phase: Phase) -> None:
+    earlier = worlds.election(id_=3, name="winter", later=-worlds.HOUR)
+    decision = leader0(phase, of(earlier, worlds.election()), worlds.DUE, worlds.work())
+    assert decision == Decision(Event.ELECTION_CHANGED, "spring is no longer the current election")
+
+
+def test_the_own_publication_is_no_find() -> None:
+    """The work that published it ends with block0_published; what another life published is adopted."""
+    published = worlds.overview(worlds.election(worlds.block0(generation=4)))
+    own, later = worlds.view(published, generation=4), worlds.view(published, generation=5)
+    assert leader0(Phase.GENERATING_BLOCK0, own, worlds.DUE, worlds.work()) is None
+    for view in (later, worlds.view(published, generation=None)):
+        decision = leader0(Phase.GENERATING_BLOCK0, view, worlds.DUE, worlds.work())
+        assert decision
+        assert decision.event is Event.BLOCK0_FOUND
+        assert decision.work == worlds.work(worlds.block0(generation=4))
+
+
+def running(work: Work, view: View, now: datetime = worlds.VOTING_START) -> Decision | None:
+    return leader0(Phase.RUNNING, view, now, work)
+
+
+def test_the_chain_says_when_voting_has_ended() -> None:
+    work = worlds.work(worlds.block0())
+    before = BlockDate(worlds.DATES.vote_end.epoch - 1, 899)
+    assert running(work, worlds.view(UNKNOWN, tip=before), worlds.CLOSE) is None
+    decision = running(work, worlds.view(UNKNOWN, tip=worlds.DATES.vote_end))
+    assert decision == Decision(Event.VOTING_ENDED, "the tip is dated 169.0, and voting ended at 169.0")
+
+
+def test_a_running_chain_outlives_its_row() -> None:
+    """Edited, emptied or gone: only a withdrawal ends a running chain."""
+    work = worlds.work(worlds.block0())
+    rows = [worlds.election(worlds.block0(), fingerprint="edited"), worlds.election(), worlds.election(cancelled=True)]
+    assert [running(work, of(row)) for row in rows] == [None] * 3
+    assert running(work, of()) is None
+
+
+def test_a_withdrawn_chain_is_given_up() -> None:
+    withdrawn = worlds.view(worlds.overview(worlds.election(), withdrawn=[worlds.HASH]))
+    decision = running(worlds.work(worlds.block0()), withdrawn)
+    assert decision == Decision(Event.ELECTION_CHANGED, f"block 0 {worlds.HASH} of spring was withdrawn")
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_chain_published_again_is_not_taken_for_the_withdrawn_one(role: Role) -> None:
+    """Edited and edited back, an election gets the same block 0; what became of the first chain says nothing."""
+    again = worlds.overview(worlds.election(worlds.block0()), withdrawn=[worlds.HASH], archived=[worlds.HASH])
+    work = worlds.work(worlds.block0())
+    assert decide(Phase.RUNNING, work, worlds.view(again), worlds.VOTING_START, worlds.policy(role)) is None
+
+
+@pytest.mark.parametrize(
+    ("view", "now", "expected"),
+    [
+        (
+            worlds.view(worlds.overview(archived=[worlds.HASH])),
+            worlds.VOTING_END,
+            Decision(Event.ELECTION_CLOSED, "the archive of spring is verified"),
+        ),
+        (
+            worlds.view(UNKNOWN),
+            worlds.CLOSE,
+            Decision(Event.ELECTION_CLOSED, "the time to tally spring and its grace have passed"),
+        ),
+        (
+            of(worlds.election()),
+            worlds.VOTING_START,
+            Decision(Event.ELECTION_CHANGED, f"the posted block 0 of spring is no longer {worlds.HASH}"),
+        ),
+        (worlds.view(UNKNOWN), worlds.CLOSE - worlds.INSTANT, None),
+        (of(worlds.election(worlds.block0(), fingerprint="edited")), worlds.VOTING_START, None),
+    ],
+    ids=["archived", "past the grace", "withdrawn", "database away", "row edited"],
+)
+def test_other_nodes_leave_with_the_posted_block0(view: View, now: datetime, expected: Decision | None) -> None:
+    assert node(Phase.RUNNING, view, now, worlds.work(worlds.block0())) == expected
+
+
+def test_a_tally_is_given_up_only_past_the_grace_and_for_good_reason() -> None:
+    work = worlds.work(worlds.block0())
+    missing = worlds.view(UNKNOWN, failure=PermanentError("SharesMissing", "member 2 has posted no share"))
+    assert leader0(Phase.TALLYING, missing, worlds.CLOSE - worlds.INSTANT, work) is None
+    assert leader0(Phase.TALLYING, worlds.view(UNKNOWN), worlds.CLOSE + worlds.DAY, work) is None
+    why = "the time to tally and its grace have passed without a result: member 2 has posted no share"
+    assert leader0(Phase.TALLYING, missing, worlds.CLOSE, work) == Decision(Event.TALLY_WINDOW_CLOSED, why)
+
+
+def test_nothing_due_is_begun_while_the_template_cannot_be_read() -> None:
+    view = worlds.view(worlds.overview(worlds.election()), slot_duration=UNKNOWN)
+    assert leader0(Phase.WAITING, view, worlds.VOTING_START) is None

@@ -1,0 +1,80 @@
+"""The conditions that a view alone tells."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from node_fsm.core.model import ElectionOverview
+from node_fsm.core.observe import observations
+from node_fsm.core.phases import NODE_MUST_RUN, Phase, Role
+from node_fsm.core.view import UNKNOWN, View, Work
+from tests.core import worlds
+
+SPRING = worlds.election(worlds.block0())
+SUMMER = worlds.election(id_=8, name="summer", later=worlds.DAY)
+SUMMER_DUE = worlds.DUE + worlds.DAY
+RUNNING = worlds.work(worlds.block0())
+
+
+def observed(
+    view: View, *, now: datetime = SUMMER_DUE, work: Work | None = RUNNING, phase: Phase = Phase.RUNNING
+) -> dict[str, tuple[str, str] | None]:
+    return observations(phase, work, view, now, worlds.policy(Role.LEADER0))
+
+
+def of(*elections: ElectionOverview) -> View:
+    return worlds.view(worlds.overview(*elections))
+
+
+def test_nothing_is_said_while_the_database_is_away() -> None:
+    """Neither that a condition holds nor that it is over."""
+    assert observed(worlds.view(UNKNOWN)) == {}
+
+
+def test_only_leader0_looks_after_the_elections() -> None:
+    policy = worlds.policy(Role.NODE)
+    assert observations(Phase.RUNNING, RUNNING, of(SPRING, SUMMER), SUMMER_DUE, policy) == {}
+
+
+def test_all_is_well() -> None:
+    assert observed(of(SPRING, SUMMER), now=worlds.DUE) == {"election_missed": None, "overlap": None}
+
+
+def test_missed_elections_are_named() -> None:
+    missed = replace(worlds.overview(SPRING), missed=(worlds.election(id_=1, name="autumn"), SUMMER))
+    reason, message = observed(worlds.view(missed))["election_missed"] or ("", "")
+    assert reason == "VotingEndPassed"
+    assert "autumn, summer" in message
+    assert "`node-fsm election cancel`" in message
+
+
+@pytest.mark.parametrize("phase", sorted(NODE_MUST_RUN))
+def test_an_election_that_is_due_while_another_is_in_work_overlaps(phase: Phase) -> None:
+    assert observed(of(SPRING, SUMMER), now=SUMMER_DUE - worlds.INSTANT, phase=phase)["overlap"] is None
+    reason, message = observed(of(SPRING, SUMMER), phase=phase)["overlap"] or ("", "")
+    assert reason == "EarlierElectionRuns"
+    assert "summer was due at 2030-01-08T11:00:00+00:00" in message
+    assert f"spring is still {phase}" in message
+
+
+@pytest.mark.parametrize(
+    ("other", "now"),
+    [
+        (replace(SUMMER, cancelled=True), SUMMER_DUE),
+        (replace(SUMMER, block0=worlds.block0("0c" * 32)), SUMMER_DUE),
+        (SUMMER, worlds.VOTING_END + worlds.DAY),
+    ],
+    ids=["cancelled", "published", "voting ended"],
+)
+def test_what_will_not_be_begun_overlaps_nothing(other: ElectionOverview, now: datetime) -> None:
+    assert observed(of(SPRING, other), now=now)["overlap"] is None
+
+
+def test_without_a_chain_in_work_nothing_overlaps() -> None:
+    assert observed(of(SUMMER), work=None, phase=Phase.WAITING)["overlap"] is None
+    assert observed(of(worlds.election(), SUMMER), work=worlds.work(), phase=Phase.FETCHING_KEY)["overlap"] is None
+
+
+def test_without_a_template_no_due_time_is_known() -> None:
+    assert observed(worlds.view(worlds.overview(SPRING, SUMMER), slot_duration=UNKNOWN))["overlap"] is None
