@@ -47,7 +47,10 @@ _SYMBOLS_TO_DIGITS = bytes.maketrans(b"qpzry9x8gf2tvdw0s3jn54khce6mua7l", b"0123
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """Funds, or the holders of one token: how many, their sum, and a digest of addresses and values in order."""
+    """Funds, or the holders of one token: how many, their sum, and a digest of them in order.
+
+    The digest covers the values and the first 30 of the 33 bytes of each address.
+    """
 
     count: int
     value: int

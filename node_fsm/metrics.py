@@ -83,7 +83,7 @@ class Metrics:
             ("operation", "outcome"),
             _DATABASE_BUCKETS,
         )
-        self._s3 = histogram("s3_request_duration_seconds", "Requests to S3.", ("operation", "outcome"), _S3_BUCKETS)
+        self._s3 = histogram("s3_call_duration_seconds", "Calls to S3.", ("operation", "outcome"), _S3_BUCKETS)
 
         for transition in TABLES[role]:
             self._transitions.labels(transition.source, transition.event, transition.target)
@@ -160,9 +160,9 @@ class Metrics:
         """Time the enclosed call to the database."""
         return _timed(self._database, operation)
 
-    def s3_request(self, operation: str, outcome: str, seconds: float) -> None:
-        """A request to S3 ended; *outcome* is ``ok`` or the reason of its failure."""
-        self._s3.labels(operation, outcome).observe(seconds)
+    def s3_call(self, operation: str) -> AbstractContextManager[None]:
+        """Time the enclosed call to S3."""
+        return _timed(self._s3, operation)
 
 
 @contextmanager

@@ -13,18 +13,20 @@ from typing import Any
 
 from loguru import logger
 
+from node_fsm.command import run_command
 from node_fsm.core.chain_time import ChainClock, utc_now
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.secret import Secret
 from node_fsm.node_config import NodeConfig, rest_url
 from node_fsm.node_exit import Exit, Remedy, explain
-from node_fsm.node_process import Launch, NodeProcess
+from node_fsm.node_process import Launch, NodeProcess, to_the_end
 from node_fsm.node_rest import BOOTSTRAPPING, RECORDS, NodeRest
 from node_fsm.node_status import NodeLimits, NodePhase, NodeSettings, NodeStatus, Problem
 from node_fsm.node_vitals import Vitals, start_delay
 from node_fsm.ports import ChainRun
 
 _HEALTH_TIMEOUT = 5.0
+_VERSION_TIMEOUT = 30.0
 _CLOCK_LOOK = 5.0
 """Seconds after which the wall clock is read again while the chain's start is awaited: it may be set meanwhile."""
 
@@ -98,6 +100,12 @@ class NodeSupervisor:
         """What the node says at the end of an election, by file name, each answer as it printed it."""
         return {name: await self._api.record(path) for name, path in RECORDS.items()}
 
+    async def version(self) -> str:
+        """The executable's full version; raises as :func:`~node_fsm.command.run_command` does."""
+        argv = [self._settings.executable, "--full-version"]
+        completed = await run_command(argv, setting="NODE_FSM_JORM_PATH", timeout=_VERSION_TIMEOUT)
+        return completed.stdout.decode(errors="replace").strip()
+
     async def run(self) -> None:
         """Keep what is wanted running, until cancelled; the node is stopped then, and :attr:`api` closed."""
         async with self._health, self._api:
@@ -109,7 +117,7 @@ class NodeSupervisor:
                     await asyncio.wait({self._keeping})
                 finally:
                     self._keeping.cancel()
-                    await _to_the_end(self._keeping)
+                    await to_the_end(self._keeping)
                     self._set(NodeStatus(NodePhase.STOPPED, self._now(), self._state.starts))
                 if not self._keeping.cancelled():
                     self._keeping.result()  # it ends otherwise only by an error of this program
@@ -121,6 +129,7 @@ class NodeSupervisor:
         failures = 0
         while True:
             run = self._required
+            self._run_changed.clear()
             vitals.starting()
             self._publish(phase=NodePhase.STARTING, block0_hash=run.block0_hash)
             try:
@@ -174,7 +183,7 @@ class NodeSupervisor:
             return explain(exiting.result(), process.stderr)
         finally:
             exiting.cancel()
-            await _to_the_end(asyncio.create_task(process.stop()))
+            await to_the_end(asyncio.create_task(process.stop()))
 
     async def _look(self, run: ChainRun, vitals: Vitals) -> None:
         """Ask the node how it is; PermanentError when it runs another chain."""
@@ -186,6 +195,7 @@ class NodeSupervisor:
             if error.reason == BOOTSTRAPPING:
                 vitals.answered(_monotonic())
                 self._publish(phase=NodePhase.BOOTSTRAPPING)
+            logger.debug("the node does not run yet, or no more: {}", error)
             return
         now = _monotonic()
         vitals.running(stats.tip, now)
@@ -221,10 +231,9 @@ class NodeSupervisor:
             await asyncio.sleep(min(seconds, _CLOCK_LOOK))
 
     async def _pause(self, end: Exit, delay: float) -> None:
-        """Say what happened, and wait before the next start; a changed specification cuts that short."""
+        """Say what happened, and wait before the next start, unless what is required changed since the last one."""
         self._publish(phase=NodePhase.FAILED, pid=None, peers_connected=0, problem=Problem(end.reason, end.message))
         logger.warning("{}: {}; it is started again in {:.1f} s", end.reason, end.message, delay)
-        self._run_changed.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(delay):
                 await self._run_changed.wait()
@@ -245,7 +254,7 @@ class NodeSupervisor:
         status = replace(self._state, **changes)
         if status.phase is not self._state.phase:
             status = replace(status, since=self._now())
-            logger.info("the node is {}", status.phase)
+            logger.info("node process: {}", status.phase)
         self._set(status)
 
     def _set(self, status: NodeStatus) -> None:
@@ -271,18 +280,6 @@ class _LastKnownKey:
                 raise
             logger.warning("the signing key cannot be fetched, the last known one is used: {}", error)
         return self._known[0]
-
-
-async def _to_the_end(task: asyncio.Task[Any]) -> None:
-    """Wait for a task to end, also when cancelled meanwhile, which counts afterwards."""
-    cancelled = False
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError:
-            cancelled = True
-    if cancelled:
-        raise asyncio.CancelledError
 
 
 def _monotonic() -> float:

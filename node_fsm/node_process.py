@@ -9,7 +9,7 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from node_fsm import leash
 from node_fsm.command import child_environment, filled_pipe
@@ -51,14 +51,9 @@ class NodeProcess:
     """
 
     def __init__(
-        self,
-        leashed: asyncio.SubprocessTransport,
-        output: "_Output",
-        holder: socket.socket,
-        pid: int,
-        stop_grace: float,
+        self, leashed: asyncio.SubprocessTransport, output: "_Output", holder: socket.socket, stop_grace: float
     ) -> None:
-        self.pid = pid
+        self.pid = leashed.get_pid()  # the leash's, until the node has one
         self._leashed = leashed
         self._output = output
         self._holder = holder
@@ -78,23 +73,54 @@ class NodeProcess:
         command += ["--genesis-block", str(launch.block0_file), "--genesis-block-hash", launch.block0_hash]
         if secret:
             command += ["--secret", "/dev/stdin"]
+        process = await cls._spawn(command, secret, launch.stop_grace)
+        try:
+            await process._release()
+        except BaseException:  # also when cancelled: nothing is left behind
+            await to_the_end(asyncio.create_task(process.stop()))
+            raise
+        return process
+
+    @classmethod
+    async def _spawn(cls, command: list[str], secret: Secret | None, stop_grace: float) -> Self:
+        """Start the leash; the command itself waits for :meth:`_release`."""
         holder, end = socket.socketpair()
         holder.setblocking(False)
+        stdin = filled_pipe(f"bft:\n  signing_key: {secret.reveal()}\n".encode() if secret else b"")
         try:
-            with end:
-                leashed, output = await _spawn_leashed(end, launch.stop_grace, command, secret)
-            pid = await _release_command(holder)
-        except BaseException:  # also when cancelled: letting go of the leash ends the node
+            leashed, output = await asyncio.get_running_loop().subprocess_exec(
+                _Output,
+                *(sys.executable, "-I", "-S", leash.__file__, str(end.fileno()), str(stop_grace), *command),
+                stdin=stdin,
+                env=child_environment(),
+                pass_fds=(end.fileno(),),
+                start_new_session=True,
+                umask=0o077,
+            )
+        except BaseException:
             holder.close()
             raise
-        if pid is None:
-            holder.close()
-            await output.closed.wait()
-            leashed.close()
-            raise PermanentError(
-                "NodeNotExecutable", f"{' '.join(output.stderr)}; set NODE_FSM_JORM_PATH to the path of the executable"
-            )
-        return cls(leashed, output, holder, pid, launch.stop_grace)
+        finally:
+            end.close()
+            os.close(stdin)
+        return cls(leashed, output, holder, stop_grace)
+
+    async def _release(self) -> None:
+        """Let the leash start its command."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(_START_TIMEOUT):
+                await loop.sock_sendall(self._holder, leash.GO)
+                announcement = await loop.sock_recv(self._holder, 32)
+        except TimeoutError as error:
+            raise TemporaryError("NodeNotStarted", f"the node did not start within {_START_TIMEOUT:g} s") from error
+        except OSError:  # the leash ended before it read anything
+            announcement = b""
+        if not announcement:
+            await self.wait()
+            said = " ".join(self.stderr)
+            raise PermanentError("NodeNotExecutable", f"{said}; set NODE_FSM_JORM_PATH to the path of the executable")
+        self.pid = int(announcement)
 
     @property
     def stderr(self) -> tuple[str, ...]:
@@ -178,34 +204,13 @@ class _Output(asyncio.SubprocessProtocol):
                 log_line(line)
 
 
-async def _spawn_leashed(
-    end: socket.socket, grace: float, command: list[str], secret: Secret | None
-) -> tuple[asyncio.SubprocessTransport, _Output]:
-    """Start the leash; the command itself waits for :func:`_release_command`."""
-    stdin = filled_pipe(f"bft:\n  signing_key: {secret.reveal()}\n".encode() if secret else b"")
-    try:
-        return await asyncio.get_running_loop().subprocess_exec(
-            _Output,
-            *(sys.executable, "-I", "-S", leash.__file__, str(end.fileno()), str(grace), *command),
-            stdin=stdin,
-            env=child_environment(),
-            pass_fds=(end.fileno(),),
-            start_new_session=True,
-            umask=0o077,
-        )
-    finally:
-        os.close(stdin)
-
-
-async def _release_command(holder: socket.socket) -> int | None:
-    """Let the leash start its command; the command's process id, None when it could not be started."""
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(_START_TIMEOUT):
-            await loop.sock_sendall(holder, leash.GO)
-            announcement = await loop.sock_recv(holder, 32)
-    except TimeoutError as error:
-        raise TemporaryError("NodeNotStarted", f"the node did not start within {_START_TIMEOUT:g} s") from error
-    except OSError:  # the leash ended before it read anything
-        return None
-    return int(announcement) if announcement else None
+async def to_the_end(task: asyncio.Task[Any]) -> None:
+    """Wait for a task to end, also when cancelled meanwhile, which counts afterwards."""
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError

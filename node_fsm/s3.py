@@ -2,8 +2,8 @@
 
 Every request is one call on a thread, and each of its steps (connecting, sending a part, waiting for the answer,
 receiving a part) is bounded by one timeout. Large objects cross in parts, a few at once, so that memory stays flat and
-a short interruption costs a part and not the object. Single requests are not repeated here beyond what the SDK does
-for a stale connection: that is for the caller, who knows how long to be patient.
+a short interruption costs a part and not the object. Other requests that only ask are not repeated here, beyond what
+the SDK does for a stale connection: that is for the caller, who knows how long to be patient.
 """
 
 import asyncio
@@ -133,13 +133,15 @@ class S3Store:
         return await self._request("get_object", target, get)
 
     async def write_once(self, uri: str, data: bytes) -> bool:
-        """Create the object; False when one is there already."""
+        """Create the object; False when one is there already, maybe by a try of ours whose answer was lost."""
         target = S3Uri.parse(uri)
         try:
-            await self._request(
-                "put_object",
-                target,
-                lambda: self._client.put_object(Bucket=target.bucket, Key=target.key, Body=data, IfNoneMatch="*"),
+            await patiently(
+                lambda: self._request(
+                    "put_object",
+                    target,
+                    lambda: self._client.put_object(Bucket=target.bucket, Key=target.key, Body=data, IfNoneMatch="*"),
+                )
             )
         except ObjectExistsError:
             return False
@@ -221,16 +223,18 @@ class S3Store:
         try:
             async with aclosing(in_order(send, numbered(), at_once=PARTS_AT_ONCE)) as sent:
                 completed = [part async for part in sent]
-            await self._request(
-                "complete_multipart_upload",
-                target,
-                lambda: self._client.complete_multipart_upload(
-                    Bucket=target.bucket,
-                    Key=target.key,
-                    UploadId=upload_id,
-                    MultipartUpload={"Parts": completed},
-                    IfNoneMatch="*",
-                ),
+            await patiently(
+                lambda: self._request(
+                    "complete_multipart_upload",
+                    target,
+                    lambda: self._client.complete_multipart_upload(
+                        Bucket=target.bucket,
+                        Key=target.key,
+                        UploadId=upload_id,
+                        MultipartUpload={"Parts": completed},
+                        IfNoneMatch="*",
+                    ),
+                )
             )
         except BaseException:  # a cancelled upload, too, leaves no parts behind
             with suppress(ServiceError):  # what went wrong first is what to report; the next upload aborts this one

@@ -17,7 +17,7 @@ from node_fsm.core.machine import build_machine
 from node_fsm.core.phases import Role
 from node_fsm.core.table import TABLES
 from node_fsm.core.view import Policy
-from node_fsm.database import PostgresDatabase
+from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.engine import Engine
 from node_fsm.jcli import Jcli
 from node_fsm.log import bind_context
@@ -69,7 +69,7 @@ class Service:
         mailbox = Mailbox()
         self.metrics = Metrics(settings.role)
         self.database = PostgresDatabase(settings.database_url.get_secret_value(), timed=self.metrics.database_call)
-        store = S3Store(settings.s3_endpoint_url, credentials=settings.aws_credentials(), observe=self.metrics.s3_request)
+        store = S3Store(settings.s3_endpoint_url, credentials=settings.aws_credentials(), observe=self.metrics.s3_call)
         resources.push_async_callback(self.database.close)
         resources.push_async_callback(store.close)
         self.node = NodeSupervisor(_node_settings(settings), on_change=mailbox.look_again)

@@ -1,5 +1,7 @@
 """The node's signing key: where it comes from and how it is known to be the right one."""
 
+import re
+
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import NodeRow
 from node_fsm.core.secret import Secret
@@ -16,7 +18,7 @@ async def fetch_signing_key(store: ObjectStore, jcli: Jcli, uri: str, node: Node
     """
     data = await store.read(uri, KEY_BYTES)
     key = Secret(data.decode("ascii", errors="replace").strip())
-    if not key.reveal().startswith(PREFIX) or not key.reveal().isalnum():
+    if not re.fullmatch(rf"{PREFIX}[0-9a-z]+", key.reveal()):
         raise PermanentError(
             "KeyMalformed",
             f"the object at NODE_FSM_SIGNING_KEY_S3_URI ({uri}) is not one bech32 ed25519 secret key"

@@ -18,10 +18,15 @@ from node_fsm.log import configure_logging
 USAGE_ERROR = 2
 
 app = typer.Typer(
-    help="Runs an on-chain election by itself: a finite-state machine around a jormungandr node.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # its tracebacks show the values of variables
 )
+
+
+@app.callback()
+def common() -> None:
+    """Runs an on-chain election by itself: a finite-state machine around a jormungandr node."""
+    configure_logging("WARNING", "text")  # loguru's own default shows the values of variables
 
 
 @app.command()

@@ -130,8 +130,7 @@ def _joining(work: Work, election: ElectionOverview) -> Decision | None:
 
 
 def _running_leader0(work: Work, block0: Block0Ref, view: View, now: datetime, policy: Policy) -> Decision | None:
-    overview = view.overview
-    if overview is not UNKNOWN and block0.hash in overview.withdrawn and not _posted(block0, work, overview):
+    if view.overview is not UNKNOWN and block0.hash in view.overview.withdrawn:
         return Decision(Event.ELECTION_CHANGED, f"block 0 {block0.hash} of {work.election_name} was withdrawn")
     if view.tip is not UNKNOWN and view.tip >= block0.dates.vote_end:
         why = f"the tip is dated {view.tip}, and voting ended at {block0.dates.vote_end}"
@@ -155,8 +154,7 @@ def _running_node(work: Work, block0: Block0Ref, view: View, now: datetime, poli
 def _posted(block0: Block0Ref, work: Work, overview: Overview) -> ElectionOverview | None:
     """The election in work if *block0* stands in its row.
 
-    It goes before what is withdrawn and archived: an election that is edited and edited back gets the same block 0
-    again, and those may speak of its earlier chain.
+    It goes before ``overview.archived``, which also speaks of copies that were set aside while the chain runs on.
     """
     election = overview.election(work.election_id)
     return election if election and election.block0 and election.block0.hash == block0.hash else None

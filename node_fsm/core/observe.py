@@ -30,8 +30,10 @@ def _missed(view: View) -> tuple[str, str] | None:
     names = ", ".join(election.name for election in view.overview.missed)
     return (
         "VotingEndPassed",
-        f"voting ended without a block 0 for: {names}; move the times with `node-fsm election import --replace`,"
-        " or end them with `node-fsm election cancel`",
+        (
+            f"voting ended without a block 0 for: {names}; move the times with `node-fsm election import --replace`,"
+            " or end them with `node-fsm election cancel`"
+        ),
     )
 
 
@@ -46,7 +48,9 @@ def _overlap(phase: Phase, work: Work | None, view: View, now: datetime, policy:
         if due and now >= due:
             return (
                 "EarlierElectionRuns",
-                f"{election.name} was due at {due.isoformat()}, but {work.election_name} is still {phase};"
-                " it begins once that is archived, late",
+                (
+                    f"{election.name} was due at {due.isoformat()}, but {work.election_name} is still {phase};"
+                    " it begins once that is archived, late"
+                ),
             )
     return None

@@ -1,10 +1,7 @@
 """Records of archives, which outlive the elections they are of."""
 
-from typing import Any
-
-from sqlalchemy import Row, case, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import ArchiveKind, ArchiveRecord
@@ -17,6 +14,7 @@ class Archives(Session):
 
     async def record_archive(self, archive: ArchiveRecord) -> None:
         """Write an archive's row; the same again is a no-op, PermanentError ``ArchiveDiffers`` if different."""
+        column = tables.archive.c
         row = {
             "block0_hash": archive.block0_hash,
             "run_id": archive.run_id,
@@ -32,15 +30,40 @@ class Archives(Session):
         }
         async with self.transaction("record_archive") as connection:
             await connection.execute(insert(tables.archive).values(row).on_conflict_do_nothing())
-            standing = await _read(connection, tables.archive.c.run_id == archive.run_id, archive.block0_hash)
-            if standing is None or standing.manifest != archive.manifest:
-                raise PermanentError(
-                    "ArchiveDiffers",
-                    f"run {archive.run_id} of block 0 {archive.block0_hash} is recorded in archive with another"
-                    " manifest; that record is kept",
+            standing = await connection.scalar(
+                select(column.manifest).where(
+                    column.block0_hash == archive.block0_hash, column.run_id == archive.run_id
                 )
+            )
+        if standing != archive.manifest:
+            raise PermanentError(
+                "ArchiveDiffers",
+                f"archive has run {archive.run_id} of block 0 {archive.block0_hash} with another manifest; it is kept",
+            )
 
     async def archive(self, block0_hash: str) -> ArchiveRecord | None:
         """The verified archive of this chain, final before any other kind, then the newest."""
+        column = tables.archive.c
+        query = (
+            select(tables.archive)
+            .where(column.block0_hash == block0_hash)
+            .order_by((column.kind == ArchiveKind.FINAL.value).desc(), column.verified_at.desc())
+            .limit(1)
+        )
         async with self.transaction("archive") as connection:
-            return await _read(connection, True, block0_hash)
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        return ArchiveRecord(
+            election_id=row.election,
+            election_name=row.election_name,
+            block0_hash=row.block0_hash,
+            run_id=row.run_id,
+            kind=ArchiveKind(row.kind),
+            tip_hash=row.tip_hash,
+            uri=row.uri,
+            sha256=row.sha256,
+            bytes=row.bytes,
+            manifest=row.manifest,
+            verified_at=row.verified_at,
+        )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Row, func, select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node_fsm.core.errors import PermanentError
@@ -33,7 +33,7 @@ _LOCK = text("""
 _STORE = text(f"""
     UPDATE election SET extras = extras || jsonb_build_object('block0', CAST(:about AS jsonb) || jsonb_build_object(
         'published_at', now(),
-        'data', (SELECT string_agg(translate(encode(piece, 'base64'), E'\\n', ''), '')
+        'data', (SELECT string_agg(replace(encode(piece, 'base64'), E'\\n', ''), '')
             FROM (SELECT piece FROM {_STAGING} ORDER BY number) AS pieces)))
     WHERE id = :election
 """)  # noqa: S608 - the one name put in is a constant
@@ -151,14 +151,14 @@ async def _stage(connection: AsyncConnection, publication: Publication, block0: 
         raise PermanentError("Block0Differs", f"{block0} has {staged} bytes and was checked with {publication.size}")
 
 
-async def _lock(connection: AsyncConnection, election_id: int) -> Row[Any]:
+async def _lock(connection: AsyncConnection, election_id: int) -> Any:
     row = (await connection.execute(_LOCK, {"election": election_id})).one_or_none()
     if row is None:
         raise election_gone(election_id)
     return row
 
 
-async def _require_unpublished(connection: AsyncConnection, election: Row[Any], publication: Publication) -> None:
+async def _require_unpublished(connection: AsyncConnection, election: Any, publication: Publication) -> None:
     """Neither does another chain stand, nor did this one before: votes cast on it would be valid a second time."""
     if election.block0_hash:
         raise _refused(f"block 0 {election.block0_hash} of {election.name} stands there already")
@@ -171,8 +171,8 @@ async def _require_unpublished(connection: AsyncConnection, election: Row[Any], 
     for chain in chains:
         if chain.withdrawn_at is None:
             raise _refused(
-                f"block 0 {chain.block0_hash} of {election.name} vanished without being withdrawn; let the leader 0 that"
-                " has it put it back, or give it up with `node-fsm election cancel`"
+                f"block 0 {chain.block0_hash} of {election.name} vanished without being withdrawn; let the leader 0"
+                " that has it put it back, or give it up with `node-fsm election cancel`"
             )
         if chain.block0_hash == publication.hash:
             raise _refused(

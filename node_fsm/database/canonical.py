@@ -73,7 +73,7 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
         if old[name] != new[name]:
             yield f"{name} was {old[name]} and is {new[name]}"
     yield from _keyed("committee member", old["committee"], new["committee"])
-    by_id = [{entry["external_id"]: entry for entry in form["proposals"]} for form in (old, new)]
+    by_id = [{_proposal_key(entry): entry for entry in form["proposals"]} for form in (old, new)]
     yield from _keyed("proposal", *by_id)
     common = [[key for key in form if key in by_id[0] and key in by_id[1]] for form in by_id]
     if common[0] != common[1]:
@@ -85,6 +85,11 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
                 f"the voters of group {group} were {before[0]} with a power of {before[1]}"
                 f" and are {after[0]} with {after[1]}"
             )
+
+
+def _proposal_key(entry: dict[str, Any]) -> str:
+    """A proposal may be voted on by several groups, each by itself."""
+    return f"{entry['external_id']} of group {entry['voting_group']}"
 
 
 def _keyed(what: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:

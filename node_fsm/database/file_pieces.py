@@ -18,7 +18,7 @@ PIECE_SIZE = 3 * 2**18
 
 async def read_pieces(source: Path) -> AsyncIterator[tuple[int, bytes]]:
     """The file's pieces with their numbers; TemporaryError ``FileFailed`` when it cannot be read."""
-    with await _do(source, partial(source.open, "rb")) as stream:
+    with await _do(source, lambda: source.open("rb")) as stream:
         number = 0
         while piece := await _do(source, partial(stream.read, PIECE_SIZE)):
             yield number, piece

@@ -33,14 +33,20 @@ async def read_plans(connection: AsyncConnection, block0_hash: str) -> tuple[Vot
         proposals[row.vote_plan].append(Proposal(row.proposal, row.external_id, tuple(row.options)))
     rows = await connection.execute(
         select(
-            plan.id, plan.index, plan.chain_id, plan.payload_type, plan.voting_group, plan.token, plan.encryption_key
+            plan.id,
+            plan.index.label("plan_index"),
+            plan.chain_id,
+            plan.payload_type,
+            plan.voting_group,
+            plan.token,
+            plan.encryption_key,
         )
         .where(plan.block0_hash == block0_hash)
         .order_by(plan.index)
     )
     return tuple(
         VotePlan(
-            index=row.index,
+            index=row.plan_index,
             id=row.chain_id,
             payload_type=PayloadType(row.payload_type),
             voting_group=row.voting_group,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node_fsm.core.errors import PermanentError
@@ -83,9 +83,7 @@ def _require_same(posted: Sequence[PlanResult], results: Sequence[PlanResult], b
         )
 
 
-async def _insert(
-    connection: AsyncConnection, plan: VotePlan, result: PlanResult, of_chain: dict[str, object]
-) -> None:
+async def _insert(connection: AsyncConnection, plan: VotePlan, result: PlanResult, of_chain: dict[str, object]) -> None:
     if [len(votes) for votes in result.votes] != [len(proposal.options) for proposal in plan.proposals]:
         raise PermanentError(
             "PlansDiffer", f"the results of plan {plan.id} have other proposals or options than were published"
@@ -137,7 +135,7 @@ async def _read_results(connection: AsyncConnection, block0_hash: str) -> tuple[
     return tuple(_result(row, counts[row.vote_plan]) for row in tallies)
 
 
-def _result(row: Row[Any], counts: dict[int, list[int]]) -> PlanResult:
+def _result(row: Any, counts: dict[int, list[int]]) -> PlanResult:
     return PlanResult(
         plan_id=row.vote_plan,
         votes=tuple(tuple(votes) for votes in counts.values()),

@@ -1,7 +1,7 @@
 """What every part of the adapter stands on: transactions with a deadline, and rows in batches."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from typing import Any
 
@@ -52,7 +52,7 @@ class Session:
             async with self._translated(), asyncio.timeout(seconds), self._begun(seconds, snapshot) as connection:
                 yield connection
 
-    async def batches(self, query: str, *arguments: Any, size: int) -> AsyncIterator[list[asyncpg.Record]]:
+    async def batches(self, query: str, *arguments: Any, size: int) -> AsyncGenerator[list[asyncpg.Record], None]:
         """The rows of *query* (with ``$1``, ``$2``…) in lists of at most *size*, through a cursor.
 
         The reader may take its time; each list must come within BULK_SECONDS.

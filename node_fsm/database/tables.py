@@ -23,18 +23,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import UserDefinedType
 
 metadata = MetaData()
-
-
-class TransactionId(UserDefinedType[int]):
-    """Postgres' xid8."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: object) -> str:
-        return "xid8"
 
 
 def _time(name: str, *, nullable: bool = False, now: bool = False) -> Column[object]:
@@ -79,7 +69,6 @@ election_revision = Table(
     metadata,
     _election("CASCADE", primary_key=True),
     Column("revision", BigInteger, nullable=False),
-    Column("revised_by", TransactionId, nullable=False),
 )
 
 jorm_nodes = Table(

@@ -11,9 +11,10 @@ from node_fsm.archive import ArchiveRequest
 from node_fsm.core.model import ArchiveKind, PlanResult
 from node_fsm.manifest import Election, FileEntry, Manifest, Tip, Versions
 from node_fsm.object_errors import ObjectExistsError, ObjectMissingError
+from tests.chain.build import block_id
 from tests.chain.helpers import stored
 
-BLOCK0_SIZE = 81 + 1
+HEADER_SIZE = 82
 ELECTION = Election(id=12, name="fund 9/é")
 TIP = Tip(hash="e49511207383bc372e38662fa59b868638411f6188adb943bef468c08a38629a", date="0.13", height=13)
 PUBLIC = PlanResult(
@@ -67,7 +68,7 @@ class FixedClock:
 def make_chain(directory: Path) -> Path:
     """A directory as the phases leave it: a chain of a real node, what belongs into its archive and what does not."""
     blocks = stored("blocks.b64")
-    size = BLOCK0_SIZE + int.from_bytes(blocks[2:6])
+    size = HEADER_SIZE + int.from_bytes(blocks[2:6])
     for name in ARCHIVED | LEFT_OUT:
         file = directory / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -79,14 +80,7 @@ def make_chain(directory: Path) -> Path:
 
 def block0_hash() -> str:
     """The hash of that chain's block 0."""
-    return chain_hash(stored("blocks.b64"))
-
-
-def chain_hash(blocks: bytes) -> str:
-    """The hash of the block 0 that a chain begins with."""
-    from hashlib import blake2b
-
-    return blake2b(blocks[1:BLOCK0_SIZE], digest_size=32).hexdigest()
+    return block_id(stored("blocks.b64"))
 
 
 def request_of(directory: Path, **changes: Any) -> ArchiveRequest:

@@ -2,7 +2,8 @@
 
 Small enough that every state that can be reached is reached. The tables and the decisions are the real ones;
 database, node, clock and working directory are a few facts in a frozen record. A block 0 is named after what it was
-built from, since the same specification gives the same bytes.
+built from, since the same specification gives the same bytes; as in the database, one that was withdrawn is not
+published again, nor another beside one that was not.
 """
 
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from tests.core import worlds
 
 TARGETS = {(role, row.source, row.event): row.target for role, table in TABLES.items() for row in table}
 POLICIES = {role: worlds.policy(role) for role in Role}
-NO_SHARES = PermanentError("SharesMissing", "a member's share is missing")
+REFUSED = PermanentError("Refused", "a share is missing, or the database took no block 0")
 ELSEWHERE = 99
 """The lease generation of another host."""
 
@@ -36,11 +37,16 @@ class Election:
     fingerprint: str = "A"
     cancelled: bool = False
     block0: Block0Ref | None = None
+    made: frozenset[str] = frozenset()
+    """The hashes of all block 0 that it ever had."""
+
+    @property
+    def next_hash(self) -> str:
+        return f"{self.id}{self.fingerprint}"
 
     def published(self, generation: int) -> "Election":
-        hash_ = f"{self.id}{self.fingerprint}"
-        published = worlds.block0(hash_, fingerprint=self.fingerprint, generation=generation, later=self.later)
-        return replace(self, block0=published)
+        published = worlds.block0(self.next_hash, fingerprint=self.fingerprint, generation=generation, later=self.later)
+        return replace(self, block0=published, made=self.made | {published.hash})
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ class World:
             *sorted(self.local, key=lambda chain: (chain.election_id, chain.block0_hash or "")),
             generation=self.generation,
             tip=self.chain.dates.clock.date_at(self.now) if self.phase in NODE_MUST_RUN else UNKNOWN,
-            failure=NO_SHARES if self.failed else None,
+            failure=REFUSED if self.failed else None,
         )
 
     def decision(self) -> Decision | None:
@@ -136,22 +142,28 @@ class World:
         work = None if phase is Phase.WAITING else decision.work or self.work
         return replace(self, phase=phase, work=work, failed=False)
 
+    def failing(self) -> "World":
+        """After the phase's work was refused by something that only a person can mend."""
+        return replace(self, failed=True)
+
+    def may_publish(self, election: Election) -> bool:
+        """Whether the database takes a block 0 for *election*."""
+        return election.made <= self.withdrawn and election.next_hash not in self.withdrawn
+
     def worked(self) -> "World":
         """After the next lasting effect of the phase's work; unchanged when there is none left."""
         match self.phase:
             case Phase.BUILDING_VOTE_PLAN:
                 assert self.work
                 return replace(self, local=self.local | {LocalChain(self.work.election_id, None, has_blocks=False)})
-            case Phase.GENERATING_BLOCK0:
-                assert self.work
-                as_read = self.in_work.fingerprint == self.work.fingerprint
-                publishable = self.in_work.block0 is None and as_read
-                return self.with_row(self.in_work.published(self.generation)) if publishable else self
+            case Phase.GENERATING_BLOCK0 if self.in_work.block0 is None:
+                publishable = self.may_publish(self.in_work)
+                return self.with_row(self.in_work.published(self.generation)) if publishable else self.failing()
             case Phase.RUNNING:
                 return self._run_node()
             case Phase.TALLYING if self.chain.hash not in self.results:
-                lost = self.shares_lost
-                return replace(self, failed=True) if lost else replace(self, results=self.results | {self.chain.hash})
+                counted = replace(self, results=self.results | {self.chain.hash})
+                return self.failing() if self.shares_lost else counted
             case Phase.ARCHIVING if self.is_posted:
                 return replace(self, closed=self.closed | {self.chain.hash})
             case Phase.ARCHIVING:
@@ -223,8 +235,12 @@ class World:
             yield self.without_block0(election)
         elif election.block0 and self.now >= election.block0.dates.vote_end_time:
             yield replace(self, closed=self.closed | {election.block0.hash})
-        elif not election.block0 and not election.cancelled and self.now >= worlds.DUE + election.later:
+        elif not election.block0 and self._may_begin(election):
             yield self.with_row(election.published(ELSEWHERE))
+
+    def _may_begin(self, election: Election) -> bool:
+        due = self.now >= worlds.DUE + election.later
+        return due and not election.cancelled and self.may_publish(election)
 
     def disturbances(self) -> Iterator["World"]:
         """What may go wrong, or be done by a person, once more."""
@@ -242,7 +258,8 @@ class World:
             yield spent.with_row(replace(election, cancelled=True))
             if election.block0:
                 yield spent.with_row(replace(election, block0=None))
-            elif self.phase in BEFORE_PUBLICATION and election == self.in_work and not election.cancelled:
+                yield replace(spent, superseded=self.superseded | {election.block0.hash})  # a copy, set aside
+            elif self.phase in BEFORE_PUBLICATION and election == self.in_work and self._may_begin(election):
                 yield spent.with_row(election.published(ELSEWHERE))
 
     def at_next_deadline(self) -> "World | None":

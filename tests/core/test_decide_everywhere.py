@@ -95,7 +95,7 @@ def published_by_another(facts: Facts) -> bool:
 
 
 def withdrawn(facts: Facts) -> bool:
-    return facts.row is not None and facts.row.withdrawn and posted(facts) != "same"
+    return facts.row is not None and facts.row.withdrawn
 
 
 def chain_ended(facts: Facts) -> bool:

@@ -1,12 +1,12 @@
 """What the engine sees cannot be changed by those it is shown to, and unknown is never mistaken for absent."""
 
 import copy
-import pickle
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
 from node_fsm.core.errors import PermanentError, TemporaryError
+from node_fsm.core.model import NodeRow
 from node_fsm.core.view import UNKNOWN, Work
 from tests.core import worlds
 
@@ -33,18 +33,19 @@ def test_readings_are_immutable(record: object, field: str) -> None:
         setattr(record, field, None)
 
 
-def test_unknown_stays_itself_and_is_not_absent() -> None:
-    assert copy.deepcopy(UNKNOWN) is UNKNOWN
-    assert pickle.loads(pickle.dumps(UNKNOWN)) is UNKNOWN  # noqa: S301 - our own bytes
-    assert UNKNOWN is not None
+def test_unknown_survives_copying() -> None:
+    """It is compared by identity."""
+    assert copy.deepcopy(worlds.view(UNKNOWN)).overview is UNKNOWN
 
 
-def test_an_overview_finds_elections_and_nodes_by_name() -> None:
+def test_an_overview_finds_elections_by_id_and_nodes_by_hostname() -> None:
     spring, summer = worlds.election(), worlds.election(id_=8, name="summer")
-    overview = worlds.overview(spring, summer)
+    node = NodeRow("node1", None, None)
+    overview = replace(worlds.overview(spring, summer), nodes=(node,))
     assert overview.election(8) is summer
     assert overview.election(9) is None
-    assert overview.node("node1") is None
+    assert overview.node("node1") is node
+    assert overview.node("node2") is None
 
 
 @pytest.mark.parametrize("kind", [TemporaryError, PermanentError])

@@ -232,6 +232,20 @@ async def test_what_a_restart_does_not_heal_is_tried_again_slowly(
     await supervisor.ready(20)
 
 
+async def test_a_change_while_a_start_fails_is_not_missed(
+    supervise: Callable[[NodeLimits], Awaitable[NodeSupervisor]], chain_run: ChainRun, fake_node: FakeNode
+) -> None:
+    supervisor = await supervise(replace(QUICK, repair_delay=600))
+
+    async def secret() -> Secret | None:
+        supervisor.require(replace(chain_run, seed=False))
+        return KEY
+
+    fake_node.behave(exits=4)
+    supervisor.require(replace(chain_run, secret=secret))
+    await eventually(lambda: len(fake_node.starts) == 2)
+
+
 async def test_slow_repetition_heals_by_itself(
     supervisor: NodeSupervisor, chain_run: ChainRun, fake_node: FakeNode
 ) -> None:

@@ -169,6 +169,10 @@ async def test_killed_node_goes_on_with_its_storage(
     assert await supervisor.api.next_ids(chain.block0_hash, 1) == first
 
 
+async def test_version(supervisor: NodeSupervisor) -> None:
+    assert (await supervisor.version()).startswith("jormungandr 0.13.")
+
+
 async def test_stop_loses_no_block(supervisor: NodeSupervisor, chain: SmallChain, tmp_path: Path) -> None:
     run = chain.run(tmp_path / "node")
     supervisor.require(run)

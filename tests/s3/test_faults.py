@@ -42,7 +42,7 @@ async def assert_unavailable(attempt: Awaitable[Any], within: float) -> None:
 async def test_a_server_that_is_down(impatient: None) -> None:
     store = S3Store("http://127.0.0.1:1", timeout=TIMEOUT)
     await assert_unavailable(store.read(URI, 1), PATIENCE)
-    await assert_unavailable(store.write_once(URI, b""), PATIENCE)
+    await assert_unavailable(store.write_once(URI, b""), 3 * PATIENCE)
     await assert_unavailable(store.upload(URI, stream(b"")), PATIENCE)
     await assert_unavailable(collected(store.download(URI)), PATIENCE)
     await store.close()
@@ -111,10 +111,12 @@ def stumble(store: S3Store, operation: str, *, times: int) -> None:
     ("operation", "act"),
     [
         ("UploadPart", lambda store, uri: store.upload(uri, stream(bytes(6 * 2**20)))),
+        ("CompleteMultipartUpload", lambda store, uri: store.upload(uri, stream(bytes(6 * 2**20)))),
+        ("PutObject", lambda store, uri: store.write_once(uri, b"data")),
         ("GetObject", lambda store, uri: collected(store.download(uri))),
     ],
 )
-async def test_a_part_survives_a_server_that_stumbles(
+async def test_what_is_written_and_each_part_survive_a_server_that_stumbles(
     s3_bucket: Bucket,
     impatient: None,
     monkeypatch: pytest.MonkeyPatch,
@@ -179,7 +181,8 @@ async def test_a_server_that_crawls() -> None:
         await store.close()
 
 
-async def test_a_server_that_takes_nothing() -> None:
+async def test_a_server_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3_parts, "RETRY_DELAYS", ())
     release = asyncio.Event()
 
     async def stare(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -187,7 +190,7 @@ async def test_a_server_that_takes_nothing() -> None:
 
     async with server(stare) as url:
         store = S3Store(url, timeout=TIMEOUT)
-        await assert_unavailable(store.write_once(URI, bytes(50 * 2**20)), PATIENCE)
+        await assert_unavailable(store.write_once(URI, bytes(16 * 2**20)), PATIENCE)
         release.set()
         await store.close()
 

@@ -15,7 +15,7 @@ async def own(paused: bool) -> None:
     await asyncio.gather(*(server.start() for server in servers))
     if paused:
         await asyncio.gather(*(server.pause() for server in servers))
-    print(json.dumps([[server.pid, str(server.directory)] for server in servers]), flush=True)  # noqa: T201
+    print(json.dumps([[server.pid, str(server.directory)] for server in servers]), flush=True)
     await asyncio.Event().wait()
 
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 import yaml
 
@@ -40,16 +41,34 @@ class Operator:
     def cli(self, *arguments: str) -> str:
         return run_cli(self.environment, *arguments)
 
+    def sql(self, statement: str, *arguments: object) -> object:
+        """Run statements in the database; the first value that they return."""
+
+        async def ask() -> object:
+            connection = await asyncpg.connect(self.environment["NODE_FSM_DATABASE_URL"].replace("+asyncpg", ""))
+            try:
+                if statement.startswith("SELECT"):
+                    return await connection.fetchval(statement, *arguments)
+                return await connection.execute(statement, *arguments)
+            finally:
+                await connection.close()
+
+        return asyncio.run(ask())
+
     def put_key(self, secret: Secret) -> None:
         """Put a signing key where the service looks for it."""
         self.bucket.client.put_object(Bucket=self.bucket.name, Key="leader0.sk", Body=secret.reveal().encode())
 
     def add_leader0(self) -> Wallet:
         """Make leader 0's key, put it into S3 and its public half into jorm_nodes."""
-        wallet = asyncio.run(new_wallet(self.jcli, "ed25519"))
+        wallet = self.new_wallet()
         self.put_key(wallet.secret)
         self.cli("node", "add", HOSTNAME, "--leader-id", wallet.public_key)
         return wallet
+
+    def new_wallet(self) -> Wallet:
+        """A new leader's key."""
+        return asyncio.run(new_wallet(self.jcli, "ed25519"))
 
     def voters(self, count: int) -> list[Voter]:
         """Voters with powers 10, 20, 30..."""
@@ -64,14 +83,14 @@ class Operator:
         file, voters = election.write(self.directory)
         return self.cli("election", "import", str(file), "--voters", str(voters), *flags)
 
-    def show(self, name: str) -> dict[str, object]:
+    def show(self, name: str) -> dict[str, Any]:
         """What the command line shows of an election."""
         return dict(json.loads(self.cli("election", "show", name, "--json")))
 
 
 @pytest.fixture
-def operator(tmp_path: Path, database_url: str, s3_bucket: Bucket, real_jcli: Path, real_jormungandr: Path) -> Operator:
-    """An operator's environment for leader 0, alone on its chain."""
+def waiting_operator(tmp_path: Path, database_url: str, s3_bucket: Bucket) -> Operator:
+    """An operator's environment for leader 0, alone on its chain, without jcli and jormungandr."""
     template = tmp_path / "template.yaml"
     template.write_text(yaml.safe_dump(TEMPLATE))
     environment = {
@@ -84,13 +103,19 @@ def operator(tmp_path: Path, database_url: str, s3_bucket: Bucket, real_jcli: Pa
         "NODE_FSM_VOTING_START_OFFSET_MINUTES": "-0.1",
         "NODE_FSM_BLOCK0_TEMPLATE": str(template),
         "NODE_FSM_STORAGE_DIR": str(tmp_path / "storage"),
-        "NODE_FSM_JCLI_PATH": str(real_jcli),
-        "NODE_FSM_JORM_PATH": str(real_jormungandr),
+        "NODE_FSM_JCLI_PATH": str(tmp_path / "no-jcli"),
+        "NODE_FSM_JORM_PATH": str(tmp_path / "no-jormungandr"),
         "NODE_FSM_NODE_REST_LISTEN": f"{LOOPBACK}:{free_port()}",
         "NODE_FSM_NODE_P2P_LISTEN": f"{LOOPBACK}:{free_port()}",
-        "AWS_DEFAULT_REGION": os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
     }
-    return Operator(environment, tmp_path, real_jcli, s3_bucket)
+    return Operator(environment, tmp_path, tmp_path / "no-jcli", s3_bucket)
+
+
+@pytest.fixture
+def operator(waiting_operator: Operator, real_jcli: str, real_jormungandr: str) -> Operator:
+    """An operator's environment for leader 0, alone on its chain, with the real binaries."""
+    binaries = {"NODE_FSM_JCLI_PATH": str(real_jcli), "NODE_FSM_JORM_PATH": str(real_jormungandr)}
+    return replace(waiting_operator, environment=waiting_operator.environment | binaries, jcli=Path(real_jcli))
 
 
 @pytest.fixture

@@ -61,9 +61,12 @@ def hold(operator: Operator, service: ServiceProcess, election: DrawnElection, *
         assert "time to vote is between" in (status.reason or "")
     service.wait_until(lambda state: state["election"] != election.name, 90)
     shown = operator.show(election.name)
-    assert [result["votes"] for result in shown["results"]] == [election.expected()]  # type: ignore[attr-defined]
-    assert shown["archive"]["kind"] == "final"  # type: ignore[index]
-    assert "ok" in operator.cli("verify", shown["archive"]["uri"]).lower()  # type: ignore[index]
+    (plan,) = shown["plans"]
+    assert list(plan["results"].values()) == election.expected()
+    assert plan["on_chain"]
+    (archive,) = shown["archives"]
+    assert archive["kind"] == "final"
+    assert "whole" in operator.cli("verify", archive["uri"])
 
 
 def restart_killed(service: ServiceProcess) -> None:

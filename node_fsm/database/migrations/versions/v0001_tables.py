@@ -38,8 +38,7 @@ TABLES = (
     """
     CREATE TABLE election_revision (
         election bigint PRIMARY KEY REFERENCES election ON DELETE CASCADE,
-        revision bigint NOT NULL,
-        revised_by xid8 NOT NULL
+        revision bigint NOT NULL
     )
     """,
     """

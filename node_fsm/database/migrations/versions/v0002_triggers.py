@@ -9,7 +9,10 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-ELECTION_COLUMNS = "id, name, description, voting_start, voting_end, tallying_end, committee_threshold, voting_power_unit, cancelled_at"
+ELECTION_COLUMNS = (
+    "id, name, description, voting_start, voting_end, tallying_end, committee_threshold, voting_power_unit,"
+    " cancelled_at"
+)
 SPECIFIED = ("committee", "objective", "proposal", "voter")
 RECORDED = ("vote_plan", "decryption_share", "archive")
 
@@ -21,15 +24,20 @@ FUNCTIONS = (
     """,
     # Once per transaction: others see only its end, and a row updated a million times in one is slow to find.
     """
-    CREATE FUNCTION revise_election(revised bigint) RETURNS void LANGUAGE sql AS $$
-        UPDATE election_revision SET revision = revision + 1, revised_by = pg_current_xact_id()
-        WHERE election = revised AND revised_by <> pg_current_xact_id()
-    $$
+    CREATE FUNCTION revise_election(revised bigint) RETURNS void LANGUAGE plpgsql AS $$
+    DECLARE
+        done_in_transaction CONSTANT text := 'node_fsm.revised_' || revised;
+    BEGIN
+        IF coalesce(current_setting(done_in_transaction, true), '') = '' THEN
+            UPDATE election_revision SET revision = revision + 1 WHERE election = revised;
+            PERFORM set_config(done_in_transaction, 'yes', true);
+        END IF;
+    END $$
     """,
     """
     CREATE FUNCTION election_created() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        INSERT INTO election_revision (election, revision, revised_by) VALUES (NEW.id, 1, pg_current_xact_id());
+        INSERT INTO election_revision (election, revision) VALUES (NEW.id, 1);
         PERFORM notify_change('election', NEW.id);
         RETURN NULL;
     END $$
@@ -109,22 +117,21 @@ FUNCTIONS = (
 )
 
 TRIGGERS = (
-    "CREATE TRIGGER created AFTER INSERT ON election FOR EACH ROW EXECUTE FUNCTION election_created()",
-    f"CREATE TRIGGER edited AFTER UPDATE OF {ELECTION_COLUMNS} ON election"
-    " FOR EACH ROW EXECUTE FUNCTION election_edited()",
-    "CREATE TRIGGER block0_changed AFTER UPDATE OF block0_hash ON election"
-    " FOR EACH ROW EXECUTE FUNCTION block0_changed()",
-    "CREATE TRIGGER deleted AFTER DELETE ON election FOR EACH ROW EXECUTE FUNCTION election_deleted()",
-    "CREATE TRIGGER keep_published BEFORE DELETE ON election FOR EACH ROW EXECUTE FUNCTION keep_published_election()",
-    "CREATE TRIGGER changed AFTER INSERT OR DELETE OR UPDATE OF hostname, leader_id, p2p_address ON jorm_nodes"
-    " FOR EACH ROW EXECUTE FUNCTION node_changed()",
+    ("created AFTER INSERT ON election", "election_created"),
+    (f"edited AFTER UPDATE OF {ELECTION_COLUMNS} ON election", "election_edited"),
+    ("block0_changed AFTER UPDATE OF block0_hash ON election", "block0_changed"),
+    ("deleted AFTER DELETE ON election", "election_deleted"),
+    ("keep_published BEFORE DELETE ON election", "keep_published_election"),
+    ("changed AFTER INSERT OR DELETE OR UPDATE OF hostname, leader_id, p2p_address ON jorm_nodes", "node_changed"),
 )
 
 
 def upgrade() -> None:
     """Create all functions and triggers."""
-    for statement in (*FUNCTIONS, *TRIGGERS):
+    for statement in FUNCTIONS:
         op.execute(statement)
+    for trigger, function in TRIGGERS:
+        op.execute(f"CREATE TRIGGER {trigger} FOR EACH ROW EXECUTE FUNCTION {function}()")
     for table in SPECIFIED:
         _follow_rows(table, "specified")
         op.execute(

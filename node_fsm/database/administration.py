@@ -1,0 +1,62 @@
+"""What operators do beside importing: nodes, cancelling, and taking the lease from a host that is gone."""
+
+from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from node_fsm.core.errors import PermanentError
+from node_fsm.database import tables
+from node_fsm.database.session import Session
+
+_CANCEL = text("""
+    UPDATE election SET cancelled_at = coalesce(cancelled_at, now()) WHERE name = :name RETURNING id, block0_hash
+""")
+# What vanished from the row is not withdrawn by leader 0, which only removes what stands there.
+_WITHDRAW_VANISHED = text("""
+    UPDATE vote_plan SET withdrawn_at = now()
+    WHERE election = :election AND block0_hash IS DISTINCT FROM :standing AND withdrawn_at IS NULL
+""")
+_TAKE = text("""
+    UPDATE lease SET unconfirmed_holder = NULL, stopped = stopped OR holder <> :hostname
+    FROM (SELECT CASE WHEN NOT stopped THEN holder END AS holder, unconfirmed_holder FROM lease FOR UPDATE) AS before
+    RETURNING before.holder, before.unconfirmed_holder
+""")
+
+
+async def add_node(session: Session, hostname: str, leader_id: str | None) -> str | None:
+    """Write a node's row, a follower's without *leader_id*; the leader_id that the row had before, if any."""
+    node = tables.jorm_nodes
+    async with session.transaction("add_node") as connection:
+        before: str | None = await connection.scalar(select(node.c.leader_id).where(node.c.hostname == hostname))
+        row = insert(node).values(hostname=hostname, leader_id=leader_id)
+        await connection.execute(row.on_conflict_do_update(index_elements=["hostname"], set_={"leader_id": leader_id}))
+    return before
+
+
+async def cancel_election(session: Session, name: str) -> str | None:
+    """Mark an election cancelled; the hash of its block 0, which leader 0 then withdraws, if one is published.
+
+    PermanentError ``ElectionUnknown`` when there is none of this name. Cancelled already is a no-op.
+    """
+    async with session.transaction("cancel_election") as connection:
+        row = (await connection.execute(_CANCEL, {"name": name})).one_or_none()
+        if row is None:
+            raise election_unknown(name)
+        await connection.execute(_WITHDRAW_VANISHED, {"election": row.id, "standing": row.block0_hash})
+    return str(row.block0_hash) if row.block0_hash else None
+
+
+async def take_lease(session: Session, hostname: str) -> tuple[str, ...]:
+    """Record that a person stopped every other host that may run leader 0's node; the names of those hosts.
+
+    The service on *hostname* then takes the lease at its next attempt. Empty when no other host was in the way.
+    """
+    async with session.transaction("take_lease") as connection:
+        row = (await connection.execute(_TAKE, {"hostname": hostname})).one_or_none()
+    if row is None:
+        return ()
+    return tuple(host for host in (row.holder, row.unconfirmed_holder) if host and host != hostname)
+
+
+def election_unknown(name: str) -> PermanentError:
+    """The error for a name that no election has."""
+    return PermanentError("ElectionUnknown", f"there is no election {name!r}; `node-fsm election show` lists them all")

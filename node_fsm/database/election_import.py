@@ -1,0 +1,158 @@
+"""Writing an imported election: all of it in one transaction, or nothing."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from node_fsm.core.errors import PermanentError
+from node_fsm.database import tables
+from node_fsm.database.external_id import derived_external_id
+from node_fsm.database.session import Session, driver
+from node_fsm.election_file import MAX_PROBLEMS, ElectionFile, InputFileError
+from node_fsm.voters_file import VoterRow
+
+IMPORT_SECONDS = 3600.0
+
+_STAGE = text("""
+    CREATE TEMPORARY TABLE voter_staging (
+        line bigint, voting_key text COLLATE "C", voting_group text, voting_power bigint, address text
+    ) ON COMMIT DROP
+""")
+_REPEATED = text("""
+    SELECT voting_key, voting_group, array_agg(line ORDER BY line) AS lines FROM voter_staging
+    GROUP BY voting_key, voting_group HAVING count(*) > 1 ORDER BY min(line) LIMIT :limit
+""")
+# In the order in which block 0 reads them.
+_VOTERS = text("""
+    INSERT INTO voter (election, voting_key, voting_group, voting_power, address)
+    SELECT :election, voting_key, voting_group, voting_power, address FROM voter_staging ORDER BY voting_key
+""")
+_OVERLAPPING = text("""
+    SELECT name, voting_start, tallying_end FROM election
+    WHERE id <> :id AND cancelled_at IS NULL AND voting_start < :end AND tallying_end > :start
+    ORDER BY voting_start, id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import wrote, and what a person may want to look at again."""
+
+    election_id: int
+    voters: int
+    overlapping: tuple[str, ...]
+
+
+async def import_election(
+    session: Session,
+    election: ElectionFile,
+    voters: Iterable[VoterRow],
+    address: Callable[[bytes], str],
+    *,
+    replace: bool,
+) -> Imported:
+    """Write *election* and its *voters*, whose addresses are made of their keys by *address*.
+
+    *voters* is read once and never held as a whole. InputFileError when rows repeat a voter, or as *voters* raises;
+    PermanentError ``ElectionExists`` when the name is taken and not to be replaced, ``ElectionPublished`` when its
+    block 0 is published.
+    """
+    async with session.transaction("import_election", IMPORT_SECONDS) as connection:
+        await _stage(connection, voters, address)
+        election_id = await _write_election(connection, election, replace=replace)
+        await _write_objectives(connection, election_id, election)
+        written = await connection.execute(_VOTERS, {"election": election_id})
+        overlapping = await connection.execute(
+            _OVERLAPPING, {"id": election_id, "start": election.voting_start, "end": election.tallying_end}
+        )
+        return Imported(
+            election_id=election_id,
+            voters=written.rowcount,
+            overlapping=tuple(
+                f"{row.name} ({row.voting_start.isoformat()} to {row.tallying_end.isoformat()})" for row in overlapping
+            ),
+        )
+
+
+async def _stage(connection: AsyncConnection, voters: Iterable[VoterRow], address: Callable[[bytes], str]) -> None:
+    """Bring all voters to the server and check there what no single row shows."""
+    await connection.execute(_STAGE)
+    records = ((*row, address(bytes.fromhex(row.voting_key))) for row in voters)
+    await (await driver(connection)).copy_records_to_table("voter_staging", records=records, timeout=IMPORT_SECONDS)
+    repeated = (await connection.execute(_REPEATED, {"limit": MAX_PROBLEMS})).all()
+    if repeated:
+        raise InputFileError(
+            [
+                f"voters, lines {' and '.join(map(str, row.lines))}: the same voting_key {row.voting_key} in group"
+                f" {row.voting_group!r}; keep one, with the voter's whole power"
+                for row in repeated
+            ]
+        )
+
+
+async def _write_election(connection: AsyncConnection, election: ElectionFile, *, replace: bool) -> int:
+    """The id of the new row, or of the replaced one, emptied of its committee, objectives and voters."""
+    values = {
+        "name": election.name,
+        "description": election.description,
+        "voting_start": election.voting_start,
+        "voting_end": election.voting_end,
+        "tallying_end": election.tallying_end,
+        "committee_threshold": election.committee_threshold,
+        "voting_power_unit": election.voting_power_unit,
+    }
+    column, plan = tables.election.c, tables.vote_plan.c
+    standing: int | None = await connection.scalar(
+        select(column.id).where(column.name == election.name).with_for_update(key_share=True)
+    )
+    if standing is None:
+        created: int = (
+            await connection.execute(insert(tables.election).values(values).returning(column.id))
+        ).scalar_one()
+        return created
+    if not replace:
+        raise PermanentError(
+            "ElectionExists", f"there is an election {election.name!r} already; choose another name, or give --replace"
+        )
+    published = select(plan.block0_hash).where(plan.election == standing, plan.withdrawn_at.is_(None)).limit(1)
+    if block0_hash := await connection.scalar(published):
+        raise PermanentError(
+            "ElectionPublished",
+            f"block 0 {block0_hash} of {election.name!r} is published, so that the election cannot be replaced any"
+            " more; end it with `node-fsm election cancel` first",
+        )
+    await connection.execute(update(tables.election).where(column.id == standing).values(**values, cancelled_at=None))
+    for table in (tables.committee, tables.objective, tables.voter):
+        await connection.execute(delete(table).where(table.c.election == standing))
+    return standing
+
+
+async def _write_objectives(connection: AsyncConnection, election_id: int, election: ElectionFile) -> None:
+    if election.committee:
+        members = [{"election": election_id, **member.model_dump()} for member in election.committee]
+        await connection.execute(insert(tables.committee), members)
+    for index, objective in enumerate(election.objectives):
+        objective_id = await connection.scalar(
+            insert(tables.objective)
+            .values(
+                election=election_id,
+                title=objective.title,
+                payload_type=objective.payload_type.value,
+                voting_group=objective.voting_group,
+            )
+            .returning(tables.objective.c.id)
+        )
+        proposals = [
+            {
+                "objective": objective_id,
+                "external_id": bytes.fromhex(proposal.external_id)
+                if proposal.external_id
+                else derived_external_id(election.name, index, objective.title, number, proposal.title),
+                "title": proposal.title,
+                "options": proposal.options,
+            }
+            for number, proposal in enumerate(objective.proposals)
+        ]
+        await connection.execute(insert(tables.proposal), proposals)

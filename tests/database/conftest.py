@@ -1,0 +1,31 @@
+"""A database of the test's own: through the adapter, and through plain SQL as an operator's."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest_asyncio
+
+from node_fsm.database import PostgresDatabase
+from tests.database.world import add_election
+
+
+@pytest_asyncio.fixture
+async def database(database_url: str) -> AsyncIterator[PostgresDatabase]:
+    """The adapter on the test's database."""
+    adapter = PostgresDatabase(database_url)
+    yield adapter
+    await adapter.close()
+
+
+@pytest_asyncio.fixture
+async def sql(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of an operator's."""
+    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+    yield connection
+    await connection.close()
+
+
+@pytest_asyncio.fixture
+async def election(sql: asyncpg.Connection) -> int:
+    """The id of an election that starts tomorrow."""
+    return await add_election(sql)

@@ -1,0 +1,141 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from unittest.mock import ANY
+
+import asyncpg
+from sqlalchemy import make_url
+
+from node_fsm.core.model import ArchiveKind, ArchiveRecord, Block0Ref, NodeRow
+from node_fsm.database import PostgresDatabase
+from tests.database.world import START, add_election, publish, results_of
+
+_GRANT_ALL_BUT_LARGE_COLUMNS = """
+    DO $$ BEGIN
+        EXECUTE (
+            SELECT string_agg(format('GRANT SELECT (%I) ON %I TO narrow', column_name, table_name), ';')
+            FROM information_schema.columns
+            WHERE table_schema = 'public' AND column_name NOT IN ('extras', 'tally_snapshot')
+        );
+    END $$
+"""
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+async def archive(database: PostgresDatabase, election: int, block0_hash: str, kind: ArchiveKind) -> None:
+    await database.record_archive(
+        ArchiveRecord(election, "Fund 1", block0_hash, f"run-{kind}", kind, "tip", "s3://b/k", "00", 1, "{}", START)
+    )
+
+
+async def test_an_empty_database_has_nothing_to_do(database: PostgresDatabase) -> None:
+    overview = await database.overview([])
+    assert (overview.elections, overview.missed, overview.nodes) == ((), (), ())
+
+
+async def test_elections_come_in_the_order_of_their_start(database: PostgresDatabase, sql: asyncpg.Connection) -> None:
+    later = await add_election(sql, "Later", start=START + timedelta(days=1))
+    first = await add_election(sql, "First")
+    second = await add_election(sql, "Second")
+    overview = await database.overview([])
+    assert [election.id for election in overview.elections] == [first, second, later]
+
+
+async def test_an_election_is_read_with_the_revision_of_its_fingerprint(
+    database: PostgresDatabase, sql: asyncpg.Connection, election: int
+) -> None:
+    before = (await database.overview([])).elections[0]
+    await sql.execute("UPDATE voter SET voting_power = 501 WHERE voting_power = 500")
+    after = (await database.overview([])).elections[0]
+    assert after.revision == before.revision + 1
+    assert after.fingerprint != before.fingerprint
+    spec = await database.specification(election)
+    assert (spec.revision, spec.fingerprint) == (after.revision, after.fingerprint)
+
+
+async def test_unchanged_voters_are_not_read_again(
+    database: PostgresDatabase, sql: asyncpg.Connection, election: int
+) -> None:
+    await database.overview([])
+    async with sql.transaction():
+        await sql.execute("LOCK TABLE voter, proposal IN ACCESS EXCLUSIVE MODE")
+        assert (await database.overview([])).elections[0].id == election
+
+
+async def test_elections_that_ended_without_block0_are_missed(
+    database: PostgresDatabase, sql: asyncpg.Connection
+) -> None:
+    missed = await add_election(sql, "Missed", start=LONG_AGO)
+    await add_election(sql, "Cancelled", start=LONG_AGO, cancelled_at=LONG_AGO)
+    cancelled = await add_election(sql, "Cancelled in time", cancelled_at=LONG_AGO)
+    overview = await database.overview([])
+    assert [(election.id, election.name) for election in overview.missed] == [(missed, "Missed")]
+    assert [(election.id, election.cancelled) for election in overview.elections] == [(cancelled, True)]
+
+
+async def test_a_published_election_is_listed_until_its_final_archive(
+    database: PostgresDatabase, sql: asyncpg.Connection, election: int, tmp_path: Path
+) -> None:
+    publication, _ = await publish(database, election, tmp_path)
+    await sql.execute(
+        "UPDATE election SET voting_start = $1, voting_end = $2, tallying_end = $3",
+        *(LONG_AGO + timedelta(days=days) for days in range(3)),
+    )
+    listed = (await database.overview([])).elections[0]
+    assert listed.block0 == Block0Ref(
+        publication.hash, publication.size, publication.fingerprint, publication.generation, publication.dates
+    )
+    assert not listed.results_posted
+    await database.post_results(election, publication.hash, results_of(publication))
+    assert (await database.overview([])).elections[0].results_posted
+    await archive(database, election, publication.hash, ArchiveKind.SALVAGE)
+    assert (await database.overview([])).elections
+    await archive(database, election, publication.hash, ArchiveKind.FINAL)
+    overview = await database.overview([])
+    assert (overview.elections, overview.missed) == ((), ())
+
+
+async def test_only_the_asked_for_chains_are_reported(
+    database: PostgresDatabase, election: int, tmp_path: Path
+) -> None:
+    publication, _ = await publish(database, election, tmp_path)
+    await database.withdraw_block0(election, publication.hash, publication.generation)
+    await archive(database, election, publication.hash, ArchiveKind.SUPERSEDED)
+    nothing = await database.overview(["b" * 64])
+    assert (nothing.archived, nothing.withdrawn) == (frozenset(), frozenset())
+    both = await database.overview([publication.hash, "b" * 64])
+    assert both.archived == both.withdrawn == {publication.hash}
+    assert both.elections[0].block0 is None
+
+
+async def test_nodes_are_read_with_their_addresses(database: PostgresDatabase, sql: asyncpg.Connection) -> None:
+    await sql.execute("INSERT INTO jorm_nodes VALUES ('b', 'ed25519_pk1b', NULL), ('a', NULL, '/dns4/a/tcp/1')")
+    assert (await database.overview([])).nodes == (
+        NodeRow("a", None, "/dns4/a/tcp/1"),
+        NodeRow("b", "ed25519_pk1b", None),
+    )
+
+
+async def test_the_time_is_the_databases(database: PostgresDatabase, sql: asyncpg.Connection) -> None:
+    before = await sql.fetchval("SELECT clock_timestamp()")
+    time = (await database.overview([])).database_time
+    assert before <= time <= await sql.fetchval("SELECT clock_timestamp()")
+
+
+async def test_a_reading_touches_neither_block0_nor_snapshots(
+    database: PostgresDatabase, sql: asyncpg.Connection, database_url: str, election: int, tmp_path: Path
+) -> None:
+    publication, _ = await publish(database, election, tmp_path)
+    await sql.execute("CREATE ROLE narrow LOGIN PASSWORD 'narrow'")
+    try:
+        await sql.execute(_GRANT_ALL_BUT_LARGE_COLUMNS)
+        narrow = PostgresDatabase(
+            make_url(database_url).set(username="narrow", password="narrow").render_as_string(False)
+        )
+        assert await narrow.overview([publication.hash]) == replace(
+            await database.overview([publication.hash]), database_time=ANY
+        )
+        await narrow.close()
+    finally:
+        await sql.execute("DROP OWNED BY narrow")
+        await sql.execute("DROP ROLE narrow")

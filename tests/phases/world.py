@@ -1,0 +1,256 @@
+"""One leader 0 among fakes: a small election, and an engine that only looks."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from hashlib import blake2b
+from pathlib import Path
+
+import yaml
+
+from node_fsm.chain.address import account_address
+from node_fsm.context import Context, PhaseSettings
+from node_fsm.core.conditions import Conditions
+from node_fsm.core.current import current
+from node_fsm.core.errors import ServiceError
+from node_fsm.core.model import (
+    ElectionSpec,
+    NodeRow,
+    Objective,
+    PayloadType,
+    PlanResult,
+    Proposal,
+    VotePlan,
+    VotingGroup,
+)
+from node_fsm.core.phases import Role
+from node_fsm.core.view import UNKNOWN, Decision, Policy, View, Work
+from node_fsm.joining import adopt_block0, require_node
+from node_fsm.metrics import Metrics
+from node_fsm.signing_key import fetch_signing_key
+from node_fsm.watch.mailbox import Mailbox, Pulse
+from node_fsm.workspace import ChainDirectory, Workspace
+from states.base import PhaseState
+from states.building_vote_plan import BuildingVotePlan
+from states.generating_block0 import GeneratingBlock0
+from tests.chain import build
+from tests.support.chain_node import ChainNode
+from tests.support.election import TEMPLATE
+from tests.support.fake_jcli import FakeJcli, new_secret, public_key
+from tests.support.fakes import START
+from tests.support.memory_database import MemoryDatabase, Row
+from tests.support.memory_store import MemoryStore
+from tests.support.virtual_time import LoopClock
+
+KEY_URI = "s3://keys/leader0"
+ARCHIVE_URI = "s3://archive/elections"
+LEADER0, LEADER1 = new_secret("leader 0"), new_secret("leader 1")
+
+ID, NAME = 1, "first"
+VOTING_START = 60
+"""Seconds from START, with which the chain begins; slots last one second, epochs 20."""
+VOTING_END = 80
+TALLYING_END = 140
+
+
+class World:
+    """The context of leader 0 (or of another node), and what a test does with it."""
+
+    def __init__(self, directory: Path, role: Role = Role.LEADER0, *, hot_reload: bool = False, groups: int = 1) -> None:
+        self.clock = LoopClock()
+        self.database = MemoryDatabase(self.clock)
+        self.store = MemoryStore({KEY_URI: f"{LEADER0.reveal()}\n".encode()})
+        self.jcli = FakeJcli()
+        self.node = ChainNode(self.clock)
+        self.template = directory / "template.yaml"
+        self.template.write_text(yaml.safe_dump(TEMPLATE))
+        hostname = "leader0" if role is Role.LEADER0 else "leader1"
+        self.ctx = Context(
+            settings=PhaseSettings(
+                hostname=hostname,
+                policy=Policy(role, voting_start_offset_minutes=-1, close_grace_minutes=60, hot_reload=hot_reload),
+                signing_key_uri=KEY_URI,
+                archive_uri=ARCHIVE_URI,
+                block0_template=self.template,
+                service_version="0",
+            ),
+            clock=self.clock,
+            database=self.database,
+            store=self.store,
+            jcli=self.jcli,
+            node=self.node,
+            workspace=Workspace(directory / "storage"),
+            conditions=Conditions(self.clock.now),
+            metrics=Metrics(role),
+            mailbox=Mailbox(),
+            looked=Pulse(),
+        )
+        self.database.rows[ID] = row(groups=groups)
+        self.database.nodes = [
+            NodeRow("leader0", public_key(LEADER0), "/ip4/10.0.0.1/tcp/1"),
+            NodeRow("leader1", public_key(LEADER1), "/ip4/10.0.0.2/tcp/1"),
+            NodeRow("follower", None, "/ip4/10.0.0.3/tcp/1"),
+        ]
+
+    @property
+    def row(self) -> Row:
+        return self.database.rows[ID]
+
+    @property
+    def chain(self) -> ChainDirectory:
+        return self.ctx.chain()
+
+    @property
+    def hash(self) -> str:
+        return self.ctx.block0_in_work().hash
+
+    @property
+    def plans(self) -> tuple[VotePlan, ...]:
+        return self.database.published[self.hash].plans
+
+    @property
+    def results(self) -> tuple[PlanResult, ...]:
+        return self.database.posted[self.hash]
+
+    def condition(self, type_: str) -> str | None:
+        """The reason of a condition that holds."""
+        return next((held.reason for held in self.ctx.conditions if held.type == type_), None)
+
+    def message(self, type_: str) -> str:
+        return next(held.message for held in self.ctx.conditions if held.type == type_)
+
+    async def look(self) -> None:
+        """Read the world as the engine does, and tell the phase's work."""
+        ctx = self.ctx
+        self.node.grow()
+        hashes = [chain.block0_hash for chain in ctx.workspace.chains() if chain.block0_hash]
+        if ctx.work and ctx.work.block0:
+            hashes.append(ctx.work.block0.hash)
+        try:
+            overview = await ctx.database.overview(hashes)
+        except ServiceError:
+            overview = None
+        ctx.view = View(
+            overview=overview or UNKNOWN,
+            local=ctx.workspace.chains(),
+            slot_duration=1,
+            generation=ctx.lease.generation if ctx.lease else None,
+            tip=UNKNOWN,
+            failure=None,
+        )
+        ctx.looked.beat()
+
+    async def begin(self) -> None:
+        """Leave Waiting for the current election, with the lease."""
+        self.ctx.lease = await self.database.acquire_lease("leader0", "instance", 1e6)
+        await self.look()
+        election = current(self.ctx.known_overview(), self.clock.now(), self.ctx.policy)
+        assert election is not None
+        self.ctx.work = Work.on(election)
+
+    async def finish(self, state: PhaseState) -> Decision:
+        """Do a phase's work to its end, while the engine looks every second; its election and block 0 are taken over."""
+        async with self.looking(), asyncio.timeout(3600):
+            decision = await state.run(self.ctx)
+        self.ctx.work = decision.work or self.ctx.work
+        await self.look()
+        return decision
+
+    @asynccontextmanager
+    async def doing(self, state: PhaseState) -> "AsyncIterator[asyncio.Task[Decision]]":
+        """A phase's work that never ends, while the engine looks every second."""
+        async with self.looking():
+            task = asyncio.create_task(state.run(self.ctx))
+            try:
+                yield task
+            finally:
+                task.cancel()
+                await asyncio.wait({task})
+
+    @asynccontextmanager
+    async def looking(self) -> AsyncIterator[None]:
+        async def look() -> None:
+            while True:
+                await self.look()
+                await self.ctx.mailbox.wait(1.0)
+
+        await self.look()
+        task = asyncio.create_task(look())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def until(self, holds: Callable[[], bool], seconds: float = 600) -> None:
+        """Let the clock go on until *holds*; AssertionError when it does not within *seconds*."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not holds():
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise AssertionError("the condition did not come to hold") from None
+
+    async def publish(self) -> None:
+        """Go on to a published block 0."""
+        await self.begin()
+        self.ctx.signing_key = await fetch_signing_key(self.store, self.jcli, KEY_URI, self.ctx.own_node())
+        await self.finish(BuildingVotePlan())
+        await self.finish(GeneratingBlock0())
+
+    async def run_chain(self) -> ChainDirectory:
+        """Go on to a node that runs on the published block 0, with all of its voters' votes cast."""
+        await self.publish()
+        chain, summary = await adopt_block0(self.ctx)
+        await require_node(self.ctx, chain, summary.leader_ids)
+        self.clock.advance(seconds=VOTING_START + 1)
+        for plan in self.plans:
+            for voter in range(2):
+                await self.node.post_fragment(build.vote(plan.id, account(voter), choice=voter, expiry=(9, 9)))
+        return chain
+
+
+def account(voter: int) -> bytes:
+    """The public key of a made-up voter."""
+    return blake2b(b"voter %d" % voter, digest_size=32).digest()
+
+
+def row(id_: int = ID, name: str = NAME, *, later: float = 0, groups: int = 1) -> Row:
+    """An election whose chain begins *later* than START, with a plan for each group of voters 0 and 1."""
+    start = START + timedelta(seconds=later)
+    names = [f"group {index}" for index in range(groups)]
+    spec = ElectionSpec(
+        id=id_,
+        name=name,
+        revision=1,
+        fingerprint="1:a",
+        voting_start=start + timedelta(seconds=VOTING_START),
+        voting_end=start + timedelta(seconds=VOTING_END),
+        tallying_end=start + timedelta(seconds=TALLYING_END),
+        committee_threshold=0,
+        voting_power_unit=1,
+        committee=(),
+        objectives=tuple(_objective(index, group) for index, group in enumerate(names)),
+        groups=tuple(VotingGroup(group, voters=2, token_holders=2, tokens=11) for group in names),
+        address_prefixes=("ta",),
+    )
+    addresses = [account_address(account(voter), production=False) for voter in range(2)]
+    voters = [(address, group, power) for group in names for address, power in zip(addresses, (1, 10), strict=True)]
+    return Row(spec, voters)
+
+
+def edited(spec: ElectionSpec) -> Sequence[Objective]:
+    """The objectives of *spec* with an option more."""
+    first, *rest = spec.objectives[0].proposals
+    proposals = (replace(first, options=(*first.options, "another")), *rest)
+    return (replace(spec.objectives[0], proposals=proposals), *spec.objectives[1:])
+
+
+def _objective(index: int, group: str) -> Objective:
+    proposals = (
+        Proposal(2 * index, blake2b(b"%d" % index, digest_size=32).digest(), ("yes", "no", "abstain")),
+        Proposal(2 * index + 1, blake2b(b"other %d" % index, digest_size=32).digest(), ("yes", "no")),
+    )
+    return Objective(index, f"objective {index}", PayloadType.PUBLIC, group, proposals)

@@ -1,0 +1,222 @@
+"""A node that makes a block in every slot, keeps the rules of tallies, and loses what a killed node loses."""
+
+import io
+import json
+from collections import deque
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from struct import pack
+from typing import Any
+
+from node_fsm.chain.block0 import summarise
+from node_fsm.chain.certificates import decode_vote_tally
+from node_fsm.chain.fragments import Fragment, FragmentKind
+from node_fsm.chain.recount import PlanCount
+from node_fsm.core.chain_time import BlockDate, ChainClock
+from node_fsm.core.errors import ServiceError, TemporaryError
+from node_fsm.node_answers import Account, FragmentState, FragmentStatus, Posted, VotePlanStatus
+from node_fsm.ports import ChainRun, Clock
+from tests.support.fakes import FakeNodeState
+from tests.support.genesis_encoder import fragment_id
+from tests.support.main_chain import MainChain
+
+NODE_AWAY = TemporaryError("NodeUnavailable", "the node does not answer")
+NOT_IN_CHAIN = "this account has another counter"
+OUTSIDE_WINDOW = "time to tally the votes is over or has not come"
+
+
+@dataclass
+class ChainNode:
+    """The node and its REST interface. It is up from the moment that a chain is required.
+
+    *refusals* are given one by one to what is posted, *rejections* to what would come into a block; while *stalled*
+    there are no blocks; *foreign_plans* are plans that others added, as the node shows them.
+    """
+
+    clock: Clock
+    state: FakeNodeState = field(default_factory=FakeNodeState)
+    chain: MainChain | None = None
+    required: list[ChainRun] = field(default_factory=list)
+    posted: list[bytes] = field(default_factory=list)
+    refusals: deque[str] = field(default_factory=deque)
+    rejections: deque[str] = field(default_factory=deque)
+    foreign_plans: list[dict[str, Any]] = field(default_factory=list)
+    stalled: bool = False
+    failure: ServiceError | None = None
+    stops: int = 0
+    _pending: list[bytes] = field(default_factory=list)
+    _statuses: dict[str, FragmentStatus] = field(default_factory=dict)
+    _slots: int = 0
+    """How many slots have passed, with a block or without one."""
+
+    @property
+    def api(self) -> "ChainNode":
+        return self
+
+    def require(self, run: ChainRun) -> None:
+        self.required.append(run)
+        if self.chain is None:
+            self.chain = MainChain(run.directory.block0.read_bytes())
+        run.directory.storage.mkdir(exist_ok=True)
+        if not self.state.running:
+            self.start()
+
+    async def ready(self, timeout: float) -> None:
+        if not self.state.running:
+            raise TemporaryError("NodeNotReady", f"the node is not ready after {timeout:g} s")
+
+    async def records(self) -> dict[str, bytes]:
+        self._answer()
+        return {"vote-plans.json": json.dumps(self.plans()).encode(), "node-stats.json": b"{}"}
+
+    async def version(self) -> str:
+        return "node of the tests"
+
+    async def stop(self) -> None:
+        self.stops += 1
+        self.state.running = False
+
+    def start(self) -> None:
+        """The node comes up; what was only in its memory is gone."""
+        self._pending, self._statuses = [], {}
+        self.state.running = True
+        self.state.starts += 1
+        self.state.block0_hash = self.required[-1].block0_hash
+        self.grow()
+
+    def kill(self, lost_blocks: int = 0, *, up: bool = True) -> None:
+        """The node dies and, if *up*, starts again at once without its last blocks."""
+        self.grow()
+        self._chain.lose(lost_blocks)
+        self.state.running = False
+        if up:
+            self.start()
+
+    def grow(self) -> None:
+        """Make the blocks of all slots up to now."""
+        if self.chain is None or not self.state.running:
+            return
+        slots = int((self.clock.now() - self._times.start).total_seconds() // self._times.slot_duration)
+        for slot in range(self._slots + 1, slots + 1):
+            if not self.stalled:
+                self._make_block(BlockDate(*divmod(slot, self._times.slots_per_epoch)))
+        self._slots = max(self._slots, slots)
+        tip = self.chain.tip
+        self.state.tip, self.state.tip_date, self.state.height = tip.id, tip.date, tip.height
+        self.state.last_block_time = self._times.time_at(tip.date)
+
+    def plans(self) -> list[dict[str, Any]]:
+        """All plans as the node shows them."""
+        return [*self.foreign_plans, *map(_shown, self._chain.counted().plans.values())]
+
+    async def next_ids(self, block_id: str, count: int) -> list[str] | None:
+        self._answer()
+        return await self._chain.next_ids(block_id, count)
+
+    async def block(self, block_id: str) -> bytes | None:
+        self._answer()
+        return await self._chain.block(block_id)
+
+    async def account(self, public_key: str) -> Account | None:
+        self._answer()
+        funded: set[str] = set()
+        summarise(io.BytesIO(self._chain.blocks[0]), on_fund=lambda output: funded.add(output.address[1:].hex()))
+        return Account(0, {}, (self._counter(public_key), *[0] * 7)) if public_key in funded else None
+
+    async def vote_plans(self) -> dict[str, VotePlanStatus]:
+        self._answer()
+        return {plan["id"]: VotePlanStatus.parse(plan) for plan in self.plans()}
+
+    async def post_fragment(self, raw: bytes) -> Posted:
+        self._answer()
+        self.posted.append(raw)
+        id_ = fragment_id(raw)
+        if self.refusals or id_ in self._statuses:
+            return Posted(id_, self.refusals.popleft() if self.refusals else "FragmentAlreadyInLog")
+        self._pending.append(raw)
+        self._statuses[id_] = FragmentStatus(FragmentState.PENDING)
+        self._log(raw)
+        return Posted(id_, None)
+
+    async def post_fragments(self, fragments: Sequence[bytes]) -> tuple[Posted, ...]:
+        return tuple([await self.post_fragment(raw) for raw in fragments])
+
+    async def fragment_statuses(self, fragment_ids: Collection[str]) -> dict[str, FragmentStatus]:
+        self._answer()
+        return {id_: self._statuses[id_] for id_ in fragment_ids if id_ in self._statuses}
+
+    @property
+    def _chain(self) -> MainChain:
+        assert self.chain is not None, "no chain was ever required"
+        return self.chain
+
+    @property
+    def _times(self) -> ChainClock:
+        return self.required[-1].clock
+
+    def _answer(self) -> None:
+        """What every request begins with."""
+        if self.failure:
+            raise self.failure
+        if not self.state.running:
+            raise NODE_AWAY
+        self.grow()
+
+    def _make_block(self, date: BlockDate) -> None:
+        taken = []
+        for raw in self._pending:
+            reason = self.rejections.popleft() if self.rejections else self._fault(raw)
+            self._statuses[fragment_id(raw)] = (
+                FragmentStatus(FragmentState.REJECTED, reason=reason)
+                if reason
+                else FragmentStatus(FragmentState.IN_A_BLOCK, date=date)
+            )
+            if not reason:
+                taken.append(raw)
+        self._pending = []
+        self._chain.append(date, taken)
+
+    def _fault(self, raw: bytes) -> str | None:
+        """Why the ledger refuses a fragment in the next block."""
+        fragment = Fragment.from_bytes(raw)
+        if fragment.kind is not FragmentKind.VOTE_TALLY:
+            return None
+        tally = decode_vote_tally(fragment)
+        plan = self._chain.counted().plans[tally.plan_id].plan
+        if not plan.vote_end <= self._chain.tip.date < plan.committee_end:
+            return OUTSIDE_WINDOW
+        return None if tally.transaction.witnesses[0].counter == self._counter(tally.committee_id) else NOT_IN_CHAIN
+
+    def _counter(self, public_key: str) -> int:
+        return sum(tally.committee_id == public_key for tally in self._chain.counted().tallies)
+
+    def _log(self, raw: bytes) -> None:
+        """Append to the persistent log, which survives whatever happens to the node."""
+        now = self.clock.now()
+        directory = self.required[-1].directory.fragments
+        directory.mkdir(exist_ok=True)
+        with (directory / f"{now:%Y-%m-%d_%H}.log").open("ab") as log:
+            log.write(pack(">Q", int(now.timestamp())) + raw)
+
+
+def _shown(counted: PlanCount) -> dict[str, Any]:
+    plan = counted.plan
+    return {
+        "id": plan.id,
+        "payload": plan.payload_type,
+        "vote_start": str(plan.vote_start),
+        "vote_end": str(plan.vote_end),
+        "committee_end": str(plan.committee_end),
+        "committee_member_keys": [],
+        "proposals": [
+            {
+                "index": index,
+                "proposal_id": proposal.external_id,
+                "options": {"start": 0, "end": len(proposal.weights or ())},
+                "votes_cast": proposal.votes_cast,
+                "tally": {"Public": {"result": {"results": list(proposal.weights or ()), "options": {}}}},
+            }
+            for index, proposal in enumerate(counted.proposals)
+        ],
+        "voting_token": plan.voting_token,
+    }

@@ -1,0 +1,104 @@
+"""Who may use the service's directory, who may read it, and how its files are written."""
+
+import multiprocessing
+import os
+import stat
+from collections.abc import Iterator
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+import pytest
+
+from node_fsm.core.errors import PermanentError
+from node_fsm.core.view import LocalChain
+from node_fsm.workspace import Workspace, make_private, write_private
+from tests.support.fakes import START
+
+HASH = "ab" * 32
+
+
+@pytest.fixture(autouse=True)
+def permissive_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def hold(root: Path, holding: Event, release: Event) -> None:
+    with Workspace(root).exclusively():
+        holding.set()
+        release.wait(30)
+
+
+def test_a_second_service_is_refused_until_the_first_process_is_gone(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    holding, release = context.Event(), context.Event()
+    first = context.Process(target=hold, args=(tmp_path / "storage", holding, release))
+    first.start()
+    try:
+        assert holding.wait(30)
+        second = Workspace(tmp_path / "storage")
+        with pytest.raises(PermanentError) as refusal, second.exclusively():
+            raise AssertionError("two services use one directory")
+        assert refusal.value.reason == "StorageInUse"
+        assert str(tmp_path / "storage") in refusal.value.message
+        assert "NODE_FSM_STORAGE_DIR" in refusal.value.message
+    finally:
+        first.kill()  # however it ends
+        first.join(30)
+    with second.exclusively():
+        pass
+
+
+def test_the_lock_can_be_taken_again_in_one_process(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    for _ in range(2):
+        with workspace.exclusively():
+            pass
+
+
+def test_the_instance_is_a_name_of_the_directory(tmp_path: Path) -> None:
+    name = Workspace(tmp_path).instance
+    assert len(name) == 32
+    assert Workspace(tmp_path).instance == name
+    (tmp_path / "other").mkdir()
+    assert Workspace(tmp_path / "other").instance != name
+
+
+def test_everything_is_readable_by_this_user_alone(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "not" / "yet" / "there")
+    with workspace.exclusively():
+        workspace.instance  # noqa: B018 - made by reading it
+        draft = workspace.new_draft(7)
+        write_private(draft.genesis, b"{}")
+        write_private(draft.plans / "plan-0.json", b"{}")
+        chain = workspace.adopt_draft(7, HASH)
+        make_private(chain.record)
+        workspace.new_draft(8)
+        workspace.adopt_draft(8, HASH)
+        workspace.set_aside(LocalChain(8, HASH, has_blocks=True), START)
+    found = [tmp_path / "not", *(tmp_path / "not").rglob("*")]
+    assert len(found) > 10
+    assert {path: oct(mode(path)) for path in found if path.is_dir() and mode(path) != 0o700} == {}
+    assert {path: oct(mode(path)) for path in found if path.is_file() and mode(path) != 0o600} == {}
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "file"
+    write_private(file, b"before")
+
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("node_fsm.workspace.os.fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_private(file, b"after")
+    assert file.read_bytes() == b"before"
+    monkeypatch.undo()
+    write_private(file, b"after, and longer")
+    assert file.read_bytes() == b"after, and longer"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
