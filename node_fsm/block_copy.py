@@ -59,23 +59,17 @@ class BlockCopy:
 
         PermanentError when the file holds something else: it is evidence, so it is neither mended nor overwritten.
         """
-        if not file.exists():
+        with block0.open("rb") as stream:
+            wanted = next(read_blocks(stream)).header.id
+        blocks = _read(file) if file.exists() else []
+        if not blocks:
             partial = file.with_name(file.name + ".partial")
             partial.touch(mode=0o600)
             partial.write_bytes(block0.read_bytes())
             partial.rename(file)
-        blocks: list[CopiedBlock] = []
-        try:
-            with file.open("rb") as stream:
-                for block in verify_chain(read_blocks(stream)):
-                    blocks.append(_copied(block, block.offset))
-        except TruncatedError as error:
-            logger.info("cutting an unfinished block off {}: {}", file.name, error)
-            os.truncate(file, error.offset)
-        except ChainDataError as error:
-            raise PermanentError(
-                "BlockCopyDamaged", f"{file} is not a chain of blocks: {error}; move it away to have it copied anew"
-            ) from error
+            blocks = _read(file)
+        if not blocks or blocks[0].id != wanted:
+            raise _damaged(file, f"it does not begin with block 0 {wanted}")
         return cls(file, blocks)
 
     @property
@@ -113,7 +107,7 @@ class BlockCopy:
         while True:
             ids = await source.next_ids(self.tip.id, IDS_AT_ONCE)
             if ids is None:
-                self._cut_back()
+                await self._cut_back(source)
                 continue
             new = [block_id for block_id in ids if block_id != self.tip.id]
             if not new:
@@ -135,16 +129,38 @@ class BlockCopy:
             stream.flush()
             os.fsync(stream.fileno())
 
-    def _cut_back(self) -> None:
-        """Drop the last block: the node's main chain does not have it."""
-        if len(self._blocks) == 1:
+    async def _cut_back(self, source: BlockSource) -> None:
+        """Drop the last block: the node's main chain does not have it. A node of another chain cuts nothing off."""
+        if len(self._blocks) == 1 or await source.next_ids(self.block0.id, 1) is None:
             raise PermanentError(
-                "OtherChain", f"the node does not run on block 0 {self.tip.id}; check what listens on its REST address"
+                "OtherChain",
+                f"the node does not run on block 0 {self.block0.id}; check what listens on its REST address",
             )
         dropped = self._blocks.pop()
         logger.warning("block {} of height {} is no longer on the chain", dropped.id, dropped.height)
         self._fragments.difference_update(dropped.fragments)
         os.truncate(self._file, self.tip.end)
+
+
+def _read(file: Path) -> list[CopiedBlock]:
+    """The whole blocks in *file*; an unfinished one is cut off."""
+    blocks: list[CopiedBlock] = []
+    try:
+        with file.open("rb") as stream:
+            for block in verify_chain(read_blocks(stream)):
+                blocks.append(_copied(block, block.offset))
+    except TruncatedError as error:
+        logger.info("cutting an unfinished block off {}: {}", file.name, error)
+        os.truncate(file, error.offset)
+    except ChainDataError as error:
+        raise _damaged(file, str(error)) from error
+    return blocks
+
+
+def _damaged(file: Path, fault: str) -> PermanentError:
+    return PermanentError(
+        "BlockCopyDamaged", f"{file} is not a chain of blocks: {fault}; move it away to have it copied anew"
+    )
 
 
 def _parse(raw: bytes, offset: int) -> tuple[CopiedBlock, str]:
@@ -159,13 +175,15 @@ def _parse(raw: bytes, offset: int) -> tuple[CopiedBlock, str]:
 
 
 def _copied(block: Block, offset: int) -> CopiedBlock:
-    fragments, votes, tallies = [], 0, {}
+    fragments: list[str] = []
+    tallies: dict[str, str] = {}
+    votes = 0
     for fragment in block.fragments():
         if block.header.height:
             fragments.append(fragment.id)
         votes += fragment.kind is FragmentKind.VOTE_CAST
         if fragment.kind is FragmentKind.VOTE_TALLY:
-            tallies[decode_vote_tally(fragment).plan_id] = fragment.id
+            tallies.setdefault(decode_vote_tally(fragment).plan_id, fragment.id)
     header = block.header
     return CopiedBlock(
         id=header.id,

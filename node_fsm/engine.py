@@ -165,6 +165,8 @@ class Engine:
         """Fire the decided event: end the phase's work, enter the next phase, tell everybody."""
         await self._end_task()
         ctx = self.ctx
+        for condition in self.machine.state.conditions:
+            ctx.conditions.clear(condition)
         source, work, now = ctx.phase, decision.work or ctx.work, ctx.clock.now()
         target = self.machine.fire(decision.event)
         logger.info("{} -> {} on {}: {}", source, target, decision.event, decision.why)

@@ -8,10 +8,11 @@ from loguru import logger
 from node_fsm.chain.block0 import Block0Summary, summarise
 from node_fsm.chain.errors import ChainDataError
 from node_fsm.context import Context
-from node_fsm.core.errors import PermanentError, ServiceError
+from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.model import NodeRow
 from node_fsm.core.phases import Role
 from node_fsm.core.secret import Secret
+from node_fsm.core.view import UNKNOWN
 from node_fsm.ports import ChainRun
 from node_fsm.signing_key import fetch_signing_key
 from node_fsm.workspace import ChainDirectory, make_private
@@ -41,30 +42,41 @@ async def adopt_block0(ctx: Context) -> tuple[ChainDirectory, Block0Summary]:
 
 
 async def require_node(ctx: Context, chain: ChainDirectory, leaders: Collection[str]) -> None:
-    """Have the supervisor run the node on *chain*, wired to the other *leaders* of block 0."""
+    """Have the supervisor run the node on *chain*, wired to the other *leaders* of block 0.
+
+    A node that it keeps on this chain already goes on as it is wired while the database or the lease is away.
+    """
+    try:
+        run = await _chain_run(ctx, chain, leaders)
+    except TemporaryError as error:
+        if ctx.node.state.block0_hash != ctx.block0_in_work().hash:
+            raise
+        logger.debug("the node runs on as it is wired: {}", error)
+        return
+    ctx.node.require(run)
+
+
+async def _chain_run(ctx: Context, chain: ChainDirectory, leaders: Collection[str]) -> ChainRun:
     overview = ctx.known_overview()
     block0 = ctx.block0_in_work()
     if ctx.policy.role is Role.LEADER0:
         _check_lease(ctx)
     highest = await ctx.database.greatest_height(block0.hash)
-    peers = peers_of(overview.nodes, ctx.settings.hostname, leaders)
     seed = is_seed(ctx.policy.role, ctx.settings.hostname, highest)
-    if seed and highest and highest[1] > 0 and not chain.storage.exists():
+    if seed and highest and highest[1] > 0 and not any(chain.storage.glob("*")):
         raise PermanentError(
             "StorageLost",
             f"the chain {block0.hash} had height {highest[1]}, but its storage is not on this machine: started alone,"
             " this node would begin the chain anew without its votes; bring NODE_FSM_STORAGE_DIR back, or start a"
             " leader that has the chain",
         )
-    ctx.node.require(
-        ChainRun(
-            directory=chain,
-            block0_hash=block0.hash,
-            clock=block0.dates.clock,
-            peers=peers,
-            seed=seed,
-            secret=lambda: _secret(ctx, leaders),
-        )
+    return ChainRun(
+        directory=chain,
+        block0_hash=block0.hash,
+        clock=block0.dates.clock,
+        peers=peers_of(overview.nodes, ctx.settings.hostname, leaders),
+        seed=seed,
+        secret=lambda: _secret(ctx, leaders),
     )
 
 
@@ -101,8 +113,8 @@ def _check_lease(ctx: Context) -> None:
 
 async def _secret(ctx: Context, leaders: Collection[str]) -> Secret | None:
     """The key for one start of the node: the one in S3 if it is a leader's of this chain, else the one in memory."""
-    overview = ctx.known_overview()
-    node = overview.node(ctx.settings.hostname)
+    overview = ctx.overview()
+    node = None if overview is UNKNOWN else overview.node(ctx.settings.hostname)
     if ctx.signing_key is None or node is None or ctx.settings.signing_key_uri is None:
         return ctx.signing_key
     try:

@@ -11,7 +11,7 @@ from loguru import logger
 from node_fsm.block0_build import build_block0, build_vote_plans
 from node_fsm.context import Context
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import Block0Ref, ElectionOverview, Publication
+from node_fsm.core.model import Block0Ref, ElectionOverview, Overview, Publication
 from node_fsm.core.view import UNKNOWN, Work
 from node_fsm.workspace import ChainDirectory
 
@@ -24,13 +24,21 @@ class SpecificationWatch:
 
     def __init__(self, chain: ChainDirectory) -> None:
         self._chain = chain
+        self._followed: Overview | None = None
         self._refused: tuple[int, str] | None = None
         """The revision whose dry build failed, and why."""
 
     async def follow(self, ctx: Context) -> None:
-        """Act on the engine's latest reading of the row; does nothing while the database is away."""
-        overview, work, block0 = ctx.overview(), ctx.election_in_work(), ctx.block0_in_work()
-        if overview is UNKNOWN or block0.hash in overview.withdrawn:
+        """Act on the engine's latest reading of the row, once; does nothing while the database is away."""
+        overview = ctx.overview()
+        if overview is UNKNOWN or overview is self._followed:
+            return
+        await self._follow(ctx, overview)
+        self._followed = overview
+
+    async def _follow(self, ctx: Context, overview: Overview) -> None:
+        work, block0 = ctx.election_in_work(), ctx.block0_in_work()
+        if block0.hash in overview.withdrawn:
             return
         election = overview.election(work.election_id)
         if election is None:
@@ -64,6 +72,7 @@ class SpecificationWatch:
             )
             return
         if self._refused is None or self._refused[0] != election.revision:
+            ctx.publishing_lease()  # a build is dear, and for nothing without the right to publish
             self._refused = await _dry_build(ctx, election)
         if self._refused is None:
             await self._withdraw(ctx, election, block0, f"it was edited in hot-reload mode: {differs}")

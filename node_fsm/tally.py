@@ -32,6 +32,7 @@ ATTEMPTS = 5
 WAIT_SLOTS = 20
 SHORTEST_WAIT_SECONDS = 30.0
 VOTE_PLANS_RECORD = "vote-plans.json"
+WINDOW_MISSED = "tally_window_missed"
 
 
 async def settle(ctx: Context, copy: BlockCopy, date: BlockDate) -> None:
@@ -118,6 +119,15 @@ async def tally_on_chain(ctx: Context, copy: BlockCopy, chain: Block0Summary) ->
     lost = [plan_id for plan_id in plan_ids if copy.tally(plan_id) is None]
     if lost and ctx.clock.now() < block0.dates.committee_end_time:
         raise TemporaryError("TallyLost", f"the block with the tally of plan {lost[0]} left the chain; trying again")
+
+
+async def follow_tallies(ctx: Context, copy: BlockCopy, posted: Sequence[PlanResult]) -> None:
+    """Follow the chain until the copy has every tally that posted results speak of."""
+    expected = {result.fragment_id for result in posted if result.on_chain}
+    async with deadline(_patience(ctx), "TallyNotSynced", "the tally that the posted results name did not come"):
+        while not all(fragment in copy for fragment in expected):
+            await copy.advance(ctx.node.api)
+            await ctx.next_look(ctx.block0_in_work().dates.clock.slot_duration / 2)
 
 
 def results(counted: Recount, copy: BlockCopy) -> list[PlanResult]:

@@ -94,8 +94,8 @@ class Workspace:
     @contextmanager
     def exclusively(self) -> Iterator[None]:
         """Hold the directory against other services; the lock goes with the process, however that ends."""
-        make_private(self.root)
-        with (self.root / "lock").open("w") as lock:
+        make_private(self._set_aside)  # now, because a chain must be set aside also when the disk is full
+        with os.fdopen(os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -122,7 +122,7 @@ class Workspace:
             if not election.name.isdigit():
                 continue
             hashes = [path for path in sorted(_subdirectories(election)) if path.name not in {DRAFT, DRY_RUN}]
-            found += [LocalChain(int(election.name), path.name, ChainDirectory(path).has_blocks) for path in hashes]
+            found += [_local(int(election.name), ChainDirectory(path)) for path in hashes]
             if not hashes:
                 found.append(LocalChain(int(election.name), None, has_blocks=False))
         return tuple(found)
@@ -173,9 +173,15 @@ class Workspace:
         return tuple(sorted(_subdirectories(self._set_aside), key=lambda path: path.name.rsplit("-", 1)[-1]))
 
 
+def _local(election_id: int, chain: ChainDirectory) -> LocalChain:
+    return LocalChain(election_id, chain.path.name, chain.has_blocks, is_recorded=chain.record.exists())
+
+
 def make_private(directory: Path) -> None:
     """Make *directory* and its missing parents, readable by this user alone."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not directory.is_dir():
+        make_private(directory.parent)  # mkdir would make parents without this mode
+        directory.mkdir(mode=0o700, exist_ok=True)
 
 
 def write_private(file: Path, data: bytes) -> None:

@@ -18,6 +18,8 @@ class PhaseState(State):
     """
 
     phase: ClassVar[Phase]
+    conditions: ClassVar[frozenset[str]] = frozenset()
+    """The conditions that are over when this phase is left."""
 
     def __init__(self) -> None:
         super().__init__(name=self.phase.value)

@@ -11,6 +11,8 @@ from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind, ElectionOverview, Overview
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision, LocalChain
+from node_fsm.joining import KEY_NOT_IN_CHAIN
+from node_fsm.tally import WINDOW_MISSED
 from states.base import PhaseState
 
 
@@ -18,6 +20,7 @@ class Reset(PhaseState):
     """Only what a verified archive covers, or what no node ever ran on, is deleted; the rest is set aside."""
 
     phase = Phase.RESET
+    conditions = frozenset({WINDOW_MISSED, KEY_NOT_IN_CHAIN})
 
     async def run(self, ctx: Context) -> Decision:
         """Clear the local data of every election but the current one."""

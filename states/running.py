@@ -8,7 +8,7 @@ from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import Decision
 from node_fsm.joining import adopt_block0, require_node
 from node_fsm.resubmission import resubmit
-from node_fsm.specification_watch import SpecificationWatch
+from node_fsm.specification_watch import BLOCK0_CONFLICT, SPEC_DRIFT, SpecificationWatch
 from states.base import PhaseState
 
 NODE_NOT_RUNNING = "node_not_running"
@@ -19,6 +19,7 @@ class Running(PhaseState):
     """Neither the database nor S3 is needed while the node runs; what they lack is made up for when they are back."""
 
     phase = Phase.RUNNING
+    conditions = frozenset({NODE_NOT_RUNNING, CHAIN_STALLED, SPEC_DRIFT, BLOCK0_CONFLICT})
 
     async def run(self, ctx: Context) -> Decision:
         """Never returns: the chain's tip, or a withdrawn or replaced block 0, ends Running."""

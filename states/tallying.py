@@ -6,14 +6,24 @@ from node_fsm.block_copy import BlockCopy
 from node_fsm.context import Context
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.events import Event
+from node_fsm.core.model import PlanResult
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision
-from node_fsm.tally import check_count, count, record, results, settle, snapshot, tally_on_chain
+from node_fsm.tally import (
+    WINDOW_MISSED,
+    check_count,
+    count,
+    follow_tallies,
+    record,
+    results,
+    settle,
+    snapshot,
+    tally_on_chain,
+)
 from node_fsm.workspace import ChainDirectory
 from states.base import PhaseState
 
 READY_SECONDS = 60.0
-WINDOW_MISSED = "tally_window_missed"
 
 
 class Tallying(PhaseState):
@@ -24,14 +34,16 @@ class Tallying(PhaseState):
     async def run(self, ctx: Context) -> Decision:
         """Post the results, unless they stand already."""
         block0, chain = ctx.block0_in_work(), ctx.chain()
-        if await _are_posted(ctx, block0.hash):
-            return Decision(Event.RESULTS_POSTED, "the results stand already")
+        standing = await _posted(ctx, block0.hash)
         copy = await asyncio.to_thread(BlockCopy.open, chain.blocks, chain.block0)
         window_open = ctx.clock.now() < block0.dates.committee_end_time
         if window_open or not _is_complete(chain, copy, ctx):
             await ctx.node.ready(READY_SECONDS)
             await settle(ctx, copy, block0.dates.vote_end)
             await record(ctx, chain)
+        if standing:
+            await follow_tallies(ctx, copy, standing)
+            return Decision(Event.RESULTS_POSTED, "the results stand already")
         counted = await count(chain)
         plan_ids = [plan.id for plan in counted.block0.vote_plans]
         snapshots = snapshot(chain, plan_ids)
@@ -55,11 +67,11 @@ class Tallying(PhaseState):
         return Decision(Event.RESULTS_POSTED, f"the results of {proposals} proposals in {len(posted)} plans are posted")
 
 
-async def _are_posted(ctx: Context, block0_hash: str) -> bool:
+async def _posted(ctx: Context, block0_hash: str) -> tuple[PlanResult, ...]:
     try:
-        return bool(await ctx.database.results(block0_hash))
+        return await ctx.database.results(block0_hash)
     except TemporaryError:
-        return False  # then it is asked again when they are posted
+        return ()  # then it is asked again when they are posted
 
 
 def _is_complete(chain: ChainDirectory, copy: BlockCopy, ctx: Context) -> bool:

@@ -19,6 +19,7 @@ class Waiting(PhaseState):
     """Leader 0 checks the next election as soon as its row is there, so that a person has time to mend it."""
 
     phase = Phase.WAITING
+    conditions = frozenset({ELECTION_INVALID, ELECTION_DOUBTFUL})
 
     async def run(self, ctx: Context) -> Decision:
         """Never returns: what ends Waiting is decided from the view."""

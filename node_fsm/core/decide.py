@@ -91,7 +91,7 @@ def _only_archive_missing(election: ElectionOverview, local: tuple[LocalChain, .
     return (
         election.block0 is not None
         and election.results_posted
-        and any(chain.block0_hash == election.block0.hash and chain.has_blocks for chain in local)
+        and any(chain.block0_hash == election.block0.hash and chain.is_recorded for chain in local)
     )
 
 

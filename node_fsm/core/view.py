@@ -29,12 +29,14 @@ UNKNOWN: Final = Unknown.UNKNOWN
 class LocalChain:
     """A directory of an election on this machine; *block0_hash* is None for plans not yet published.
 
-    *has_blocks* says whether it holds a copy of the chain's blocks.
+    *has_blocks* says whether a node ever ran on it here, *is_recorded* whether this machine followed the chain past
+    the end of voting and kept what the node said then: only such a chain makes a final archive.
     """
 
     election_id: int
     block0_hash: str | None
     has_blocks: bool
+    is_recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

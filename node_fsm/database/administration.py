@@ -15,8 +15,10 @@ _WITHDRAW_VANISHED = text("""
     UPDATE vote_plan SET withdrawn_at = now()
     WHERE election = :election AND block0_hash IS DISTINCT FROM :standing AND withdrawn_at IS NULL
 """)
+# Only this host itself may still run the node, which is what an unconfirmed holder of its name goes on to say.
 _TAKE = text("""
-    UPDATE lease SET unconfirmed_holder = NULL, stopped = stopped OR holder <> :hostname
+    UPDATE lease SET stopped = lease.stopped OR lease.holder <> :hostname,
+        unconfirmed_holder = CASE WHEN lease.unconfirmed_holder = :hostname THEN :hostname END
     FROM (SELECT CASE WHEN NOT stopped THEN holder END AS holder, unconfirmed_holder FROM lease FOR UPDATE) AS before
     RETURNING before.holder, before.unconfirmed_holder
 """)

@@ -162,8 +162,10 @@ class World:
             case Phase.RUNNING:
                 return self._run_node()
             case Phase.TALLYING if self.chain.hash not in self.results:
-                counted = replace(self, results=self.results | {self.chain.hash})
+                counted = replace(self._recorded(), results=self.results | {self.chain.hash})
                 return self.failing() if self.shares_lost else counted
+            case Phase.TALLYING:
+                return self._recorded()
             case Phase.ARCHIVING if self.is_posted:
                 return replace(self, closed=self.closed | {self.chain.hash})
             case Phase.ARCHIVING:
@@ -177,13 +179,22 @@ class World:
         assert self.work
         id_ = self.work.election_id
         kept = {chain for chain in self.local if chain.election_id != id_}
-        running = replace(self, local=frozenset({*kept, LocalChain(id_, self.chain.hash, has_blocks=True)}))
+        here = next((chain for chain in self.local if chain.block0_hash == self.chain.hash), None)
+        chain = here or LocalChain(id_, self.chain.hash, has_blocks=True)
+        running = replace(self, local=frozenset({*kept, chain}))
         vanished = self.in_work.block0 is None and self.chain.hash not in self.withdrawn
         if running != self or self.role is Role.NODE:
             return running
         if vanished:
             return self.with_row(replace(self.in_work, block0=self.chain))
         return self.without_block0(self.in_work) if self.in_work.cancelled and self.is_posted else self
+
+    def _recorded(self) -> "World":
+        """The chain in work is here and was followed past the end of voting."""
+        id_ = self.in_work.id
+        others = {chain for chain in self.local if chain.election_id != id_}
+        recorded = LocalChain(id_, self.chain.hash, has_blocks=True, is_recorded=True)
+        return replace(self, local=frozenset({*others, recorded}))
 
     def _in_use(self, chain: LocalChain) -> bool:
         election = current(self.overview(), self.now, POLICIES[self.role])

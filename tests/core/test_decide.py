@@ -13,7 +13,7 @@ from node_fsm.core.phases import BEFORE_PUBLICATION, Phase, Role
 from node_fsm.core.view import UNKNOWN, Decision, LocalChain, View, Work
 from tests.core import worlds
 
-CHAIN = LocalChain(worlds.ID, worlds.HASH, has_blocks=True)
+CHAIN = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_recorded=True)
 FOREIGN = LocalChain(99, "f0" * 32, has_blocks=True)
 
 
@@ -89,8 +89,8 @@ def test_waiting_archives_first_then_clears_and_then_begins() -> None:
 
 def test_results_without_the_chain_here_make_the_node_sync_first() -> None:
     finished = worlds.election(worlds.block0(), results_posted=True)
-    without_blocks = LocalChain(worlds.ID, worlds.HASH, has_blocks=False)
-    decision = leader0(Phase.WAITING, worlds.view(worlds.overview(finished), without_blocks), worlds.TALLYING_END)
+    half_synced = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_recorded=False)
+    decision = leader0(Phase.WAITING, worlds.view(worlds.overview(finished), half_synced), worlds.TALLYING_END)
     assert decision
     assert decision.event is Event.ELECTION_DUE
 

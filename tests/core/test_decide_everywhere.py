@@ -74,7 +74,7 @@ def leftovers(facts: Facts) -> bool:
 
 def only_archive_missing(facts: Facts) -> bool:
     in_use = worlds.HASH if posted(facts) == "same" else OTHER_HASH
-    here = any(chain.block0_hash == in_use and chain.has_blocks for chain in facts.local.value)
+    here = any(chain.block0_hash == in_use and chain.is_recorded for chain in facts.local.value)
     return own_published(facts) and facts.row is not None and facts.row.results and here
 
 

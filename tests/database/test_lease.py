@@ -1,6 +1,7 @@
 """The right to publish: one process at a time, and never two hosts with leader 0's node unless a person says so."""
 
 import asyncio
+from typing import ClassVar
 
 import asyncpg
 import pytest
@@ -144,12 +145,13 @@ class Hosts(RuleBasedStateMachine):
     and a crash of the service, and ends when the service stops in order or a person stops the host.
     """
 
-    def __init__(self, url: str) -> None:
+    url: ClassVar[str]
+
+    def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.url = url
-        self.sql: asyncpg.Connection = self.runner.run(asyncpg.connect(url.replace("+asyncpg", "")))
-        self.services = {host: PostgresDatabase(url) for host in HOSTS}
+        self.sql: asyncpg.Connection = self.runner.run(asyncpg.connect(self.url.replace("+asyncpg", "")))
+        self.services = {host: PostgresDatabase(self.url) for host in HOSTS}
         self.leases: dict[str, Lease] = {}
         self.with_node: set[str] = set()
         self.holders: dict[int, str] = {}
@@ -211,8 +213,11 @@ class Hosts(RuleBasedStateMachine):
 
 
 def test_whatever_hosts_do_one_publishes_and_one_runs_the_node(database_url: str) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # not typed by hypothesis
-        lambda: Hosts(database_url),
+    class OnThisDatabase(Hosts):
+        url = database_url
+
+    run_state_machine_as_test(
+        OnThisDatabase,
         settings=settings(
             max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),

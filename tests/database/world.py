@@ -35,7 +35,7 @@ async def add_election(
     }
     places = ", ".join(f"${number}" for number in range(1, len(values) + 1))
     election: int = await sql.fetchval(
-        f"INSERT INTO election ({', '.join(values)}) VALUES ({places}) RETURNING id",  # noqa: S608 - names of this file
+        f"INSERT INTO election ({', '.join(values)}) VALUES ({places}) RETURNING id",
         *values.values(),
     )
     await sql.execute("INSERT INTO committee VALUES ($1, $2, 0, NULL)", election, key(99))

@@ -58,9 +58,17 @@ TALLYING_END = 140
 class World:
     """The context of leader 0 (or of another node), and what a test does with it."""
 
-    def __init__(self, directory: Path, role: Role = Role.LEADER0, *, hot_reload: bool = False, groups: int = 1) -> None:
-        self.clock = LoopClock()
-        self.database = MemoryDatabase(self.clock)
+    def __init__(
+        self,
+        directory: Path,
+        role: Role = Role.LEADER0,
+        *,
+        hot_reload: bool = False,
+        groups: int = 1,
+        beside: "World | None" = None,
+    ) -> None:
+        self.clock = beside.clock if beside else LoopClock()
+        self.database = beside.database if beside else cluster(self.clock, groups)
         self.store = MemoryStore({KEY_URI: f"{LEADER0.reveal()}\n".encode()})
         self.jcli = FakeJcli()
         self.node = ChainNode(self.clock)
@@ -87,12 +95,9 @@ class World:
             mailbox=Mailbox(),
             looked=Pulse(),
         )
-        self.database.rows[ID] = row(groups=groups)
-        self.database.nodes = [
-            NodeRow("leader0", public_key(LEADER0), "/ip4/10.0.0.1/tcp/1"),
-            NodeRow("leader1", public_key(LEADER1), "/ip4/10.0.0.2/tcp/1"),
-            NodeRow("follower", None, "/ip4/10.0.0.3/tcp/1"),
-        ]
+        if beside:
+            self.ctx.work = beside.ctx.work
+            self.store.objects[KEY_URI] = LEADER1.reveal().encode()
 
     @property
     def row(self) -> Row:
@@ -210,6 +215,16 @@ class World:
             for voter in range(2):
                 await self.node.post_fragment(build.vote(plan.id, account(voter), choice=voter, expiry=(9, 9)))
         return chain
+
+
+def cluster(clock: LoopClock, groups: int) -> MemoryDatabase:
+    """A database with one election, two leaders and a follower."""
+    nodes = [
+        NodeRow("leader0", public_key(LEADER0), "/ip4/10.0.0.1/tcp/1"),
+        NodeRow("leader1", public_key(LEADER1), "/ip4/10.0.0.2/tcp/1"),
+        NodeRow("follower", None, "/ip4/10.0.0.3/tcp/1"),
+    ]
+    return MemoryDatabase(clock, rows={ID: row(groups=groups)}, nodes=nodes)
 
 
 def account(voter: int) -> bytes:

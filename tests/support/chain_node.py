@@ -74,7 +74,7 @@ class ChainNode:
 
     async def stop(self) -> None:
         self.stops += 1
-        self.state.running = False
+        self.state.running, self.state.block0_hash = False, None
 
     def start(self) -> None:
         """The node comes up; what was only in its memory is gone."""

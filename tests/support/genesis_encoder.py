@@ -31,7 +31,9 @@ def encode_block0(document: dict[str, Any]) -> bytes:
 
 def encode_plan(document: dict[str, Any]) -> bytes:
     """The content of a public vote plan, of which its id is the hash."""
-    dates = [document[name][part] for name in ("vote_start", "vote_end", "committee_end") for part in ("epoch", "slot_id")]
+    dates = [
+        document[name][part] for name in ("vote_start", "vote_end", "committee_end") for part in ("epoch", "slot_id")
+    ]
     proposals = [
         bytes.fromhex(proposal["external_id"]) + bytes([proposal["options"], 0]) for proposal in document["proposals"]
     ]

@@ -72,7 +72,7 @@ def test_the_instance_is_a_name_of_the_directory(tmp_path: Path) -> None:
 def test_everything_is_readable_by_this_user_alone(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "not" / "yet" / "there")
     with workspace.exclusively():
-        workspace.instance  # noqa: B018 - made by reading it
+        assert workspace.instance
         draft = workspace.new_draft(7)
         write_private(draft.genesis, b"{}")
         write_private(draft.plans / "plan-0.json", b"{}")

@@ -131,14 +131,15 @@ def test_set_aside_chains_come_oldest_first(workspace: Workspace) -> None:
     assert workspace.set_aside_chains() == (second, first)
 
 
-def test_a_crash_half_way_through_removing_is_made_up_for(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_half_way_through_setting_aside_is_made_up_for(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_chain(workspace, 7)
     workspace.new_draft(7)
 
     def crash(path: Path, **_: object) -> None:
         raise KeyboardInterrupt
 
-    workspace.set_aside  # noqa: B018 - named for the reader: it moves first and cleans up after
     monkeypatch.setattr("node_fsm.workspace.shutil.rmtree", crash)
     with pytest.raises(KeyboardInterrupt):
         workspace.set_aside(local(7), START)

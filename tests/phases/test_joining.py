@@ -1,0 +1,144 @@
+"""How a node is wired to a chain, which node goes on alone, and who may start one."""
+
+from dataclasses import replace
+
+import pytest
+
+from node_fsm.core.errors import PermanentError, TemporaryError
+from node_fsm.core.model import NodeRow
+from node_fsm.core.phases import Role
+from node_fsm.joining import adopt_block0, is_seed, peers_of, require_node
+from node_fsm.ports import ChainRun
+from tests.phases.world import World
+from tests.support.memory_database import DATABASE_AWAY
+
+LEADER1_ADDRESS = "/ip4/10.0.0.2/tcp/1"
+
+
+async def require(world: World) -> ChainRun:
+    """Join the published chain; what the supervisor was told."""
+    chain, summary = await adopt_block0(world.ctx)
+    await require_node(world.ctx, chain, summary.leader_ids)
+    return world.node.required[-1]
+
+
+async def test_leader_0_begins_the_chain(published: World) -> None:
+    run = await require(published)
+    assert (run.block0_hash, run.directory) == (published.hash, published.chain)
+    assert run.clock == published.ctx.block0_in_work().dates.clock
+    assert run.peers == (LEADER1_ADDRESS,)
+    assert run.seed
+
+
+NODES = (
+    NodeRow("c", "pk-c", "/dns4/c/tcp/1"),
+    NodeRow("a", "pk-a", "/ip4/10.0.0.1/tcp/1"),
+    NodeRow("b", "pk-b", None),
+    NodeRow("d", None, "/ip4/10.0.0.4/tcp/1"),
+    NodeRow("e", "pk-e", "/ip4/10.0.0.5/tcp/1"),
+)
+
+
+def test_peers_are_the_other_leaders_of_the_chain_that_have_an_address() -> None:
+    leaders = ("pk-a", "pk-b", "pk-c")
+    assert peers_of(NODES, "a", leaders) == ("/dns4/c/tcp/1",)
+    assert peers_of(NODES, "d", leaders) == ("/ip4/10.0.0.1/tcp/1", "/dns4/c/tcp/1")
+    assert peers_of(NODES, "a", ("pk-a",)) == ()
+    assert peers_of(tuple(reversed(NODES)), "d", leaders) == peers_of(NODES, "d", leaders)
+
+
+@pytest.mark.parametrize(
+    ("highest", "seeds"),
+    [
+        (None, {"leader0"}),
+        (("leader0", 0), {"leader0"}),
+        (("leader1", 0), {"leader0"}),
+        (("leader0", 7), {"leader0"}),
+        (("leader1", 7), {"leader1"}),
+    ],
+)
+def test_exactly_one_node_goes_on_alone(highest: tuple[str, int] | None, seeds: set[str]) -> None:
+    roles = {"leader0": Role.LEADER0, "leader1": Role.NODE, "leader2": Role.NODE}
+    assert {hostname for hostname, role in roles.items() if is_seed(role, hostname, highest)} == seeds
+
+
+@pytest.mark.parametrize("empty", [False, True])
+async def test_a_leader_0_without_its_storage_does_not_begin_the_chain_anew(published: World, empty: bool) -> None:
+    published.database.heights[published.hash] = ("leader0", 1)
+    if empty:
+        published.chain.storage.mkdir(parents=True)
+    with pytest.raises(PermanentError) as refusal:
+        await require(published)
+    assert refusal.value.reason == "StorageLost"
+    assert published.hash in refusal.value.message
+    assert "NODE_FSM_STORAGE_DIR" in refusal.value.message
+    assert published.node.required == []
+
+
+async def test_with_its_storage_it_goes_on(published: World) -> None:
+    published.database.heights[published.hash] = ("leader0", 1)
+    published.chain.storage.mkdir(parents=True)
+    (published.chain.storage / "volatile").mkdir()
+    assert (await require(published)).seed
+
+
+async def test_without_its_storage_it_follows_a_leader_that_has_the_chain(published: World) -> None:
+    published.database.heights[published.hash] = ("leader1", 1)
+    run = await require(published)
+    assert not run.seed
+    assert run.peers == (LEADER1_ADDRESS,)
+
+
+async def test_leader_0_does_not_start_a_node_without_the_lease(published: World) -> None:
+    published.ctx.lease = None
+    with pytest.raises(TemporaryError, match="LeaseNotHeld"):
+        await require(published)
+    assert published.node.required == []
+
+
+async def test_leader_0_does_not_start_a_node_beside_one_that_may_still_run(published: World) -> None:
+    assert published.ctx.lease is not None
+    published.ctx.lease = replace(published.ctx.lease, unconfirmed_holder="old-host")
+    with pytest.raises(PermanentError) as refusal:
+        await require(published)
+    assert refusal.value.reason == "OtherLeader0Unconfirmed"
+    assert "old-host" in refusal.value.message
+    assert "lease take --i-stopped-the-other" in refusal.value.message
+    assert published.node.required == []
+
+
+async def test_other_nodes_need_no_lease(leader1: World) -> None:
+    assert leader1.ctx.lease is None
+    run = await require(leader1)
+    assert not run.seed
+    assert run.peers == ("/ip4/10.0.0.1/tcp/1",)
+
+
+async def test_the_first_start_waits_for_the_database(published: World) -> None:
+    published.database.failure = DATABASE_AWAY
+    await published.look()
+    with pytest.raises(TemporaryError, match="DatabaseUnavailable"):
+        await require(published)
+    assert published.node.required == []
+
+
+@pytest.mark.parametrize("lost", ["database", "heights", "lease"])
+async def test_a_node_that_was_required_before_needs_neither_database_nor_lease(published: World, lost: str) -> None:
+    await require(published)
+    if lost == "database":
+        published.database.failure = DATABASE_AWAY
+        await published.look()
+    elif lost == "heights":
+        published.database.failure = DATABASE_AWAY
+    else:
+        published.ctx.lease = None
+    await require(published)
+    assert published.node.state.running
+
+
+async def test_a_node_of_another_chain_does_not_count_as_required(published: World) -> None:
+    await require(published)
+    published.node.state.block0_hash = "cd" * 32
+    published.database.failure = DATABASE_AWAY
+    with pytest.raises(TemporaryError, match="DatabaseUnavailable"):
+        await require(published)

@@ -1,0 +1,132 @@
+"""Votes that a stopped node had accepted, and that are in no block, are posted again."""
+
+from struct import pack
+
+import pytest
+
+from node_fsm.block_copy import BlockCopy
+from node_fsm.core.errors import TemporaryError
+from node_fsm.resubmission import AT_ONCE, resubmit
+from tests.chain import build
+from tests.phases.world import World, account
+
+
+@pytest.fixture
+async def voting(world: World) -> World:
+    """A chain with two votes in its mempool."""
+    await world.run_chain()
+    world.node.posted.clear()
+    return world
+
+
+def vote(world: World, voter: int, *, expiry: tuple[int, int] = (9, 9)) -> bytes:
+    return build.vote(world.plans[0].id, account(voter), choice=0, expiry=expiry)
+
+
+def log(world: World, *fragments: bytes, name: str = "2030-01-01_13") -> None:
+    """What the node had logged besides."""
+    with (world.chain.fragments / f"{name}.log").open("ab") as file:
+        file.write(b"".join(pack(">Q", 1_900_000_000) + raw for raw in fragments))
+
+
+async def resubmitted(world: World) -> list[bytes]:
+    """What is posted again now."""
+    world.node.posted.clear()
+    copy = BlockCopy.open(world.chain.blocks, world.chain.block0)
+    await copy.advance(world.node)
+    await resubmit(world.ctx, world.chain, copy)
+    return world.node.posted
+
+
+def votes_cast(world: World) -> int:
+    assert world.node.chain is not None
+    return sum(count.votes_cast for plan in world.node.chain.counted().plans.values() for count in plan.proposals)
+
+
+async def test_what_waited_in_the_mempool_of_a_killed_node(voting: World) -> None:
+    voting.node.kill()
+    voting.clock.advance(seconds=2)
+    voting.node.grow()
+    assert votes_cast(voting) == 0
+    assert len(await resubmitted(voting)) == 2
+    voting.clock.advance(seconds=1)
+    voting.node.grow()
+    assert votes_cast(voting) == 2
+
+
+async def test_what_was_in_blocks_that_a_killed_node_lost(voting: World) -> None:
+    voting.clock.advance(seconds=1)
+    voting.node.grow()
+    assert votes_cast(voting) == 2
+    voting.node.kill(lost_blocks=1)
+    assert votes_cast(voting) == 0
+    assert await resubmitted(voting) == [
+        build.vote(voting.plans[0].id, account(voter), choice=voter, expiry=(9, 9)) for voter in range(2)
+    ]
+
+
+async def test_what_is_in_a_block_is_not_posted_again(voting: World) -> None:
+    voting.clock.advance(seconds=1)
+    assert await resubmitted(voting) == []
+    log(voting, vote(voting, 0), vote(voting, 5))
+    assert await resubmitted(voting) == [vote(voting, 5)]
+
+
+async def test_what_has_expired_is_not_posted_again(voting: World) -> None:
+    voting.clock.advance(seconds=1)
+    voting.node.grow()
+    date = voting.node.state.tip_date
+    assert date is not None
+    past, last = (date.epoch, date.slot - 1), (date.epoch, date.slot)
+    log(voting, vote(voting, 5, expiry=past), vote(voting, 6, expiry=last))
+    assert await resubmitted(voting) == [vote(voting, 6, expiry=last)]
+
+
+async def test_each_is_posted_once_and_in_the_order_of_arrival(voting: World) -> None:
+    voting.clock.advance(seconds=1)
+    log(voting, vote(voting, 7), vote(voting, 6), name="2030-01-01_14")
+    log(voting, vote(voting, 5), vote(voting, 7), name="2030-01-01_13")
+    assert await resubmitted(voting) == [vote(voting, 5), vote(voting, 7), vote(voting, 6)]
+
+
+async def test_one_that_is_refused_does_not_hold_up_the_others(voting: World) -> None:
+    voting.clock.advance(seconds=1)
+    log(voting, *[vote(voting, voter) for voter in (5, 6)])
+    voting.node.refusals.append("FragmentInvalid")
+    assert len(await resubmitted(voting)) == 2
+    voting.clock.advance(seconds=1)
+    voting.node.grow()
+    assert voting.node.chain is not None
+    assert vote(voting, 6) in voting.node.chain.raw
+
+
+async def test_many_are_posted_in_batches(voting: World) -> None:
+    voting.clock.advance(seconds=1)
+    log(voting, *[vote(voting, 5, expiry=(9 + number, 0)) for number in range(2 * AT_ONCE + 1)])
+    batches = []
+    post = voting.node.post_fragments
+
+    async def count(fragments: list[bytes]) -> object:
+        batches.append(len(fragments))
+        return await post(fragments)
+
+    voting.node.post_fragments = count  # type: ignore[method-assign,assignment]  # only to look at what it is given
+    assert len(await resubmitted(voting)) == 2 * AT_ONCE + 1
+    assert batches == [AT_ONCE, AT_ONCE, 1]
+
+
+async def test_without_a_log_there_is_nothing_to_do(voting: World) -> None:
+    voting.chain.fragments.rename(voting.chain.path / "elsewhere")
+    voting.node.kill()
+    assert await resubmitted(voting) == []
+
+
+async def test_a_node_that_dies_meanwhile_is_asked_again_later(voting: World) -> None:
+    voting.node.kill()
+    copy = BlockCopy.open(voting.chain.blocks, voting.chain.block0)
+    await copy.advance(voting.node)
+    voting.node.kill(up=False)
+    with pytest.raises(TemporaryError):
+        await resubmit(voting.ctx, voting.chain, copy)
+    voting.node.start()
+    assert len(await resubmitted(voting)) == 2
