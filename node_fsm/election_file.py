@@ -189,7 +189,7 @@ def _committee_faults(election: ElectionFile) -> Iterator[tuple[Path, str]]:
     why = f"because objective {private[0]!r} is private, and its tally needs the share of every member"
     if not members:
         yield ("committee",), f"must have members, {why}"
-    if election.committee_threshold != len(members):
+    elif election.committee_threshold != len(members):
         yield ("committee_threshold",), f"must be the number of members, {len(members)}, {why}"
     for number, member in enumerate(members):
         if member.member_public_key is None:

@@ -101,14 +101,9 @@ def is_seed(role: Role, hostname: str, highest: tuple[str, int] | None) -> bool:
 
 
 def _check_lease(ctx: Context) -> None:
-    """Two nodes with leader 0's key must never run: the earlier one must be known to have stopped."""
-    lease = ctx.publishing_lease()
-    if lease.unconfirmed_holder:
-        raise PermanentError(
-            "OtherLeader0Unconfirmed",
-            f"{lease.unconfirmed_holder} was leader 0 before and never said that it stopped; make sure that it has,"
-            " then run `node-fsm lease take --i-stopped-the-other` here",
-        )
+    """A node with leader 0's key may start only where the lease is, and where the earlier one is known to be gone."""
+    if problem := ctx.publishing_lease().problem:
+        raise PermanentError(*problem)
 
 
 async def _secret(ctx: Context, leaders: Collection[str]) -> Secret | None:

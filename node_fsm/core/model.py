@@ -267,6 +267,17 @@ class Lease:
     expires_at: datetime
     unconfirmed_holder: str | None
 
+    @property
+    def problem(self) -> tuple[str, str] | None:
+        """(reason, message) of what forbids to start a node with leader 0's key: two of them must never run."""
+        if self.unconfirmed_holder is None:
+            return None
+        return (
+            "OtherLeader0Unconfirmed",
+            f"{self.unconfirmed_holder} was leader 0 before and never said that it stopped; make sure that it has,"
+            " then run `node-fsm lease take --i-stopped-the-other` here",
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SignedFragment:

@@ -10,6 +10,7 @@ from node_fsm.core.errors import ServiceError
 LEASE_SECONDS = 30.0
 RENEWAL_SECONDS = 5.0
 CONDITION = "other_leader0"
+HELD_ELSEWHERE = ("LeaseHeldElsewhere", "another service is leader 0; stop it, or wait until its lease expires")
 
 
 class LeaseKeeper:
@@ -37,7 +38,7 @@ class LeaseKeeper:
             logger.info("the lease is {}", f"ours, generation {lease.generation}" if lease else "another's")
             ctx.mailbox.look_again()
         ctx.lease = lease
-        ctx.conditions.set(CONDITION, None if lease and not lease.unconfirmed_holder else _problem(ctx))
+        ctx.conditions.set(CONDITION, lease.problem if lease else HELD_ELSEWHERE)
 
     async def release(self) -> None:
         """Say that this service has stopped, node included, so that another may take over at once."""
@@ -46,13 +47,3 @@ class LeaseKeeper:
                 await self._ctx.database.release_lease(self._ctx.lease)
             except ServiceError as error:
                 logger.warning("the lease could not be given up, it expires by itself: {}", error)
-
-
-def _problem(ctx: Context) -> tuple[str, str]:
-    if ctx.lease is None:
-        return "LeaseHeldElsewhere", "another service is leader 0; stop it, or wait until its lease expires"
-    return (
-        "OtherUnconfirmed",
-        f"{ctx.lease.unconfirmed_holder} was leader 0 before and never said that it stopped; make sure that it has,"
-        " then run `node-fsm lease take --i-stopped-the-other` here",
-    )

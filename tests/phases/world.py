@@ -164,12 +164,25 @@ class World:
         return decision
 
     @asynccontextmanager
-    async def doing(self, state: PhaseState) -> "AsyncIterator[asyncio.Task[Decision]]":
-        """A phase's work that never ends, while the engine looks every second."""
+    async def doing(self, state: PhaseState) -> AsyncIterator[list[ServiceError]]:
+        """A phase's work, tried again a second after each failure, while the engine looks; gives the failures."""
+        failures: list[ServiceError] = []
+
+        async def work() -> None:
+            while True:
+                try:
+                    decision = await state.run(self.ctx)
+                    raise AssertionError(f"{state.name} has ended: {decision}")
+                except ServiceError as error:
+                    failures.append(error)
+                await asyncio.sleep(1)
+
         async with self.looking():
-            task = asyncio.create_task(state.run(self.ctx))
+            task = asyncio.create_task(work())
             try:
-                yield task
+                yield failures
+                if task.done():
+                    task.result()
             finally:
                 task.cancel()
                 await asyncio.wait({task})

@@ -1,0 +1,50 @@
+"""What operators do to published elections, and what they see of them."""
+
+from pathlib import Path
+
+import asyncpg
+
+from node_fsm.core.model import ArchiveKind, ArchiveRecord
+from node_fsm.database import PostgresDatabase
+from node_fsm.database.administration import cancel_election
+from node_fsm.database.election_show import describe_election
+from tests.database.world import START, publish, results_of
+
+
+async def test_cancelling_a_published_election_leaves_the_withdrawal_to_leader0(
+    database: PostgresDatabase, election: int, tmp_path: Path
+) -> None:
+    publication, _ = await publish(database, election, tmp_path)
+    assert await cancel_election(database, "Fund 1") == publication.hash
+    overview = await database.overview([publication.hash])
+    assert overview.elections[0].cancelled
+    assert overview.elections[0].block0 is not None
+    assert overview.withdrawn == frozenset()
+
+
+async def test_cancelling_gives_up_a_block0_that_vanished(
+    database: PostgresDatabase, sql: asyncpg.Connection, election: int, tmp_path: Path
+) -> None:
+    publication, _ = await publish(database, election, tmp_path)
+    await sql.execute("UPDATE election SET extras = '{}'")
+    assert await cancel_election(database, "Fund 1") is None
+    assert (await database.overview([publication.hash])).withdrawn == {publication.hash}
+
+
+async def test_a_finished_election_is_shown_with_plans_results_and_archives(
+    database: PostgresDatabase, election: int, tmp_path: Path
+) -> None:
+    publication, _ = await publish(database, election, tmp_path)
+    await database.post_results(election, publication.hash, results_of(publication))
+    kind = ArchiveKind.FINAL
+    await database.record_archive(
+        ArchiveRecord(election, "Fund 1", publication.hash, "r", kind, "t", "s3://b/k", "00", 9, "{}", START)
+    )
+    shown = await describe_election(database, "Fund 1")
+    assert (shown["block0_hash"], shown["block0_size"]) == (publication.hash, publication.size)
+    assert [plan["chain_id"] for plan in shown["plans"]] == [plan.id for plan in publication.plans]
+    assert [plan["published_by"] for plan in shown["plans"]] == ["leader0", "leader0"]
+    assert [plan["results"] for plan in shown["plans"]] == [
+        {proposal.external_id.hex(): [7, 7, 7] for proposal in plan.proposals} for plan in publication.plans
+    ]
+    assert [(archive["kind"], archive["uri"]) for archive in shown["archives"]] == [("final", "s3://b/k")]

@@ -1,0 +1,165 @@
+"""The commands on the database, as an operator runs them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from node_fsm.chain.address import ed25519_public_key_text
+from node_fsm.cli import app
+from node_fsm.config import packaged_template
+from tests.imports.files import ELECTION, VOTERS, spoiled, written
+
+LEADER_ID = ed25519_public_key_text(bytes(32))
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run node-fsm on the test's database, as the host leader0."""
+    monkeypatch.setenv("NODE_FSM_DATABASE_URL", database_url)
+    monkeypatch.setenv("NODE_FSM_HOSTNAME", "leader0")
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    """A good election and its voters."""
+    return written(tmp_path, "election.yaml", ELECTION), written(tmp_path, "voters.csv", VOTERS)
+
+
+def shown(run: Run, *arguments: object) -> Any:
+    result = run("election", "show", *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_the_schema_is_brought_up_to_date_again_and_again(run: Run) -> None:
+    for _ in range(2):
+        result = run("db", "upgrade")
+        assert (result.exit_code, result.stdout) == (0, "the database has the schema of this version\n")
+
+
+def test_a_node_is_added_and_changed(run: Run) -> None:
+    assert run("node", "add", "leader1", "--leader-id", LEADER_ID).stdout == (
+        f"leader1 is a leader with the key {LEADER_ID}; it was a follower\n"
+    )
+    assert run("node", "add", "leader1").stdout == (
+        f"leader1 is a follower; it was a leader with the key {LEADER_ID}\n"
+    )
+
+
+@pytest.mark.parametrize("leader_id", ["ed25519_sk1qqqq", "00" * 32, LEADER_ID[:-1]])
+def test_what_is_no_public_key_is_no_leader_id(run: Run, leader_id: str) -> None:
+    result = run("node", "add", "leader1", "--leader-id", leader_id)
+    assert result.exit_code == 2
+    assert "--leader-id" in result.stderr
+    assert leader_id not in result.stderr
+
+
+def test_an_election_is_imported_and_shown(run: Run, files: tuple[Path, Path]) -> None:
+    election, voters = files
+    result = run("election", "import", election, "--voters", voters)
+    assert (result.exit_code, result.stdout) == (0, "Fund 1 is election 1, with 3 voters\n")
+    [listed] = shown(run)
+    assert (listed["name"], listed["voting_start"]) == ("Fund 1", "2030-01-01T12:00:00+00:00")
+    whole = shown(run, "Fund 1")
+    assert [proposal["title"] for proposal in whole["proposals"]] == ["North", "South", "Town"]
+    assert whole["voters"] == [
+        {"voting_group": "direct", "voters": 2, "voting_power": 5015},
+        {"voting_group": "rep", "voters": 1, "voting_power": 7},
+    ]
+    assert (whole["plans"], whole["archives"]) == ([], [])
+    table = run("election", "show", "Fund 1").stdout
+    assert "2030-01-03 12:00:00Z" in table
+    assert "Schools" in table
+    assert "Fund 1" in run("election", "show").stdout
+
+
+def test_a_bad_file_is_refused_with_every_fault(run: Run, tmp_path: Path, files: tuple[Path, Path]) -> None:
+    bad = written(tmp_path, "bad.yaml", spoiled(spoiled(ELECTION, "name:", ""), "committee_threshold:", ""))
+    result = run("election", "import", bad, "--voters", files[1])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"{bad}, line 1, column 1: committee_threshold is missing; add it\n"
+        f"{bad}, line 1, column 1: name is missing; add it\n"
+    )
+    voters = written(tmp_path, "bad.csv", VOTERS + "x,direct,1\n")
+    result = run("election", "import", files[0], "--voters", voters)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"{voters}, line 5, column voting_key: must be 32 bytes in hex")
+    assert shown(run) == []
+
+
+def test_what_will_not_start_is_warned_of(run: Run, tmp_path: Path, files: tuple[Path, Path]) -> None:
+    text = spoiled(ELECTION, "voting_end:", "voting_end: 2030-01-02T12:00:03Z")
+    odd = written(tmp_path, "odd.yaml", text)
+    result = run("election", "import", odd, "--voters", files[1])
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "warning: voting_end is no multiple of slot_duration (4 s) after voting_start, and will be refused;"
+        " the nearest good times are 2030-01-02T12:00:00+00:00 and 2030-01-02T12:00:04+00:00\n"
+    )
+    old = written(tmp_path, "old.yaml", ELECTION.replace("2030", "2020").replace("Fund 1", "Fund 0"))
+    assert "voting_end has passed" in run("election", "import", old, "--voters", files[1]).stderr
+    twin = written(tmp_path, "twin.yaml", ELECTION.replace("Fund 1", "Fund 2"))
+    assert "it overlaps with Fund 1 (" in run("election", "import", twin, "--voters", files[1]).stderr
+
+
+def test_the_template_says_which_addresses_voters_get(run: Run, tmp_path: Path, files: tuple[Path, Path]) -> None:
+    template = yaml.safe_load(packaged_template().read_text())
+    template["blockchain_configuration"]["discrimination"] = "test"
+    file = written(tmp_path, "template.yaml", yaml.safe_dump(template))
+    election, voters = files
+    assert run("election", "import", election, "--voters", voters, "--template", file).exit_code == 0
+    result = run("election", "import", election, "--voters", voters, "--template", tmp_path / "missing.yaml")
+    assert result.exit_code == 1
+    assert "missing.yaml" in result.stderr
+
+
+def test_an_election_is_replaced_only_when_told_to(run: Run, files: tuple[Path, Path]) -> None:
+    arguments = ("election", "import", files[0], "--voters", files[1])
+    assert run(*arguments).exit_code == 0
+    assert "give --replace" in run(*arguments).stderr
+    assert run(*arguments, "--replace").stdout == "Fund 1 is election 1, with 3 voters\n"
+
+
+def test_an_election_is_cancelled(run: Run, files: tuple[Path, Path]) -> None:
+    run("election", "import", files[0], "--voters", files[1])
+    assert run("election", "cancel", "Fund 1").stdout == "Fund 1 is cancelled\n"
+    cancelled_at = shown(run, "Fund 1")["cancelled_at"]
+    assert cancelled_at
+    run("election", "cancel", "Fund 1")
+    assert shown(run, "Fund 1")["cancelled_at"] == cancelled_at
+    result = run("election", "cancel", "Fund 2")
+    assert result.exit_code == 1
+    assert "there is no election 'Fund 2'" in result.stderr
+    assert run("election", "show", "Fund 2").exit_code == 1
+
+
+def test_the_lease_is_taken_only_by_who_says_that_the_other_stopped(run: Run) -> None:
+    result = run("lease", "take")
+    assert result.exit_code == 2
+    assert "--i-stopped-the-other" in result.stderr
+    assert run("lease", "take", "--i-stopped-the-other").stdout == "no other host was in the way\n"
+
+
+def test_a_missing_url_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NODE_FSM_DATABASE_URL")
+    result = run("db", "upgrade")
+    assert result.exit_code == 2
+    assert "NODE_FSM_DATABASE_URL is not set" in result.stderr
+
+
+def test_a_database_that_is_away_is_said_without_its_password(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODE_FSM_DATABASE_URL", "postgresql://me:hunter2@127.0.0.1:1/elections")
+    result = run("election", "show")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("DatabaseUnavailable: ")
+    assert "hunter2" not in result.output

@@ -1,0 +1,160 @@
+"""Running: the copy follows the chain, lost votes come back, and nothing but the node is needed for that."""
+
+from collections import deque
+from collections.abc import Callable
+
+import pytest
+
+from node_fsm.core.errors import PermanentError, TemporaryError
+from node_fsm.core.phases import Role
+from node_fsm.specification_watch import SPEC_DRIFT
+from states.running import CHAIN_STALLED, NODE_NOT_RUNNING, Running
+from tests.chain import build
+from tests.phases.world import ID, World, account
+from tests.support.fakes import START
+from tests.support.memory_database import DATABASE_AWAY
+from tests.support.memory_store import S3_AWAY
+
+
+def copied(world: World) -> bytes:
+    return world.chain.blocks.read_bytes() if world.chain.blocks.exists() else b""
+
+
+def is_followed(world: World) -> bool:
+    """Whether the copy has all but the newest block."""
+    world.node.grow()
+    return world.node.chain is not None and copied(world) in {world.node.chain.raw, b"".join(world.node.chain.blocks[:-1])}
+
+
+def height(world: World) -> int:
+    return world.node.state.height or 0
+
+
+async def vote(world: World, voter: int) -> None:
+    await world.node.post_fragment(build.vote(world.plans[0].id, account(voter), expiry=(9, 9)))
+
+
+def votes_cast(world: World) -> int:
+    assert world.node.chain is not None
+    return sum(count.votes_cast for plan in world.node.chain.counted().plans.values() for count in plan.proposals)
+
+
+async def test_the_copy_follows_the_chain(published: World) -> None:
+    async with published.doing(Running()) as failures:
+        await published.until(lambda: height(published) > 20)
+        await published.until(lambda: is_followed(published))
+        assert failures == []
+        assert published.ctx.progressed
+    assert len(published.node.required) == 1
+
+
+async def test_votes_that_a_killed_node_lost_are_posted_again_after_each_start(published: World) -> None:
+    async with published.doing(Running()) as failures:
+        await published.until(lambda: height(published) > 60)
+        for voter in range(2):
+            before = votes_cast(published)
+            await vote(published, voter)
+            published.node.kill(lost_blocks=2)
+            await published.until(lambda before=before: votes_cast(published) == before + 1)  # type: ignore[misc]
+        await published.until(lambda: is_followed(published))
+        assert len(published.node.posted) == 4, "each once more"
+    assert failures == []
+
+
+async def test_neither_database_nor_s3_is_needed_while_the_node_runs(published: World) -> None:
+    async with published.doing(Running()) as failures:
+        await published.until(lambda: height(published) > 60)
+        published.database.failure = DATABASE_AWAY
+        published.store.failure = S3_AWAY
+        await vote(published, 0)
+        published.node.kill(lost_blocks=2)
+        await published.until(lambda: votes_cast(published) == 1)
+        await published.until(lambda: is_followed(published))
+    assert failures == []
+
+
+async def test_a_node_that_dies_while_the_database_is_away_is_followed_on(published: World) -> None:
+    async with published.doing(Running()) as failures:
+        await published.until(lambda: height(published) > 60)
+        published.database.failure = DATABASE_AWAY
+        await vote(published, 0)
+        published.node.failure = TemporaryError("NodeUnavailable", "it is about to die")
+        await published.until(lambda: len(failures) == 1)
+        published.node.failure = None
+        published.node.kill()
+        await published.until(lambda: votes_cast(published) == 1)
+        await published.until(lambda: is_followed(published))
+    assert [failure.reason for failure in failures] == ["NodeUnavailable"]
+
+
+async def test_a_node_that_does_not_run_and_a_chain_that_stands_still_are_told(published: World) -> None:
+    async with published.doing(Running()) as failures:
+        await published.until(lambda: height(published) > 0)
+        assert published.condition(NODE_NOT_RUNNING) is None
+        published.node.kill(up=False)
+        published.node.state.problem = ("NodePanicked", "look at the log")
+        await published.until(lambda: published.condition(NODE_NOT_RUNNING) == "NodePanicked")
+        published.node.start()
+        await published.until(lambda: published.condition(NODE_NOT_RUNNING) is None)
+        published.node.state.stalled_since = START
+        await published.until(lambda: published.condition(CHAIN_STALLED) == "NoNewBlock")
+        published.node.state.stalled_since = None
+        await published.until(lambda: published.condition(CHAIN_STALLED) is None)
+    assert failures == []
+
+
+async def test_what_the_database_refuses_does_not_hold_up_the_chain(published: World) -> None:
+    async with published.doing(Running()) as failures:
+        await published.until(lambda: height(published) > 60)
+        published.ctx.lease = None
+        published.row.cancelled = True  # what this calls for needs the lease
+        await published.until(lambda: len(failures) > 2)
+        await vote(published, 0)
+        published.node.kill(lost_blocks=2)
+        await published.until(lambda: votes_cast(published) == 1)
+        await published.until(lambda: is_followed(published))
+        published.ctx.progressed = False
+        count = len(failures)
+        await published.until(lambda: len(failures) > count)
+        assert not published.ctx.progressed, "the failure is not over"
+    assert {failure.reason for failure in failures} == {"LeaseNotHeld"}
+
+
+async def test_an_edited_row_is_watched(published: World) -> None:
+    async with published.doing(Running()):
+        published.row.edit(fingerprint="1:b")
+        await published.until(lambda: published.condition(SPEC_DRIFT) == "HotReloadOff")
+        published.row.cancelled = True
+        await published.until(lambda: published.hash in published.database.withdrawn)
+
+
+@pytest.mark.parametrize("what", ["corrupt", "storage lost", "unconfirmed"])
+async def test_an_election_whose_chain_cannot_run_can_be_cancelled(published: World, what: str) -> None:
+    if what == "corrupt":
+        draft = published.ctx.workspace.draft(ID).path
+        draft.rename(draft.with_name("elsewhere"))
+        assert published.row.block0 is not None
+        published.row.block0 = (published.row.block0[0], b"noise")
+    elif what == "storage lost":
+        published.database.heights[published.hash] = ("leader0", 7)
+    else:
+        published.database.refused["greatest_height"] = deque([PermanentError("Any", "thing")] * 100)
+    async with published.doing(Running()) as failures:
+        await published.until(lambda: len(failures) > 2)
+        published.row.cancelled = True
+        await published.until(lambda: published.hash in published.database.withdrawn)
+    assert published.node.required == []
+    assert len({failure.reason for failure in failures}) == 1
+
+
+async def test_other_nodes_only_follow_the_chain(leader1: World, new_world: Callable[..., World]) -> None:
+    assert leader1.ctx.policy.role is Role.NODE
+    async with leader1.doing(Running()) as failures:
+        await leader1.until(lambda: height(leader1) > 3)
+        leader1.row.edit(fingerprint="1:b")
+        leader1.row.cancelled = True
+        await leader1.until(lambda: is_followed(leader1))
+        await leader1.until(lambda: height(leader1) > 20)
+        assert list(leader1.ctx.conditions) == []
+        assert leader1.database.withdrawn == set()
+    assert failures == []
