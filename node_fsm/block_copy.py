@@ -147,8 +147,7 @@ def _read(file: Path) -> list[CopiedBlock]:
     blocks: list[CopiedBlock] = []
     try:
         with file.open("rb") as stream:
-            for block in verify_chain(read_blocks(stream)):
-                blocks.append(_copied(block, block.offset))
+            blocks.extend(_copied(block, block.offset) for block in verify_chain(read_blocks(stream)))
     except TruncatedError as error:
         logger.info("cutting an unfinished block off {}: {}", file.name, error)
         os.truncate(file, error.offset)

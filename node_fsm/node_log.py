@@ -8,8 +8,11 @@ from loguru import logger
 MAX_LINE = 64 * 2**10
 """Bytes of a line that are kept; the rest of a longer one is dropped."""
 
-_LEVELS = {"ERROR": "ERROR", "WARN": "WARNING", "INFO": "INFO", "DEBUG": "DEBUG", "TRACE": "TRACE"}
-_REQUEST_TARGET = "warp::"
+_LEVELS = {"ERROR": "ERROR", "WARN": "WARNING", "INFO": "DEBUG", "DEBUG": "DEBUG", "TRACE": "TRACE"}
+"""Ours by the node's: it tells of every block at its INFO, which is the pulse of a chain and not news of a service."""
+_ROUTINE = {"warp::": "INFO", "jormungandr::topology::": "WARN"}
+"""Lines of these targets say nothing up to this level of the node's: two for every REST request, most of them our own,
+and one every few seconds while a node has no peer, which we know."""
 
 
 class Lines:
@@ -47,9 +50,9 @@ def log_line(line: str) -> None:
     message = str(fields.pop("message", ""))
     details = " ".join(f"{name}={value}" for name, value in fields.items())
     target = str(record.get("target", ""))
-    level = _LEVELS.get(str(record.get("level")), "INFO")
-    if target.startswith(_REQUEST_TARGET) and level == "INFO":
-        level = "TRACE"  # two lines for every REST request, most of them our own
+    said = str(record.get("level"))
+    routine = any(target.startswith(prefix) and said in {"INFO", level} for prefix, level in _ROUTINE.items())
+    level = "TRACE" if routine else _LEVELS.get(said, "INFO")
     logger.bind(source="jormungandr", target=target).log(level, f"{message} {details}".rstrip())
 
 

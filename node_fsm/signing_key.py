@@ -36,6 +36,7 @@ async def fetch_signing_key(store: ObjectStore, jcli: Jcli, uri: str, node: Node
         raise PermanentError(
             "KeyNotThisNodes",
             f"the key at NODE_FSM_SIGNING_KEY_S3_URI ({uri}) belongs to {public}, but jorm_nodes.leader_id of"
-            f" {node.hostname} is {node.leader_id}; put the right key there, or correct the row with `node-fsm node add`",
+            f" {node.hostname} is {node.leader_id}; put the right key there, or correct the row with"
+            " `node-fsm node add`",
         )
     return key

@@ -81,8 +81,9 @@ class Overview:
     """One reading of the database.
 
     *elections*: those published and not closed, and those not published whose voting has not ended, by
-    (voting_start, id). *missed*: neither published nor cancelled, and voting has ended. *archived* and *withdrawn*
-    hold those of the asked-for block 0 hashes that have a verified archive of any kind, or were withdrawn.
+    (voting_start, id). *missed*: neither published nor cancelled, and voting has ended; their fingerprints are empty.
+    *archived* and *withdrawn* hold those of the asked-for block 0 hashes that have a verified archive of any kind, or
+    were withdrawn.
     """
 
     elections: tuple[ElectionOverview, ...]
@@ -274,8 +275,10 @@ class Lease:
             return None
         return (
             "OtherLeader0Unconfirmed",
-            f"{self.unconfirmed_holder} was leader 0 before and never said that it stopped; make sure that it has,"
-            " then run `node-fsm lease take --i-stopped-the-other` here",
+            (
+                f"{self.unconfirmed_holder} was leader 0 before and never said that it stopped; make sure that it has,"
+                " then run `node-fsm lease take --i-stopped-the-other` here"
+            ),
         )
 
 

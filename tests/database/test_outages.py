@@ -15,7 +15,7 @@ from node_fsm.database import PostgresDatabase
 from node_fsm.database.file_pieces import PIECE_SIZE
 from node_fsm.database.migrate import upgrade
 from node_fsm.sandbox.postgres import EmbeddedPostgres
-from tests.database.world import add_election, prepare
+from tests.database.world import add_election, prepare, until_somebody_waits_for_a_lock
 from tests.support.proxy import FaultyProxy
 
 
@@ -85,7 +85,7 @@ async def test_a_publication_cut_off_before_its_commit_leaves_nothing_and_may_be
         async with sql.transaction():
             await sql.execute("SELECT 1 FROM lease FOR UPDATE")
             publishing = asyncio.create_task(database.publish_block0(publication, file))
-            await _until_somebody_waits_for_a_lock(sql)
+            await until_somebody_waits_for_a_lock(sql)
             proxy.cut()
             with pytest.raises(TemporaryError) as caught:
                 await publishing
@@ -115,7 +115,7 @@ async def test_a_commit_whose_answer_was_lost_is_found_when_it_is_repeated(
         publication, file = await prepare(database, election, tmp_path)
         await sql.execute("SELECT pg_advisory_lock(1)")
         publishing = asyncio.create_task(database.publish_block0(publication, file))
-        await _until_somebody_waits_for_a_lock(sql)
+        await until_somebody_waits_for_a_lock(sql)
         proxy.cut()
         with pytest.raises(TemporaryError):
             await publishing
@@ -225,12 +225,6 @@ async def test_operations_are_timed_by_name(database_url: str) -> None:
     await database.greatest_height("a" * 64)
     await database.close()
     assert seen == ["overview", "greatest_height"]
-
-
-async def _until_somebody_waits_for_a_lock(sql: asyncpg.Connection) -> None:
-    async with asyncio.timeout(10):
-        while not await sql.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
-            await asyncio.sleep(0.01)
 
 
 async def _until_published(sql: asyncpg.Connection) -> None:

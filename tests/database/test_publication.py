@@ -14,7 +14,7 @@ from node_fsm.core.model import Publication
 from node_fsm.database import PostgresDatabase
 from node_fsm.database.block0 import MAX_SIZE
 from node_fsm.database.file_pieces import PIECE_SIZE
-from tests.database.world import add_election, prepare, publish
+from tests.database.world import add_election, prepare, publish, until_somebody_waits_for_a_lock
 
 
 async def refusal(database: PostgresDatabase, publication: Publication, block0: Path) -> str:
@@ -115,7 +115,7 @@ async def test_an_edit_that_is_not_committed_yet_is_waited_for(
     async with sql.transaction():
         await sql.execute("DELETE FROM voter WHERE voting_power = 4")
         publishing = asyncio.create_task(database.publish_block0(publication, file))
-        await _until_somebody_waits_for_a_lock(sql)
+        await until_somebody_waits_for_a_lock(sql)
     with pytest.raises(PermanentError, match="was edited"):
         await publishing
     assert await nothing_is_published(sql)
@@ -165,7 +165,7 @@ async def test_the_lease_cannot_be_taken_while_a_publication_is_being_committed(
     async with sql.transaction():
         await sql.execute("UPDATE lease SET generation = generation + 1, holder = 'other'")
         publishing = asyncio.create_task(database.publish_block0(publication, file))
-        await _until_somebody_waits_for_a_lock(sql)
+        await until_somebody_waits_for_a_lock(sql)
     with pytest.raises(PermanentError, match="the right to publish"):
         await publishing
     assert await nothing_is_published(sql)
@@ -231,9 +231,3 @@ async def test_elections_do_not_disturb_each_other(
     second, _ = await publish(database, other, tmp_path, chain="b")
     hashes = {listed.id: listed.block0 and listed.block0.hash for listed in (await database.overview([])).elections}
     assert hashes == {election: first.hash, other: second.hash}
-
-
-async def _until_somebody_waits_for_a_lock(sql: asyncpg.Connection) -> None:
-    async with asyncio.timeout(10):
-        while not await sql.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
-            await asyncio.sleep(0.01)

@@ -1,5 +1,6 @@
 """Rows for tests: an election as an operator would have written it, and what leader 0 publishes of it."""
 
+import asyncio
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -126,3 +127,10 @@ def results_of(publication: Publication, *, votes: int = 7) -> list[PlanResult]:
         PlanResult(plan.id, tuple((votes,) * len(proposal.options) for proposal in plan.proposals), "f" * 64, True)
         for plan in publication.plans
     ]
+
+
+async def until_somebody_waits_for_a_lock(sql: asyncpg.Connection) -> None:
+    """Return once a transaction of any database of the server is held up by another."""
+    async with asyncio.timeout(10):
+        while not await sql.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+            await asyncio.sleep(0.01)

@@ -43,7 +43,7 @@ def test_long_lines_are_cut_and_not_kept() -> None:
 
 @pytest.mark.parametrize(
     ("level", "expected"),
-    [("ERROR", "ERROR"), ("WARN", "WARNING"), ("INFO", "INFO"), ("DEBUG", "DEBUG"), ("TRACE", "TRACE"), ("?", "INFO")],
+    [("ERROR", "ERROR"), ("WARN", "WARNING"), ("INFO", "DEBUG"), ("DEBUG", "DEBUG"), ("TRACE", "TRACE"), ("?", "INFO")],
 )
 def test_levels(records: list[Any], level: str, expected: str) -> None:
     log_line(line(level, message="no {peers}", reason="none", hash=5))
@@ -56,6 +56,12 @@ def test_requests_do_not_flood_the_log(records: list[Any]) -> None:
     log_line(line("INFO", target="warp::filters::trace", message="processing request"))
     log_line(line("WARN", target="warp::filters::trace", message="unable to process request"))
     assert [record["level"].name for record in records] == ["TRACE", "WARNING"]
+
+
+def test_a_node_alone_does_not_complain_every_few_seconds(records: list[Any]) -> None:
+    log_line(line("WARN", target="jormungandr::topology::process", message="no peers to gossip with found"))
+    log_line(line("ERROR", target="jormungandr::topology::process", message="worse"))
+    assert [record["level"].name for record in records] == ["TRACE", "ERROR"]
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ class World:
         self.ctx.work = Work.on(election)
 
     async def finish(self, state: PhaseState) -> Decision:
-        """Do a phase's work to its end, while the engine looks every second; its election and block 0 are taken over."""
+        """Do a phase's work to its end, while the engine looks every second; go on with its election and block 0."""
         async with self.looking(), asyncio.timeout(3600):
             decision = await state.run(self.ctx)
         self.ctx.work = decision.work or self.ctx.work
@@ -202,7 +202,7 @@ class World:
             task.cancel()
             await asyncio.wait({task})
 
-    async def until(self, holds: Callable[[], bool], seconds: float = 600) -> None:
+    async def until(self, holds: Callable[[], bool], seconds: float = 120) -> None:
         """Let the clock go on until *holds*; AssertionError when it does not within *seconds*."""
         try:
             async with asyncio.timeout(seconds):
@@ -219,7 +219,7 @@ class World:
         await self.finish(GeneratingBlock0())
 
     async def run_chain(self) -> ChainDirectory:
-        """Go on to a node that runs on the published block 0, with all of its voters' votes cast."""
+        """Go on to a node that runs on the published block 0, with the votes of its two voters waiting."""
         await self.publish()
         chain, summary = await adopt_block0(self.ctx)
         await require_node(self.ctx, chain, summary.leader_ids)
@@ -228,6 +228,12 @@ class World:
             for voter in range(2):
                 await self.node.post_fragment(build.vote(plan.id, account(voter), choice=voter, expiry=(9, 9)))
         return chain
+
+    async def end_voting(self, *, late: float = 0) -> None:
+        """Go on from there to the first block after voting, and *late* seconds more."""
+        await self.run_chain()
+        self.clock.advance(seconds=VOTING_END - VOTING_START - 1 + late)
+        await self.look()
 
 
 def cluster(clock: LoopClock, groups: int) -> MemoryDatabase:

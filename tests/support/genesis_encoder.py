@@ -6,7 +6,6 @@ from typing import Any
 
 from node_fsm.chain.address import ed25519_public_key, parse_account_address
 from node_fsm.chain.fragments import FragmentKind
-from node_fsm.core.chain_time import BlockDate
 from tests.chain import build
 
 SIGNED = "signedcert1"
@@ -42,7 +41,7 @@ def encode_plan(document: dict[str, Any]) -> bytes:
     return pack(">IIIIII", *dates) + bytes([1, len(proposals)]) + b"".join(proposals) + b"\0" + token
 
 
-def tally(plan_id: str, account: bytes, *, expiry: BlockDate = BlockDate(9, 9), counter: int = 0) -> bytes:
+def tally(plan_id: str, account: bytes, *, expiry: tuple[int, int] = (9, 9), counter: int = 0) -> bytes:
     """The tally of a public plan, signed by *account*."""
     spine = build.account_spine(account, expiry=expiry, counter=counter)
     content = bytes.fromhex(plan_id) + b"\1" + spine + b"\0" + account + build.SIGNATURE

@@ -1,0 +1,191 @@
+"""Tallying: the count is on the chain in a settled block, and the results in the database, whatever happens between."""
+
+from collections import deque
+from collections.abc import Callable
+
+import pytest
+
+from node_fsm.core.errors import PermanentError, TemporaryError
+from node_fsm.core.events import Event
+from node_fsm.core.model import PlanResult
+from node_fsm.tally import SETTLING, WINDOW_MISSED
+from states.tallying import Tallying
+from tests.phases.world import LEADER0, TALLYING_END, World
+from tests.support.fake_jcli import new_secret, public_bytes
+from tests.support.genesis_encoder import fragment_id, tally
+from tests.support.memory_database import DATABASE_AWAY
+
+VOTES = ((1, 10, 0), (0, 0))
+"""Voter 0 chose the first option, voter 1, with ten times the power, the second."""
+
+
+@pytest.fixture
+async def ended(world: World) -> World:
+    """A chain whose voting has just ended."""
+    await world.end_voting()
+    return world
+
+
+def tallies(world: World) -> list[str]:
+    """The plans tallied on the chain, in order."""
+    assert world.node.chain is not None
+    return [found.plan_id for found in world.node.chain.counted().tallies]
+
+
+async def failing(world: World) -> TemporaryError | PermanentError:
+    """How an attempt at tallying fails."""
+    with pytest.raises((TemporaryError, PermanentError)) as failure:
+        await world.finish(Tallying())
+    return failure.value
+
+
+async def test_the_tally_is_put_on_the_chain_and_the_results_posted(ended: World) -> None:
+    decision = await ended.finish(Tallying())
+    assert decision.event is Event.RESULTS_POSTED
+    (plan,) = ended.plans
+    (result,) = ended.results
+    assert tallies(ended) == [plan.id]
+    assert (result.plan_id, result.votes, result.on_chain) == (plan.id, VOTES, True)
+    assert result.fragment_id == fragment_id(ended.node.posted[-1])
+    assert ended.database.snapshots[ended.hash][plan.id]["proposals"][0]["votes_cast"] == 2
+    assert ended.condition(WINDOW_MISSED) is None
+    assert ended.ctx.mailbox.take_database_change()
+    blocks = ended.chain.blocks.read_bytes()
+    assert ended.node.chain is not None
+    assert ended.node.chain.raw.startswith(blocks), "the copy has the tally"
+    assert ended.node.posted[-1] in blocks
+
+
+async def test_it_is_not_done_before_its_block_has_settled(ended: World) -> None:
+    await ended.finish(Tallying())
+    (plan,) = ended.plans
+    assert ended.node.chain is not None
+    (found,) = ended.node.chain.counted().tallies
+    made = ended.ctx.block0_in_work().dates.clock.time_at(found.block_date)
+    assert ended.clock.now() >= made + SETTLING
+    assert ended.database.posted.keys() == {ended.hash}
+
+
+async def test_what_the_node_says_is_kept_before_the_tally(ended: World) -> None:
+    await ended.finish(Tallying())
+    assert {path.name for path in ended.chain.record.iterdir()} == {"vote-plans.json", "node-stats.json"}
+    assert not ended.chain.record.with_name("record.partial").exists()
+    before = (ended.chain.record / "vote-plans.json").read_bytes()
+    ended.database.posted.clear()
+    await ended.finish(Tallying())
+    assert (ended.chain.record / "vote-plans.json").read_bytes() == before
+
+
+async def test_results_that_stand_with_their_tally_in_the_copy_need_nothing_more(ended: World) -> None:
+    await ended.finish(Tallying())
+    before, posted = ended.results, len(ended.node.posted)
+    ended.clock.advance(seconds=TALLYING_END)
+    await ended.node.stop()
+    decision = await ended.finish(Tallying())
+    assert decision.event is Event.RESULTS_POSTED
+    assert (ended.results, len(ended.node.posted)) == (before, posted)
+
+
+async def test_results_that_stand_are_followed_until_the_copy_has_their_tally(ended: World) -> None:
+    await ended.finish(Tallying())
+    ended.chain.blocks.unlink()  # another life, on another disk
+    decision = await ended.finish(Tallying())
+    assert decision.event is Event.RESULTS_POSTED
+    assert ended.node.posted[-1] in ended.chain.blocks.read_bytes()
+    assert tallies(ended) == [ended.plans[0].id]
+
+
+async def test_results_that_stand_off_the_chain_need_no_tally(ended: World) -> None:
+    stands = PlanResult(ended.plans[0].id, VOTES, None, on_chain=False)
+    ended.database.posted[ended.hash] = (stands,)
+    decision = await ended.finish(Tallying())
+    assert decision.event is Event.RESULTS_POSTED
+    assert ended.results == (stands,)
+    assert tallies(ended) == []
+    assert ended.chain.record.exists()
+
+
+async def test_a_tally_of_an_earlier_life_is_found_and_not_repeated(ended: World) -> None:
+    ended.database.refused["post_results"] = deque([DATABASE_AWAY])
+    await failing(ended)
+    posted = len(ended.node.posted)
+    decision = await ended.finish(Tallying())
+    assert decision.event is Event.RESULTS_POSTED
+    assert len(ended.node.posted) == posted
+    assert tallies(ended) == [ended.plans[0].id]
+
+
+async def test_results_whose_answer_was_lost_are_found(ended: World) -> None:
+    ended.database.lost["post_results"] = deque([DATABASE_AWAY])
+    await failing(ended)
+    before = ended.results
+    await ended.finish(Tallying())
+    assert ended.results == before
+
+
+async def test_several_plans_are_all_tallied(new_world: Callable[..., World]) -> None:
+    world = new_world(groups=3)
+    await world.end_voting()
+    decision = await world.finish(Tallying())
+    assert "6 proposals in 3 plans" in decision.why
+    assert tallies(world) == [plan.id for plan in world.plans]
+    assert [result.plan_id for result in world.results] == [plan.id for plan in world.plans]
+    assert all(result.on_chain and result.votes == VOTES for result in world.results)
+    assert len({result.fragment_id for result in world.results}) == 3
+
+
+async def test_only_the_missing_plans_are_tallied_after_a_crash(new_world: Callable[..., World]) -> None:
+    world = new_world(groups=2)
+    await world.end_voting()
+    first, second = world.plans
+    by_hand = tally(first.id, public_bytes(LEADER0), counter=0)
+    await world.node.post_fragment(by_hand)
+    world.clock.advance(seconds=2)
+    await world.finish(Tallying())
+    assert tallies(world) == [first.id, second.id]
+    assert world.results[0].fragment_id == fragment_id(by_hand)
+
+
+async def test_plans_that_others_added_to_the_chain_are_ignored(ended: World) -> None:
+    ended.node.foreign_plans.append({"id": "cd" * 32, "payload": "private", "proposals": []})
+    await ended.finish(Tallying())
+    assert [result.plan_id for result in ended.results] == [ended.plans[0].id]
+    assert ended.database.snapshots[ended.hash].keys() == {ended.plans[0].id}
+
+
+async def test_the_database_is_needed_only_at_the_end(ended: World) -> None:
+    ended.database.failure = DATABASE_AWAY
+    failure = await failing(ended)
+    assert failure.reason == "DatabaseUnavailable"
+    assert tallies(ended) == [ended.plans[0].id], "the time for that is short, so it is on the chain already"
+    ended.database.failure = None
+    await ended.finish(Tallying())
+    assert ended.results[0].on_chain
+    assert tallies(ended) == [ended.plans[0].id]
+
+
+async def test_a_count_that_differs_from_the_nodes_is_not_posted(ended: World) -> None:
+    plans = ended.node.plans()
+    plans[0]["proposals"][0]["tally"]["Public"]["result"]["results"] = [1, 11, 0]
+    ended.node.plans = lambda: plans  # type: ignore[method-assign]  # a node that counts in another way
+    failure = await failing(ended)
+    assert failure.reason == "CountsDiffer"
+    assert all(text in failure.message for text in (ended.plans[0].id, "[1, 10, 0]", "[1, 11, 0]"))
+    assert ended.database.posted == {}
+    assert tallies(ended) == []
+
+
+async def test_other_results_are_never_overwritten(ended: World) -> None:
+    other = (PlanResult(ended.plans[0].id, ((0, 0, 11), (0, 0)), None, on_chain=False),)
+    ended.database.refused["results"] = deque([DATABASE_AWAY])  # so that they are not seen in time
+    ended.database.posted[ended.hash] = other
+    failure = await failing(ended)
+    assert failure.reason == "ResultsDiffer"
+    assert ended.results == other
+
+
+async def test_the_account_that_tallies_must_be_on_the_chain(ended: World) -> None:
+    ended.ctx.signing_key = new_secret("not funded")
+    failure = await failing(ended)
+    assert failure.reason == "AccountMissing"
+    assert ended.database.posted == {}
