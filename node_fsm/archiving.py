@@ -96,9 +96,13 @@ class SetAsideArchiver:
         ctx.conditions.set(SET_ASIDE_CONDITION, ("ArchiveFailed", "; ".join(failed)) if failed else None)
 
     async def _try(self, ctx: Context, chain: ChainDirectory) -> ServiceError | None:
-        about = About.read(chain)
-        if about is None or (chain.path / ARCHIVED).exists() or not chain.blocks.exists():
+        if (chain.path / ARCHIVED).exists() or not chain.blocks.exists():
             return None
+        about = About.read(chain)
+        if about is None:
+            return PermanentError(
+                "ArchiveFailed", f"no {ABOUT} says whose chain it is; move the directory to where it is kept"
+            )
         try:
             made = await archive(ctx, chain, about, results=None, untallied="set aside before it was tallied")
             await ctx.database.record_archive(made)

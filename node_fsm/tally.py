@@ -65,7 +65,7 @@ def snapshot(chain: ChainDirectory, plan_ids: Sequence[str]) -> dict[str, Any]:
 
 
 async def count(chain: ChainDirectory) -> Recount:
-    """Count the votes in the copy of the blocks; PermanentError when it is no valid chain."""
+    """Count the votes in the copy of the blocks; PermanentError when it is no valid chain, or not there."""
 
     def read() -> Recount:
         with chain.blocks.open("rb") as stream:
@@ -73,7 +73,7 @@ async def count(chain: ChainDirectory) -> Recount:
 
     try:
         return await asyncio.to_thread(read)
-    except ChainDataError as error:
+    except (ChainDataError, FileNotFoundError) as error:
         raise PermanentError("BlockCopyDamaged", f"{chain.blocks} cannot be recounted: {error}") from error
 
 
@@ -106,11 +106,12 @@ async def tally_on_chain(ctx: Context, copy: BlockCopy, chain: Block0Summary) ->
     block0 = ctx.block0_in_work()
     plan_ids = [plan.id for plan in chain.vote_plans]
     for plan_id in plan_ids:
-        for _ in range(ATTEMPTS):
+        for lane in range(ATTEMPTS):
             await copy.advance(ctx.node.api)
             if copy.tally(plan_id) or ctx.clock.now() >= block0.dates.committee_end_time:
                 break
-            await _post_tally(ctx, copy, plan_id, production=chain.production)
+            if await _post_tally(ctx, copy, plan_id, lane, production=chain.production):
+                break
         else:
             raise TemporaryError("TallyNotInBlock", f"the tally of plan {plan_id} is in no block; trying again")
     newest = max((found[1].date for plan_id in plan_ids if (found := copy.tally(plan_id))), default=None)
@@ -145,8 +146,12 @@ def _result(plan: PlanCount, copy: BlockCopy) -> PlanResult:
     )
 
 
-async def _post_tally(ctx: Context, copy: BlockCopy, plan_id: str, *, production: bool) -> None:
-    """Post one tally and follow it until it is in a block, refused, or forgotten by a restarted node."""
+async def _post_tally(ctx: Context, copy: BlockCopy, plan_id: str, lane: int, *, production: bool) -> bool:
+    """Post one tally and follow it until it is in a block (then True), refused, or forgotten by a restarted node.
+
+    Each attempt has a *lane* of its own: otherwise it would be the same transaction again, and a node that has refused
+    a transaction does not look at it a second time.
+    """
     assert ctx.signing_key is not None, "Running fetched the key"
     chain, block0 = ctx.chain(), ctx.block0_in_work()
     make_private(chain.staging)
@@ -157,7 +162,7 @@ async def _post_tally(ctx: Context, copy: BlockCopy, plan_id: str, *, production
         raise PermanentError("AccountMissing", f"the account of {address} is not on the chain, so it cannot tally")
     fragment = await ctx.jcli.transaction(
         await ctx.jcli.public_tally_certificate(plan_id),
-        Payer(address, account.counters[0], 0, ctx.signing_key),
+        Payer(address, account.counters[lane], lane, ctx.signing_key),
         block0_hash=block0.hash,
         expiry=block0.dates.clock.expiry(copy.tip.date),
         directory=chain.staging,
@@ -165,18 +170,17 @@ async def _post_tally(ctx: Context, copy: BlockCopy, plan_id: str, *, production
     )
     posted = await ctx.node.api.post_fragment(fragment.raw)
     logger.info("posted the tally of plan {} as {}: {}", plan_id, fragment.id, posted.reason or "accepted")
-    if not posted.accepted:
-        await ctx.next_look(block0.dates.clock.slot_duration)
-        return
     async with deadline(_patience(ctx), "TallyPending", f"the tally {fragment.id} came into no block"):
         while fragment.id not in copy:
             status = (await ctx.node.api.fragment_statuses([fragment.id])).get(fragment.id)
             if status is None or status.state is FragmentState.REJECTED:
-                reason = status.reason if status else "the node forgot it"
+                reason = status.reason if status else posted.reason or "the node forgot it"
                 logger.warning("the tally {} is not in a block: {}", fragment.id, reason)
-                return
+                await ctx.next_look(block0.dates.clock.slot_duration)
+                return False
             await ctx.next_look(block0.dates.clock.slot_duration / 2)
             await copy.advance(ctx.node.api)
+    return True
 
 
 def _patience(ctx: Context) -> float:

@@ -37,6 +37,10 @@ class Archiving(PhaseState):
         found = await ctx.database.archive(block0.hash)
         if found and found.kind is about.kind:
             return Decision(Event.ARCHIVED, f"the archive {found.uri} is verified already")
+        if withdrawn and not ctx.chain().blocks.exists():
+            return Decision(
+                Event.ARCHIVED, "nothing of the superseded chain was copied, so there is nothing to archive"
+            )
         about.write(ctx.chain())
         try:
             made = await self._archive(ctx, about)

@@ -20,6 +20,7 @@ class FetchingKey(PhaseState):
         """Fetch the key; followers need none."""
         node = ctx.own_node()
         if ctx.policy.role is Role.NODE and node.leader_id is None:
+            ctx.signing_key = None  # it may have been a leader a moment ago
             return Decision(Event.KEY_NOT_NEEDED, f"{node.hostname} is a follower: its jorm_nodes.leader_id is null")
         if node.leader_id is None:
             raise PermanentError(

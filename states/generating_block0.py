@@ -18,6 +18,10 @@ class GeneratingBlock0(PhaseState):
 
     async def run(self, ctx: Context) -> Decision:
         """Encode block 0 from the draft's certificates and publish it, unless it is published already."""
+        election = ctx.published_election()
+        if election and election.block0:
+            work = replace(ctx.election_in_work(), block0=election.block0)
+            return Decision(Event.BLOCK0_FOUND, f"block 0 {election.block0.hash} is published already", work)
         lease = ctx.publishing_lease()
         spec = await specification_in_work(ctx)
         draft = ctx.workspace.draft(spec.id)

@@ -59,4 +59,7 @@ def _note(ctx: Context, local: LocalChain, overview: Overview) -> None:
         known = overview.election(local.election_id)
         kind = ArchiveKind.SUPERSEDED if local.block0_hash in overview.withdrawn else ArchiveKind.SALVAGE
         name = known.name if known else "unknown"
-        About(local.election_id, name, local.block0_hash, kind, fingerprint=None).write(chain)
+        try:
+            About(local.election_id, name, local.block0_hash, kind, fingerprint=None).write(chain)
+        except OSError as error:  # a full disk does not keep a chain from being set aside
+            logger.warning("{} does not say whose chain it is: {}", chain.path, error)

@@ -132,10 +132,21 @@ def _joining(work: Work, election: ElectionOverview) -> Decision | None:
 def _running_leader0(work: Work, block0: Block0Ref, view: View, now: datetime, policy: Policy) -> Decision | None:
     if view.overview is not UNKNOWN and block0.hash in view.overview.withdrawn:
         return Decision(Event.ELECTION_CHANGED, f"block 0 {block0.hash} of {work.election_name} was withdrawn")
+    if view.overview is not UNKNOWN and _is_closed(block0, work, view.overview):
+        why = f"the final archive of {work.election_name} is verified already: another leader 0 has ended it"
+        return Decision(Event.ELECTION_CHANGED, why)
     if view.tip is not UNKNOWN and view.tip >= block0.dates.vote_end:
         why = f"the tip is dated {view.tip}, and voting ended at {block0.dates.vote_end}"
         return Decision(Event.VOTING_ENDED, why)
     return None
+
+
+def _is_closed(block0: Block0Ref, work: Work, overview: Overview) -> bool:
+    """Whether the final archive is verified, when the database lists the election no more; a salvaged copy is not it."""
+    election = overview.election(work.election_id)
+    if election is None:
+        return block0.hash in overview.archived
+    return election.archived and election.block0 is not None and election.block0.hash == block0.hash
 
 
 def _running_node(work: Work, block0: Block0Ref, view: View, now: datetime, policy: Policy) -> Decision | None:

@@ -59,7 +59,8 @@ LEADER0: tuple[Transition, ...] = (
     Transition(Phase.RUNNING, Event.VOTING_ENDED, Phase.TALLYING,
                "the chain's tip is dated at or past the end of voting"),
     Transition(Phase.RUNNING, Event.ELECTION_CHANGED, Phase.ARCHIVING,
-               "block 0 was withdrawn: the election was cancelled, or edited in hot-reload mode"),
+               "block 0 was withdrawn: the election was cancelled, or edited in hot-reload mode; or another leader 0"
+               " has archived the election"),
 
     Transition(Phase.TALLYING, Event.RESULTS_POSTED, Phase.ARCHIVING,
                "the results stand in the database"),

@@ -36,20 +36,21 @@ class Mailbox:
 
 
 class Pulse:
-    """Wakes those who wait whenever it beats."""
+    """Wakes the one who waits whenever it beats; a beat while nobody waits ends the next wait at once."""
 
     def __init__(self) -> None:
         self._beat = asyncio.Event()
 
     def beat(self) -> None:
-        """Wake everybody who waits now."""
+        """Wake the one who waits, now or next."""
         self._beat.set()
-        self._beat = asyncio.Event()
 
     async def next(self, seconds: float) -> None:
-        """Return at the next beat, or after *seconds*."""
+        """Return at the first beat since the last return, or after *seconds*."""
         try:
             async with asyncio.timeout(seconds):
                 await self._beat.wait()
         except TimeoutError:
             return
+        finally:
+            self._beat.clear()

@@ -7,6 +7,7 @@ them too.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from loguru import logger
 
@@ -41,25 +42,24 @@ class Reporter:
     async def run(self) -> None:
         """Write what is queued, at most every few seconds; the status also when nothing changes."""
         while True:
+            self._wake.clear()  # first: what comes while something is written is written next
             await self.flush()
-            self._wake.clear()
             await asyncio.sleep(REPORT_SECONDS)
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(QUIET_SECONDS):
                     await self._wake.wait()
-            except TimeoutError:
-                continue
 
     async def flush(self) -> None:
-        """Write what is queued now, as far as the database answers."""
+        """Write what is queued now, as far as the database answers; what it does not take waits for the next time."""
         entries = list(self._entries)
+        status = self._status()
         try:
+            await self._database.report_status(status)  # first: other nodes depend on it
+            await self._database.announce(status.hostname, self._advertise)
             if entries:
                 await self._database.journal(entries)
             while self._entries and self._entries[0] in entries:
                 self._entries.popleft()
-            status = self._status()
-            await self._database.report_status(status)
-            await self._database.announce(status.hostname, self._advertise)
         except ServiceError as error:
             logger.debug("the journal and the status wait: {}", error)
+            self._wake.set()

@@ -165,9 +165,18 @@ def test_a_withdrawn_chain_is_given_up() -> None:
     assert decision == Decision(Event.ELECTION_CHANGED, f"block 0 {worlds.HASH} of spring was withdrawn")
 
 
+def test_a_chain_that_another_leader0_archived_is_left() -> None:
+    """One that stood by meanwhile would otherwise wait in Running for ever, and take up no other election."""
+    archived = worlds.view(worlds.overview(archived=[worlds.HASH]))
+    decision = running(worlds.work(worlds.block0()), archived)
+    why = "the final archive of spring is verified already: another leader 0 has ended it"
+    assert decision == Decision(Event.ELECTION_CHANGED, why)
+
+
 def test_the_archive_of_a_copy_closes_nothing() -> None:
     """Leader 0 may have set a damaged copy aside and archived that, while the chain runs on."""
     salvaged = worlds.view(worlds.overview(worlds.election(worlds.block0()), archived=[worlds.HASH]))
+    assert running(worlds.work(worlds.block0()), salvaged) is None
     assert node(Phase.RUNNING, salvaged, worlds.VOTING_START, worlds.work(worlds.block0())) is None
 
 

@@ -98,6 +98,11 @@ def withdrawn(facts: Facts) -> bool:
     return facts.row is not None and facts.row.withdrawn
 
 
+def archived_elsewhere(facts: Facts) -> bool:
+    row = facts.row
+    return row is not None and (row.closed and row.posted == "same" if row.listed else row.archived)
+
+
 def chain_ended(facts: Facts) -> bool:
     return facts.tip is not UNKNOWN and facts.tip >= worlds.DATES.vote_end
 
@@ -126,7 +131,10 @@ RULES: dict[tuple[Role, Phase], Rules] = {
     (Role.LEADER0, Phase.FETCHING_KEY): BEGUN[:1],
     (Role.LEADER0, Phase.BUILDING_VOTE_PLAN): BEGUN,
     (Role.LEADER0, Phase.GENERATING_BLOCK0): BEGUN,
-    (Role.LEADER0, Phase.RUNNING): [(Event.ELECTION_CHANGED, withdrawn), (Event.VOTING_ENDED, chain_ended)],
+    (Role.LEADER0, Phase.RUNNING): [
+        (Event.ELECTION_CHANGED, lambda facts: withdrawn(facts) or archived_elsewhere(facts)),
+        (Event.VOTING_ENDED, chain_ended),
+    ],
     (Role.LEADER0, Phase.TALLYING): [(Event.TALLY_WINDOW_CLOSED, untalliable)],
     (Role.LEADER0, Phase.ARCHIVING): [],
     (Role.LEADER0, Phase.RESET): [],

@@ -5,7 +5,8 @@ import pytest
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.joining import adopt_block0
 from tests.chain import build
-from tests.phases.world import ID, World
+from tests.phases.small_election import ID
+from tests.phases.world import World
 from tests.support.memory_database import DATABASE_AWAY
 
 OTHER_BLOCK0 = build.block([build.initial()])

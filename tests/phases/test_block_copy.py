@@ -128,7 +128,9 @@ async def test_blocks_that_a_killed_node_lost_are_dropped_before_there_are_new_o
     assert fragment_id(VOTES[2]) in copy
 
 
-async def test_a_cut_survives_a_crash_right_after_it(chain: MainChain, files: tuple[Path, Path]) -> None:
+async def test_a_cut_survives_a_crash_right_after_it(
+    chain: MainChain, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     copy = BlockCopy.open(*files)
     await copy.advance(chain)
     chain.lose(3)
@@ -139,10 +141,10 @@ async def test_a_cut_survives_a_crash_right_after_it(chain: MainChain, files: tu
             raise KeyboardInterrupt
         return await answered(block_id, count)
 
-    chain.next_ids = crash_once_cut  # type: ignore[method-assign]  # the node is lost in the middle
+    monkeypatch.setattr(chain, "next_ids", crash_once_cut)  # the node is lost in the middle
     with pytest.raises(KeyboardInterrupt):
         await copy.advance(chain)
-    chain.next_ids = answered  # type: ignore[method-assign]
+    monkeypatch.setattr(chain, "next_ids", answered)
     later = BlockCopy.open(*files)
     assert later.tip.height == 4
     await later.advance(chain)
@@ -201,7 +203,9 @@ async def test_the_first_block_at_a_date_or_later(files: tuple[Path, Path]) -> N
         assert (found and found.date) == expected
 
 
-async def test_an_answer_that_does_not_come_leaves_the_copy_whole(chain: MainChain, files: tuple[Path, Path]) -> None:
+async def test_an_answer_that_does_not_come_leaves_the_copy_whole(
+    chain: MainChain, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     copy = BlockCopy.open(*files)
     answered = chain.block
 
@@ -210,10 +214,10 @@ async def test_an_answer_that_does_not_come_leaves_the_copy_whole(chain: MainCha
             raise TemporaryError("NodeUnavailable", "gone")
         return await answered(block_id)
 
-    chain.block = fail_at_the_third  # type: ignore[method-assign]  # the node dies in the middle
+    monkeypatch.setattr(chain, "block", fail_at_the_third)  # the node dies in the middle
     with pytest.raises(TemporaryError, match="NodeUnavailable"):
         await copy.advance(chain)
     assert files[0].read_bytes() == b"".join(chain.blocks[:3])
-    chain.block = answered  # type: ignore[method-assign]
+    monkeypatch.setattr(chain, "block", answered)
     await copy.advance(chain)
     assert files[0].read_bytes() == chain.raw

@@ -106,7 +106,9 @@ async def test_a_block_that_the_node_no_longer_has_is_asked_for_again(
     assert files[0].read_bytes() == chain.raw
 
 
-async def test_a_chain_that_turns_between_two_questions(chain: MainChain, files: tuple[Path, Path]) -> None:
+async def test_a_chain_that_turns_between_two_questions(
+    chain: MainChain, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     copy = BlockCopy.open(*files)
     await copy.advance(chain)
     tip = chain.tip
@@ -118,21 +120,23 @@ async def test_a_chain_that_turns_between_two_questions(chain: MainChain, files:
     async def ids_of_the_other(block_id: str, count: int) -> list[str] | None:
         return other.ids[3:] if block_id == tip.id else await other.next_ids(block_id, count)
 
-    chain.next_ids = ids_of_the_other  # type: ignore[method-assign]  # it turns right after it was asked
+    monkeypatch.setattr(chain, "next_ids", ids_of_the_other)  # it turns right after it was asked
     with pytest.raises(TemporaryError, match="ChainTurned"):
         await copy.advance(chain)
     assert copy.tip.id == tip.id
-    chain.next_ids = other.next_ids  # type: ignore[method-assign]
+    monkeypatch.setattr(chain, "next_ids", other.next_ids)
     await copy.advance(chain)
     assert files[0].read_bytes() == other.raw
 
 
-async def test_a_node_that_repeats_itself_ends_the_copying(chain: MainChain, files: tuple[Path, Path]) -> None:
+async def test_a_node_that_repeats_itself_ends_the_copying(
+    chain: MainChain, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     copy = BlockCopy.open(*files)
     await copy.advance(chain)
 
     async def the_same(block_id: str, count: int) -> list[str] | None:
         return [chain.tip.id]
 
-    chain.next_ids = the_same  # type: ignore[method-assign]
+    monkeypatch.setattr(chain, "next_ids", the_same)
     assert not await copy.advance(chain)

@@ -9,7 +9,8 @@ from node_fsm.core.errors import TemporaryError
 from node_fsm.core.model import NodeRow
 from node_fsm.core.secret import Secret
 from node_fsm.joining import KEY_NOT_IN_CHAIN, adopt_block0, require_node
-from tests.phases.world import KEY_URI, LEADER0, LEADER1, World
+from tests.phases.small_election import LEADER0, LEADER1
+from tests.phases.world import KEY_URI, World
 from tests.support.fake_jcli import new_secret, public_key
 from tests.support.memory_database import DATABASE_AWAY
 from tests.support.memory_store import S3_AWAY

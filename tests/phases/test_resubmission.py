@@ -8,7 +8,8 @@ from node_fsm.block_copy import BlockCopy
 from node_fsm.core.errors import TemporaryError
 from node_fsm.resubmission import AT_ONCE, resubmit
 from tests.chain import build
-from tests.phases.world import World, account
+from tests.phases.small_election import account
+from tests.phases.world import World
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ async def test_one_that_is_refused_does_not_hold_up_the_others(voting: World) ->
     assert vote(voting, 6) in voting.node.chain.raw
 
 
-async def test_many_are_posted_in_batches(voting: World) -> None:
+async def test_many_are_posted_in_batches(voting: World, monkeypatch: pytest.MonkeyPatch) -> None:
     voting.clock.advance(seconds=1)
     log(voting, *[vote(voting, 5, expiry=(9 + number, 0)) for number in range(2 * AT_ONCE + 1)])
     batches = []
@@ -110,7 +111,7 @@ async def test_many_are_posted_in_batches(voting: World) -> None:
         batches.append(len(fragments))
         return await post(fragments)
 
-    voting.node.post_fragments = count  # type: ignore[method-assign,assignment]  # only to look at what it is given
+    monkeypatch.setattr(voting.node, "post_fragments", count)  # only to look at what it is given
     assert len(await resubmitted(voting)) == 2 * AT_ONCE + 1
     assert batches == [AT_ONCE, AT_ONCE, 1]
 

@@ -10,7 +10,8 @@ import pytest
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.joining import adopt_block0
 from node_fsm.specification_watch import BLOCK0_CONFLICT, SPEC_DRIFT, SpecificationWatch
-from tests.phases.world import ID, World, edited
+from tests.phases.small_election import ID, edited
+from tests.phases.world import World
 from tests.support.memory_database import DATABASE_AWAY
 
 

@@ -1,30 +1,17 @@
-"""One leader 0 among fakes: a small election, and an engine that only looks."""
+"""One leader 0 (or another node) among fakes, and an engine that only looks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from datetime import timedelta
-from hashlib import blake2b
 from pathlib import Path
 
 import yaml
 
-from node_fsm.chain.address import account_address
 from node_fsm.context import Context, PhaseSettings
 from node_fsm.core.conditions import Conditions
 from node_fsm.core.current import current
 from node_fsm.core.errors import ServiceError
-from node_fsm.core.model import (
-    ElectionSpec,
-    NodeRow,
-    Objective,
-    PayloadType,
-    PlanResult,
-    Proposal,
-    VotePlan,
-    VotingGroup,
-)
+from node_fsm.core.model import PlanResult, VotePlan
 from node_fsm.core.phases import Role
 from node_fsm.core.view import UNKNOWN, Decision, Policy, View, Work
 from node_fsm.joining import adopt_block0, require_node
@@ -36,23 +23,16 @@ from states.base import PhaseState
 from states.building_vote_plan import BuildingVotePlan
 from states.generating_block0 import GeneratingBlock0
 from tests.chain import build
+from tests.phases.small_election import ID, LEADER0, LEADER1, VOTING_END, VOTING_START, account, cluster
 from tests.support.chain_node import ChainNode
 from tests.support.election import TEMPLATE
-from tests.support.fake_jcli import FakeJcli, new_secret, public_key
-from tests.support.fakes import START
+from tests.support.fake_jcli import FakeJcli
 from tests.support.memory_database import MemoryDatabase, Row
 from tests.support.memory_store import MemoryStore
 from tests.support.virtual_time import LoopClock
 
 KEY_URI = "s3://keys/leader0"
 ARCHIVE_URI = "s3://archive/elections"
-LEADER0, LEADER1 = new_secret("leader 0"), new_secret("leader 1")
-
-ID, NAME = 1, "first"
-VOTING_START = 60
-"""Seconds from START, with which the chain begins; slots last one second, epochs 20."""
-VOTING_END = 80
-TALLYING_END = 140
 
 
 class World:
@@ -67,8 +47,8 @@ class World:
         groups: int = 1,
         beside: "World | None" = None,
     ) -> None:
-        self.clock = beside.clock if beside else LoopClock()
-        self.database = beside.database if beside else cluster(self.clock, groups)
+        self.clock: LoopClock = beside.clock if beside else LoopClock()
+        self.database: MemoryDatabase = beside.database if beside else cluster(self.clock, groups)
         self.store = MemoryStore({KEY_URI: f"{LEADER0.reveal()}\n".encode()})
         self.jcli = FakeJcli()
         self.node = ChainNode(self.clock)
@@ -95,7 +75,7 @@ class World:
             mailbox=Mailbox(),
             looked=Pulse(),
         )
-        if beside:
+        if beside and role is Role.NODE:
             self.ctx.work = beside.ctx.work
             self.store.objects[KEY_URI] = LEADER1.reveal().encode()
 
@@ -162,6 +142,18 @@ class World:
         self.ctx.work = decision.work or self.ctx.work
         await self.look()
         return decision
+
+    async def insist(self, state: PhaseState) -> list[ServiceError]:
+        """Do a phase's work to its end, again after each failure; the failures."""
+        failures: list[ServiceError] = []
+        while True:
+            try:
+                await self.finish(state)
+                return failures
+            except ServiceError as error:
+                failures.append(error)
+                assert len(failures) < 100, failures
+            await asyncio.sleep(1)
 
     @asynccontextmanager
     async def doing(self, state: PhaseState) -> AsyncIterator[list[ServiceError]]:
@@ -234,57 +226,3 @@ class World:
         await self.run_chain()
         self.clock.advance(seconds=VOTING_END - VOTING_START - 1 + late)
         await self.look()
-
-
-def cluster(clock: LoopClock, groups: int) -> MemoryDatabase:
-    """A database with one election, two leaders and a follower."""
-    nodes = [
-        NodeRow("leader0", public_key(LEADER0), "/ip4/10.0.0.1/tcp/1"),
-        NodeRow("leader1", public_key(LEADER1), "/ip4/10.0.0.2/tcp/1"),
-        NodeRow("follower", None, "/ip4/10.0.0.3/tcp/1"),
-    ]
-    return MemoryDatabase(clock, rows={ID: row(groups=groups)}, nodes=nodes)
-
-
-def account(voter: int) -> bytes:
-    """The public key of a made-up voter."""
-    return blake2b(b"voter %d" % voter, digest_size=32).digest()
-
-
-def row(id_: int = ID, name: str = NAME, *, later: float = 0, groups: int = 1) -> Row:
-    """An election whose chain begins *later* than START, with a plan for each group of voters 0 and 1."""
-    start = START + timedelta(seconds=later)
-    names = [f"group {index}" for index in range(groups)]
-    spec = ElectionSpec(
-        id=id_,
-        name=name,
-        revision=1,
-        fingerprint="1:a",
-        voting_start=start + timedelta(seconds=VOTING_START),
-        voting_end=start + timedelta(seconds=VOTING_END),
-        tallying_end=start + timedelta(seconds=TALLYING_END),
-        committee_threshold=0,
-        voting_power_unit=1,
-        committee=(),
-        objectives=tuple(_objective(index, group) for index, group in enumerate(names)),
-        groups=tuple(VotingGroup(group, voters=2, token_holders=2, tokens=11) for group in names),
-        address_prefixes=("ta",),
-    )
-    addresses = [account_address(account(voter), production=False) for voter in range(2)]
-    voters = [(address, group, power) for group in names for address, power in zip(addresses, (1, 10), strict=True)]
-    return Row(spec, voters)
-
-
-def edited(spec: ElectionSpec) -> Sequence[Objective]:
-    """The objectives of *spec* with an option more."""
-    first, *rest = spec.objectives[0].proposals
-    proposals = (replace(first, options=(*first.options, "another")), *rest)
-    return (replace(spec.objectives[0], proposals=proposals), *spec.objectives[1:])
-
-
-def _objective(index: int, group: str) -> Objective:
-    proposals = (
-        Proposal(2 * index, blake2b(b"%d" % index, digest_size=32).digest(), ("yes", "no", "abstain")),
-        Proposal(2 * index + 1, blake2b(b"other %d" % index, digest_size=32).digest(), ("yes", "no")),
-    )
-    return Objective(index, f"objective {index}", PayloadType.PUBLIC, group, proposals)

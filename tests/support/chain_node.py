@@ -9,19 +9,20 @@ from struct import pack
 from typing import Any
 
 from node_fsm.chain.block0 import summarise
+from node_fsm.chain.blocks import read_blocks
 from node_fsm.chain.certificates import decode_vote_tally
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.chain.recount import PlanCount
 from node_fsm.core.chain_time import BlockDate, ChainClock
 from node_fsm.core.errors import ServiceError, TemporaryError
-from node_fsm.node_answers import Account, FragmentState, FragmentStatus, Posted, VotePlanStatus
+from node_fsm.node_answers import LANES, Account, FragmentState, FragmentStatus, Posted, VotePlanStatus
 from node_fsm.ports import ChainRun, Clock
 from tests.support.fakes import FakeNodeState
 from tests.support.genesis_encoder import fragment_id
 from tests.support.main_chain import MainChain
 
 NODE_AWAY = TemporaryError("NodeUnavailable", "the node does not answer")
-NOT_IN_CHAIN = "this account has another counter"
+WRONG_COUNTER = "Spending credential invalid"
 OUTSIDE_WINDOW = "time to tally the votes is over or has not come"
 
 
@@ -121,7 +122,7 @@ class ChainNode:
         self._answer()
         funded: set[str] = set()
         summarise(io.BytesIO(self._chain.blocks[0]), on_fund=lambda output: funded.add(output.address[1:].hex()))
-        return Account(0, {}, (self._counter(public_key), *[0] * 7)) if public_key in funded else None
+        return Account(0, {}, self._counters(public_key)) if public_key in funded else None
 
     async def vote_plans(self) -> dict[str, VotePlanStatus]:
         self._answer()
@@ -185,10 +186,19 @@ class ChainNode:
         plan = self._chain.counted().plans[tally.plan_id].plan
         if not plan.vote_end <= self._chain.tip.date < plan.committee_end:
             return OUTSIDE_WINDOW
-        return None if tally.transaction.witnesses[0].counter == self._counter(tally.committee_id) else NOT_IN_CHAIN
+        witness = tally.transaction.witnesses[0]
+        expected = self._counters(tally.committee_id)[witness.lane or 0]
+        return None if witness.counter == expected else WRONG_COUNTER
 
-    def _counter(self, public_key: str) -> int:
-        return sum(tally.committee_id == public_key for tally in self._chain.counted().tallies)
+    def _counters(self, public_key: str) -> tuple[int, ...]:
+        """By lane: what an account that only tallies must spend next."""
+        counters = [0] * LANES
+        for raw in self._chain.blocks[1:]:
+            for fragment in next(read_blocks(io.BytesIO(raw))).fragments():
+                if fragment.kind is FragmentKind.VOTE_TALLY:
+                    tally = decode_vote_tally(fragment)
+                    counters[tally.transaction.witnesses[0].lane or 0] += tally.committee_id == public_key
+        return tuple(counters)
 
     def _log(self, raw: bytes) -> None:
         """Append to the persistent log, which survives whatever happens to the node."""

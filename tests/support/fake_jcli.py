@@ -90,7 +90,7 @@ class FakeJcli:
         assert directory.is_dir()
         assert authority == payer.secret, "a tally is paid and signed by the same account"
         account = parse_account_address(payer.address).public_key
-        raw = tally(certificate, account, expiry=expiry, counter=payer.counter)
+        raw = tally(certificate, account, expiry=expiry, counter=payer.lane << 29 | payer.counter)
         return SignedFragment(fragment_id(raw), raw)
 
     def _call(self, command: str) -> None:

@@ -42,7 +42,7 @@ def encode_plan(document: dict[str, Any]) -> bytes:
 
 
 def tally(plan_id: str, account: bytes, *, expiry: tuple[int, int] = (9, 9), counter: int = 0) -> bytes:
-    """The tally of a public plan, signed by *account*."""
+    """The tally of a public plan, signed by *account*; *counter* with its lane in the highest bits."""
     spine = build.account_spine(account, expiry=expiry, counter=counter)
     content = bytes.fromhex(plan_id) + b"\1" + spine + b"\0" + account + build.SIGNATURE
     return build.fragment(FragmentKind.VOTE_TALLY, content)

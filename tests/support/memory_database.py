@@ -181,7 +181,10 @@ class MemoryDatabase:
 
     async def greatest_height(self, block0_hash: str) -> tuple[str, int] | None:
         with self._call("greatest_height"):
-            return self.heights.get(block0_hash)
+            reports = [report for report in self.statuses.values() if report.block0_hash == block0_hash]
+            heights = [(report.height, report.hostname) for report in reports if report.height is not None]
+            highest = max(heights, default=None)
+            return self.heights.get(block0_hash) or ((highest[1], highest[0]) if highest else None)
 
     async def announce(self, hostname: str, p2p_address: str | None) -> None:
         with self._call("announce"):

@@ -1,0 +1,116 @@
+"""The whole service but its adapters: engine, phases, lease keeper and reporter among fakes, killed and started again."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from node_fsm.chain.fragments import FragmentKind
+from node_fsm.core.machine import build_machine
+from node_fsm.core.model import ArchiveKind
+from node_fsm.core.phases import Phase, Role
+from node_fsm.core.table import TABLES
+from node_fsm.engine import Engine
+from node_fsm.watch.lease_keeper import LeaseKeeper
+from states import states_of
+from tests.chain import build
+from tests.phases.small_election import ID, VOTING_START, account
+from tests.phases.world import World
+from tests.support.chain_node import ChainNode
+from tests.support.fakes import FakeNodeState
+
+LONGEST_LIFE = 7200.0
+
+
+class Killed(BaseException):
+    """The service ends here, whatever it is doing."""
+
+
+class Cluster:
+    """What outlives the service of leader 0 (database, S3, node, working directory), and two voters."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.world = World(directory)
+        self.database, self.store = self.world.database, self.world.store
+        self.jcli, self.node = self.world.jcli, self.world.node
+        self.lives = 0
+
+    async def live(self) -> None:
+        """A life of the service: until its election is over, or until it is killed."""
+        self.lives += 1
+        self.world = world = self._born()
+        machine = build_machine(TABLES[Role.LEADER0], states_of(Role.LEADER0))
+        engine = Engine(world.ctx, machine, rescan_seconds=30, advertise="")
+        keeper = LeaseKeeper(world.ctx, "instance")
+        parts: list[Coroutine[Any, Any, None]] = [
+            *(engine.run(), engine.reporter.run(), keeper.run()),
+            *(self._time_passes(), self._vote(), self._end()),
+        ]
+        tasks = [asyncio.create_task(part) for part in parts]
+        try:
+            ended, _ = await asyncio.wait(tasks, timeout=LONGEST_LIFE, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        assert ended, f"the service is still {world.ctx.phase}: {[str(held) for held in world.ctx.conditions]}"
+        for task in ended:
+            task.result()
+        await engine.reporter.flush()
+
+    def kill_at(self, port: str, method: str, call: int, *, after: bool) -> None:
+        """Kill the service at one call of a port's method, before or *after* its effect."""
+        target = getattr(self, port)
+        original, numbers = getattr(target, method), count()
+
+        async def trapped(*arguments: Any, **options: Any) -> Any:
+            is_it = next(numbers) == call
+            if is_it and not after:
+                raise Killed
+            answer = await original(*arguments, **options)
+            if is_it:
+                raise Killed
+            return answer
+
+        setattr(target, method, trapped)
+
+    def _born(self) -> World:
+        """A service that remembers nothing; its node ended with the one before."""
+        world = World(self._directory, beside=self.world)
+        world.ctx.work = None
+        world.ctx.store, world.ctx.jcli, world.ctx.node = self.store, self.jcli, self.node
+        self.node.state = FakeNodeState()
+        if self.database.lease:
+            self.database.lease = replace(self.database.lease, generation=self.database.lease.generation + 1)
+        return world
+
+    async def _time_passes(self) -> None:
+        """What the node's supervisor tells the engine."""
+        while True:
+            self.node.grow()
+            self.world.ctx.mailbox.look_again()
+            await asyncio.sleep(1)
+
+    async def _vote(self) -> None:
+        """Once people may vote, two do; they do not vote again."""
+        while True:
+            await asyncio.sleep(1)
+            voted = any(raw[5] == FragmentKind.VOTE_CAST for raw in self.node.posted)
+            if not voted and self.node.state.running and (self.node.state.height or 0) > VOTING_START + 2:
+                (publication, _) = self.database.rows[ID].block0 or (None, None)
+                for plan in publication.plans if publication else ():
+                    for voter in range(2):
+                        raw = build.vote(plan.id, account(voter), choice=voter, expiry=(9, 9))
+                        await ChainNode.post_fragment(self.node, raw)  # whatever happens to the service's own calls
+
+    async def _end(self) -> None:
+        """Until the election is archived and nothing of it is left."""
+        while not (
+            self.world.ctx.phase is Phase.WAITING
+            and any(archive.kind is ArchiveKind.FINAL for archive in self.database.archives)
+            and self.world.ctx.workspace.chains() == ()
+        ):
+            await asyncio.sleep(1)

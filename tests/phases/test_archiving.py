@@ -1,0 +1,231 @@
+"""Archiving: the chain goes to S3 and is read back, or gives way when it is superseded and S3 refuses."""
+
+import json
+from collections import deque
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from node_fsm.archiving import ABOUT, About
+from node_fsm.core.errors import PermanentError, ServiceError
+from node_fsm.core.events import Event
+from node_fsm.core.model import ArchiveKind
+from node_fsm.workspace import ChainDirectory
+from states.archiving import SUPERSEDED_PATIENCE_SECONDS, Archiving
+from states.tallying import Tallying
+from tests.phases.world import ARCHIVE_URI, World
+from tests.support.memory_database import DATABASE_AWAY
+from tests.support.memory_store import S3_AWAY
+
+
+@pytest.fixture
+async def tallied(world: World) -> World:
+    """Results stand, and the node has stopped."""
+    await world.end_voting()
+    await world.finish(Tallying())
+    await world.node.stop()
+    return world
+
+
+@pytest.fixture
+async def withdrawn(world: World) -> World:
+    """Block 0 was withdrawn while people voted, and the node has stopped."""
+    await world.end_voting()
+    (world.chain.blocks).write_bytes(world.node.chain.raw if world.node.chain else b"")
+    await world.database.withdraw_block0(1, world.hash, 1)
+    await world.node.stop()
+    await world.look()
+    return world
+
+
+@pytest.fixture
+def monotonic(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The clock by which patience is measured; *now* is set by the test."""
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr("states.archiving.time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+def manifest(world: World) -> dict[str, Any]:
+    """The one manifest in S3."""
+    (text,) = [data for uri, data in world.store.objects.items() if uri.endswith("manifest.json")]
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def set_aside(world: World) -> list[ChainDirectory]:
+    return [ChainDirectory(path) for path in world.ctx.workspace.set_aside_chains()]
+
+
+async def refused(world: World, state: Archiving) -> ServiceError:
+    with pytest.raises(ServiceError) as refusal:
+        await world.finish(state)
+    return refusal.value
+
+
+async def test_a_tallied_chain_makes_a_final_archive(tallied: World) -> None:
+    decision = await tallied.finish(Archiving())
+    assert decision.event is Event.ARCHIVED
+    (record,) = tallied.database.archives
+    assert (record.kind, record.block0_hash, record.election_name) == (ArchiveKind.FINAL, tallied.hash, "first")
+    assert record.uri.startswith(f"{ARCHIVE_URI}/1-first/{tallied.hash}/")
+    said = manifest(tallied)
+    assert (said["kind"], said["untallied"], said["fingerprint"]) == ("final", None, "1:a")
+    assert [entry["votes"] for entry in said["results"]] == [[[1, 10, 0], [0, 0]]]
+    files = {file["name"] for file in said["files"]}
+    assert {"block0.bin", "blocks.bin", "genesis.json", "plans/plan-0.json"} <= files
+    assert {"record/vote-plans.json", "record/recount.json", "record/results.json"} <= files
+    assert said["versions"] == {"service": "0", "jcli": "jcli of the tests", "jormungandr": "node of the tests"}
+    assert tallied.chain.path.exists(), "deleting is another phase's"
+    assert tallied.ctx.mailbox.take_database_change()
+
+
+async def test_a_version_that_is_not_told_holds_up_nothing(tallied: World) -> None:
+    tallied.jcli.failures["version"] = PermanentError("CommandFailed", "no")
+    await tallied.finish(Archiving())
+    assert manifest(tallied)["versions"] == {"service": "0", "jcli": None, "jormungandr": "node of the tests"}
+
+
+async def test_the_kept_recount_says_what_the_blocks_do(tallied: World) -> None:
+    await tallied.finish(Archiving())
+    (plan,) = json.loads((tallied.chain.record / "recount.json").read_bytes())
+    assert plan["plan_id"] == tallied.plans[0].id
+    assert [(proposal["votes"], proposal["votes_cast"]) for proposal in plan["proposals"]] == [
+        ([1, 10, 0], 2),
+        ([0, 0], 0),
+    ]
+
+
+async def test_a_chain_without_results_is_archived_as_untallied(tallied: World) -> None:
+    tallied.database.posted.clear()
+    await tallied.finish(Archiving())
+    said = manifest(tallied)
+    assert (said["kind"], said["results"]) == ("final", None)
+    assert said["untallied"] == "no result could be had in time"
+
+
+async def test_a_withdrawn_chain_is_archived_as_superseded_with_its_votes_counted(withdrawn: World) -> None:
+    await withdrawn.finish(Archiving())
+    (record,) = withdrawn.database.archives
+    assert record.kind is ArchiveKind.SUPERSEDED
+    said = manifest(withdrawn)
+    assert (said["results"], said["untallied"]) == (None, "block 0 was withdrawn")
+    (plan,) = json.loads((withdrawn.chain.record / "recount.json").read_bytes())
+    assert plan["proposals"][0]["votes"] == [1, 10, 0]
+
+
+async def test_an_archive_that_is_recorded_is_not_made_again(tallied: World) -> None:
+    await tallied.finish(Archiving())
+    requests = len(tallied.store.requests)
+    decision = await tallied.finish(Archiving())
+    assert decision.event is Event.ARCHIVED
+    assert len(tallied.store.requests) == requests
+    assert len(tallied.database.archives) == 1
+
+
+async def test_an_archive_of_another_kind_does_not_close_an_election(tallied: World) -> None:
+    await tallied.finish(Archiving())
+    tallied.database.archives = [replace(archive, kind=ArchiveKind.SALVAGE) for archive in tallied.database.archives]
+    tallied.store.objects.clear()
+    await tallied.finish(Archiving())
+    assert [archive.kind for archive in tallied.database.archives] == [ArchiveKind.SALVAGE, ArchiveKind.FINAL]
+
+
+async def test_an_archive_made_before_a_crash_is_found_verified_and_recorded(tallied: World) -> None:
+    tallied.database.refused["record_archive"] = deque([DATABASE_AWAY])
+    await refused(tallied, Archiving())
+    made = dict(tallied.store.objects)
+    await tallied.finish(Archiving())
+    assert len(tallied.database.archives) == 1
+    assert tallied.store.objects == made
+
+
+async def test_a_final_archive_is_waited_for_as_long_as_it_takes(tallied: World, monotonic: SimpleNamespace) -> None:
+    tallied.store.failure = S3_AWAY
+    state = Archiving()
+    for _ in range(3):
+        assert await refused(tallied, state) == S3_AWAY
+        monotonic.now += 10 * SUPERSEDED_PATIENCE_SECONDS
+    assert set_aside(tallied) == []
+    tallied.store.failure = None
+    await tallied.finish(state)
+    assert len(tallied.database.archives) == 1
+
+
+async def test_a_superseded_chain_gives_way_when_s3_refuses_for_two_minutes(
+    withdrawn: World, monotonic: SimpleNamespace
+) -> None:
+    withdrawn.store.failure = S3_AWAY
+    chain, blocks = withdrawn.chain.path, withdrawn.chain.blocks.read_bytes()
+    state = Archiving()
+    for _ in range(3):
+        assert await refused(withdrawn, state) == S3_AWAY
+        monotonic.now += SUPERSEDED_PATIENCE_SECONDS / 2
+    monotonic.now += 1
+    decision = await withdrawn.finish(state)
+    assert decision.event is Event.ARCHIVED
+    assert "to be archived later" in decision.why
+    (aside,) = set_aside(withdrawn)
+    assert not chain.exists()
+    assert aside.blocks.read_bytes() == blocks
+    assert About.read(aside) == About(1, "first", withdrawn.hash, ArchiveKind.SUPERSEDED, "1:a")
+    assert withdrawn.database.archives == []
+
+
+async def test_patience_begins_anew_with_each_chain(withdrawn: World, monotonic: SimpleNamespace) -> None:
+    withdrawn.store.failure = S3_AWAY
+    state = Archiving()
+    state._first_refusal = ("cd" * 32, 0.0)  # of a chain superseded long ago
+    assert await refused(withdrawn, state) == S3_AWAY
+    assert set_aside(withdrawn) == []
+
+
+async def test_a_superseded_chain_is_archived_when_s3_is_back_in_time(
+    withdrawn: World, monotonic: SimpleNamespace
+) -> None:
+    withdrawn.store.failure = S3_AWAY
+    state = Archiving()
+    await refused(withdrawn, state)
+    withdrawn.store.failure = None
+    monotonic.now += 2 * SUPERSEDED_PATIENCE_SECONDS
+    await withdrawn.finish(state)
+    assert set_aside(withdrawn) == []
+    assert len(withdrawn.database.archives) == 1
+
+
+async def test_a_chain_that_was_withdrawn_before_any_block_needs_no_archive(published: World) -> None:
+    published.ctx.workspace.adopt_draft(1, published.hash)
+    await published.database.withdraw_block0(1, published.hash, 1)
+    await published.look()
+    decision = await published.finish(Archiving())
+    assert decision.event is Event.ARCHIVED
+    assert published.store.requests == ["read s3://keys/leader0"]
+    assert published.database.archives == []
+
+
+async def test_a_chain_without_a_copy_is_not_called_final(tallied: World) -> None:
+    tallied.chain.blocks.unlink()
+    failure = await refused(tallied, Archiving())
+    assert isinstance(failure, PermanentError)
+    assert str(tallied.chain.blocks) in failure.message
+    assert tallied.database.archives == []
+
+
+async def test_without_a_place_for_archives_it_says_which_setting_is_missing(tallied: World) -> None:
+    tallied.ctx.settings = replace(tallied.ctx.settings, archive_uri=None)
+    failure = await refused(tallied, Archiving())
+    assert failure.reason == "SettingMissing"
+    assert "NODE_FSM_ARCHIVE_S3_URI" in failure.message
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{}", b"[]", b"null", b'"text"', b'{"kind": "final"}', b'{"kind": "other"}', b"\xff", b'{"a": 1']
+)
+def test_a_note_that_cannot_be_read_is_none(text: bytes, world: World) -> None:
+    directory = ChainDirectory(world.ctx.workspace.root)
+    directory.path.mkdir()
+    assert About.read(directory) is None
+    (directory.path / ABOUT).write_bytes(text)
+    assert About.read(directory) is None

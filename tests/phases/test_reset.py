@@ -1,0 +1,188 @@
+"""Reset: what an archive covers is deleted, everything else is set aside, what is in use stays."""
+
+import errno
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from node_fsm.archiving import About
+from node_fsm.core.errors import TemporaryError
+from node_fsm.core.events import Event
+from node_fsm.core.model import ArchiveKind, ArchiveRecord
+from node_fsm.core.phases import Role
+from node_fsm.workspace import ChainDirectory, make_private, write_private
+from states.reset import Reset
+from tests.phases.small_election import ID, TALLYING_END
+from tests.phases.world import World
+from tests.support.fakes import START
+from tests.support.memory_database import DATABASE_AWAY
+
+OLD, GONE = "cd" * 32, "ef" * 32
+
+
+def make_chain(world: World, election_id: int, block0_hash: str, *, blocks: bool = True) -> ChainDirectory:
+    chain = world.ctx.workspace.chain(election_id, block0_hash)
+    make_private(chain.path)
+    write_private(chain.block0, b"block 0")
+    if blocks:
+        write_private(chain.blocks, b"blocks")
+        make_private(chain.storage / "volatile")
+    return chain
+
+
+def archive(block0_hash: str, kind: ArchiveKind = ArchiveKind.FINAL) -> ArchiveRecord:
+    return ArchiveRecord(9, "old", block0_hash, "run", kind, "ab" * 32, "s3://x", "", 1, "{}", START)
+
+
+def set_aside(world: World) -> list[ChainDirectory]:
+    return [ChainDirectory(path) for path in world.ctx.workspace.set_aside_chains()]
+
+
+@pytest.mark.parametrize("kind", list(ArchiveKind))
+async def test_what_an_archive_covers_is_deleted(world: World, kind: ArchiveKind) -> None:
+    make_chain(world, 9, OLD)
+    world.database.archives.append(archive(OLD, kind))
+    decision = await world.finish(Reset())
+    assert decision.event is Event.LOCAL_DATA_RESET
+    assert OLD in decision.why
+    assert world.ctx.workspace.chains() == ()
+    assert set_aside(world) == []
+
+
+async def test_what_no_archive_covers_is_set_aside(world: World) -> None:
+    make_chain(world, 9, OLD)
+    make_chain(world, 9, GONE)
+    world.database.archives.append(archive(GONE))
+    decision = await world.finish(Reset())
+    assert world.ctx.workspace.chains() == ()
+    (aside,) = set_aside(world)
+    assert aside.path.name == f"9-{OLD[:8]}-20300101T120000Z"
+    assert aside.blocks.read_bytes() == b"blocks"
+    assert (aside.storage / "volatile").is_dir()
+    assert aside.path.name in decision.why
+    assert About.read(aside) == About(9, "unknown", OLD, ArchiveKind.SALVAGE, None)
+
+
+async def test_a_withdrawn_chain_is_noted_as_superseded(published: World) -> None:
+    make_chain(published, ID, published.hash)
+    await published.database.withdraw_block0(ID, published.hash, 1)
+    published.ctx.work = None  # a later life, which only clears leftovers
+    await published.finish(Reset())
+    (aside,) = set_aside(published)
+    note = About.read(aside)
+    assert note is not None
+    assert (note.election_name, note.kind) == ("first", ArchiveKind.SUPERSEDED)
+
+
+async def test_a_note_that_is_there_already_is_kept(world: World) -> None:
+    chain = make_chain(world, 9, OLD)
+    note = About(9, "its name", OLD, ArchiveKind.SUPERSEDED, "1:a")
+    note.write(chain)
+    await world.finish(Reset())
+    assert About.read(set_aside(world)[0]) == note
+
+
+async def test_a_chain_on_which_no_node_ran_is_deleted(world: World) -> None:
+    make_chain(world, 9, OLD, blocks=False)
+    await world.finish(Reset())
+    assert world.ctx.workspace.chains() == ()
+    assert set_aside(world) == []
+
+
+async def test_drafts_of_other_elections_are_deleted(world: World) -> None:
+    world.ctx.workspace.new_draft(9)
+    decision = await world.finish(Reset())
+    assert world.ctx.workspace.chains() == ()
+    assert "the draft of election 9" in decision.why
+
+
+async def test_the_current_elections_draft_and_chain_stay(published: World) -> None:
+    make_chain(published, 9, OLD)
+    await published.finish(Reset())
+    assert [chain.election_id for chain in published.ctx.workspace.chains()] == [ID]
+    chain = published.ctx.workspace.adopt_draft(ID, published.hash)
+    write_private(chain.blocks, b"blocks")
+    await published.finish(Reset())
+    assert chain.blocks.exists()
+
+
+async def test_an_earlier_chain_of_the_current_election_goes(published: World) -> None:
+    make_chain(published, ID, OLD)
+    make_chain(published, ID, published.hash)
+    await published.finish(Reset())
+    assert [chain.block0_hash for chain in published.ctx.workspace.chains()] == [published.hash]
+    assert len(set_aside(published)) == 1
+
+
+async def test_other_nodes_let_go_of_a_chain_whose_time_has_passed(leader1: World) -> None:
+    assert leader1.ctx.policy.role is Role.NODE
+    make_chain(leader1, ID, leader1.hash)
+    leader1.clock.advance(seconds=TALLYING_END + 3601)
+    await leader1.finish(Reset())
+    assert leader1.ctx.workspace.chains() == ()
+    assert len(set_aside(leader1)) == 1, "leader 0 has not archived it"
+
+
+async def test_nothing_to_do_is_done(world: World) -> None:
+    decision = await world.finish(Reset())
+    assert decision.event is Event.LOCAL_DATA_RESET
+    assert "nothing" in decision.why
+
+
+async def test_the_key_is_forgotten(published: World) -> None:
+    assert published.ctx.signing_key is not None
+    await published.finish(Reset())
+    assert published.ctx.signing_key is None
+
+
+async def test_nothing_is_deleted_while_the_database_is_away(world: World) -> None:
+    make_chain(world, 9, OLD)
+    world.database.failure = DATABASE_AWAY
+    with pytest.raises(TemporaryError, match="DatabaseUnavailable"):
+        await world.finish(Reset())
+    assert len(world.ctx.workspace.chains()) == 1
+
+
+async def test_a_crash_half_way_is_made_up_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for election_id, block0_hash in ((7, OLD), (8, GONE), (9, OLD)):
+        make_chain(world, election_id, block0_hash)
+    world.database.archives.append(archive(GONE))
+    remove = world.ctx.workspace.remove
+
+    def fail(local: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(world.ctx.workspace, "remove", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        await world.finish(Reset())
+    monkeypatch.setattr(world.ctx.workspace, "remove", remove)
+    await world.finish(Reset())
+    assert world.ctx.workspace.chains() == ()
+    assert len(set_aside(world)) == 2
+
+
+async def test_it_works_on_a_full_disk(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with world.ctx.workspace.exclusively():
+        make_chain(world, 8, GONE)
+        make_chain(world, 9, OLD)
+        world.database.archives.append(archive(GONE))
+
+        def refuse(file: Path, data: bytes) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device", str(file))
+
+        monkeypatch.setattr("node_fsm.archiving.write_private", refuse)
+        await world.finish(Reset())
+    assert world.ctx.workspace.chains() == ()
+    (aside,) = set_aside(world)
+    assert aside.blocks.read_bytes() == b"blocks"
+    assert About.read(aside) is None
+
+
+async def test_a_replaced_block_0_makes_room_for_the_new_one(leader1: World) -> None:
+    make_chain(leader1, ID, leader1.hash)
+    assert leader1.row.block0 is not None
+    publication, data = leader1.row.block0
+    leader1.row.block0 = (replace(publication, hash=OLD), data)
+    await leader1.finish(Reset())
+    assert leader1.ctx.workspace.chains() == ()

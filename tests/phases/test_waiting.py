@@ -1,0 +1,165 @@
+"""Waiting: the next election is checked as soon as its row is there, and missed ones are journalled once."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from node_fsm.core.model import PayloadType, VotingGroup
+from node_fsm.core.phases import Role
+from states.waiting import ELECTION_DOUBTFUL, ELECTION_INVALID, Waiting
+from tests.phases.small_election import ID, row
+from tests.phases.world import World
+from tests.support.memory_database import DATABASE_AWAY
+
+
+def look_soon(world: World) -> None:
+    """What a notification of the database does."""
+    world.ctx.mailbox.database_changed()
+
+
+async def test_a_good_election_is_not_complained_of(world: World) -> None:
+    async with world.doing(Waiting()) as failures:
+        await world.until(lambda: world.ctx.progressed)
+        assert list(world.ctx.conditions) == []
+    assert failures == []
+    assert world.database.calls["specification"] > 0
+
+
+async def test_a_bad_row_is_told_at_once_and_its_correction_too(world: World) -> None:
+    end = world.row.spec.voting_end
+    async with world.doing(Waiting()):
+        world.row.edit(voting_end=end + timedelta(microseconds=1), committee=())
+        await world.until(lambda: world.condition(ELECTION_INVALID) == "SpecificationInvalid", seconds=3)
+        assert "election.voting_end" in world.message(ELECTION_INVALID)
+        world.row.edit(voting_end=end)
+        await world.until(lambda: world.condition(ELECTION_INVALID) is None, seconds=3)
+
+
+async def test_a_private_election_is_told_to_be_unsupported(world: World) -> None:
+    spec = world.row.spec
+    world.row.edit(objectives=(replace(spec.objectives[0], payload_type=PayloadType.PRIVATE),))
+    async with world.doing(Waiting()):
+        await world.until(lambda: world.condition(ELECTION_INVALID) is not None)
+    assert world.condition(ELECTION_INVALID) in {"SpecificationInvalid", "PrivateVotingUnsupported"}
+
+
+@pytest.mark.parametrize("what", ["node", "template"])
+async def test_what_else_is_missing_is_told_too(world: World, what: str) -> None:
+    if what == "node":
+        world.database.nodes = []
+    else:
+        world.template.write_text("nonsense: true")
+    async with world.doing(Waiting()) as failures:
+        await world.until(lambda: world.condition(ELECTION_INVALID) is not None)
+        assert world.condition(ELECTION_INVALID) == {"node": "NodeUnknown", "template": "TemplateInvalid"}[what]
+    assert failures == []
+
+
+async def test_what_looks_mistaken_is_told_as_a_doubt(world: World) -> None:
+    groups = (*world.row.spec.groups, VotingGroup("nothing to vote on", voters=1, token_holders=1, tokens=1))
+    async with world.doing(Waiting()):
+        world.row.edit(groups=groups)
+        await world.until(lambda: world.condition(ELECTION_DOUBTFUL) == "SpecificationDoubtful")
+        assert all(text in world.message(ELECTION_DOUBTFUL) for text in ("first", "nothing to vote on"))
+        world.row.edit(groups=groups[:1])
+        await world.until(lambda: world.condition(ELECTION_DOUBTFUL) is None)
+
+
+async def test_nothing_is_complained_of_when_there_is_no_election(world: World) -> None:
+    world.row.edit(voting_end=world.row.spec.voting_end + timedelta(microseconds=1))
+    async with world.doing(Waiting()):
+        await world.until(lambda: world.condition(ELECTION_INVALID) is not None)
+        world.row.cancelled = True
+        await world.until(lambda: world.condition(ELECTION_INVALID) is None)
+
+
+async def test_the_next_election_is_checked_not_a_later_one(world: World) -> None:
+    later = row(2, "second", later=3600)
+    later.edit(voting_end=later.spec.voting_end + timedelta(microseconds=1))
+    world.database.rows[2] = later
+    async with world.doing(Waiting()):
+        await world.until(lambda: world.ctx.progressed)
+        assert world.condition(ELECTION_INVALID) is None
+        world.row.cancelled = True
+        await world.until(lambda: world.condition(ELECTION_INVALID) == "SpecificationInvalid")
+
+
+async def test_a_change_while_the_last_one_is_checked_is_not_overlooked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checking, go_on = asyncio.Event(), asyncio.Event()
+    answer = world.database.specification
+
+    async def slow(election_id: int) -> object:
+        spec = await answer(election_id)
+        checking.set()
+        await go_on.wait()
+        return spec
+
+    monkeypatch.setattr(world.database, "specification", slow)
+    await world.look()
+    task = asyncio.create_task(Waiting().run(world.ctx))
+    await checking.wait()
+    world.row.edit(voting_end=world.row.spec.voting_end + timedelta(microseconds=1))
+    await world.look()  # the engine's one look at it, while the work is busy
+    go_on.set()
+    await world.until(lambda: world.condition(ELECTION_INVALID) == "SpecificationInvalid", seconds=1)
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def test_a_missed_election_is_journalled_once(world: World) -> None:
+    world.clock.advance(seconds=3600)
+    async with world.doing(Waiting()):
+        await world.until(lambda: len(world.database.journalled) == 1)
+        await world.until(lambda: world.database.calls["overview"] > 5)
+        assert world.database.calls["journal"] == 1
+    async with world.doing(Waiting()):  # after another election, or another life
+        await world.until(lambda: world.database.calls["journal"] == 2)
+    (entry,) = world.database.journalled
+    assert (entry.event, entry.election_id, entry.election_name) == ("election_missed", ID, "first")
+    assert entry.at == world.row.spec.voting_end
+    assert entry.source == entry.target == "Waiting"
+
+
+async def test_what_could_not_be_journalled_is_journalled_later(world: World) -> None:
+    world.clock.advance(seconds=3600)
+    world.database.refused["journal"] = deque([DATABASE_AWAY] * 2)
+    async with world.doing(Waiting()) as failures:
+        await world.until(lambda: len(world.database.journalled) == 1)
+    assert failures == [DATABASE_AWAY] * 2
+
+
+async def test_a_cancelled_election_was_not_missed(world: World) -> None:
+    world.row.cancelled = True
+    world.clock.advance(seconds=3600)
+    async with world.doing(Waiting()):
+        await world.until(lambda: world.database.calls["overview"] > 5)
+    assert world.database.journalled == []
+
+
+async def test_it_waits_while_the_database_is_away(world: World) -> None:
+    world.database.failure = DATABASE_AWAY
+    async with world.doing(Waiting()) as failures:
+        await world.until(lambda: world.database.calls["overview"] > 5)
+        assert failures == []
+        world.row.edit(voting_end=world.row.spec.voting_end + timedelta(microseconds=1))
+        world.database.failure = None
+        await world.until(lambda: world.condition(ELECTION_INVALID) is not None)
+
+
+async def test_other_nodes_leave_all_that_to_leader_0(new_world: Callable[..., World]) -> None:
+    world = new_world(Role.NODE)
+    world.row.edit(voting_end=world.row.spec.voting_end + timedelta(microseconds=1))
+    async with world.doing(Waiting()):
+        await world.until(lambda: world.database.calls["overview"] > 5)
+        assert list(world.ctx.conditions) == []
+        world.clock.advance(seconds=3600)
+        look_soon(world)
+        await world.until(lambda: world.database.calls["overview"] > 10)
+    assert world.database.journalled == []
+    assert world.database.calls["specification"] == 0

@@ -1,0 +1,154 @@
+"""The lease keeper: what is held is known, renewed, and given up."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from node_fsm.core.model import Lease
+from node_fsm.watch.lease_keeper import CONDITION, LEASE_SECONDS, RENEWAL_SECONDS, LeaseKeeper
+from tests.phases.world import World
+from tests.support.memory_database import DATABASE_AWAY
+
+
+class Kept:
+    """A world whose lease is kept."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.keeper = LeaseKeeper(world.ctx, "instance")
+
+    @property
+    def lease(self) -> Lease | None:
+        return self.world.ctx.lease
+
+    @property
+    def generation(self) -> int | None:
+        return self.lease.generation if self.lease else None
+
+    @asynccontextmanager
+    async def keeping(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.keeper.run())
+        try:
+            await asyncio.sleep(0.1)
+            yield
+            assert not task.done()
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Kept:
+    return Kept(World(tmp_path))
+
+
+async def signalled(world: World) -> bool:
+    """Whether the engine was told to look."""
+    before = asyncio.get_running_loop().time()
+    await world.ctx.mailbox.wait(0.5)
+    return asyncio.get_running_loop().time() == before
+
+
+def held_by(world: World, holder: str, seconds: float, generation: int = 7) -> Lease:
+    return Lease(holder, generation, world.clock.now() + timedelta(seconds=seconds), None)
+
+
+async def test_it_takes_the_lease_and_tells_the_engine(kept: Kept) -> None:
+    async with kept.keeping():
+        assert kept.lease is not None
+        assert kept.lease == kept.world.database.lease
+        assert await signalled(kept.world)
+        assert kept.world.condition(CONDITION) is None
+
+
+async def test_it_renews_long_before_the_lease_expires(kept: Kept) -> None:
+    assert RENEWAL_SECONDS * 3 < LEASE_SECONDS
+    async with kept.keeping():
+        await signalled(kept.world)
+        for _ in range(10):
+            await asyncio.sleep(RENEWAL_SECONDS)
+            assert kept.lease is not None
+            assert kept.lease.expires_at > kept.world.clock.now() + timedelta(
+                seconds=LEASE_SECONDS - RENEWAL_SECONDS - 1
+            )
+        assert not await signalled(kept.world), "the same lease is no news"
+
+
+async def test_anothers_lease_is_waited_for(kept: Kept) -> None:
+    kept.world.database.lease = held_by(kept.world, "other", seconds=20)
+    async with kept.keeping():
+        assert kept.lease is None
+        assert kept.world.condition(CONDITION) == "LeaseHeldElsewhere"
+        await signalled(kept.world)
+        await kept.world.until(lambda: kept.lease is not None, seconds=20 + RENEWAL_SECONDS)
+        assert await signalled(kept.world)
+        assert kept.world.condition(CONDITION) is None
+
+
+async def test_a_lease_that_another_took_is_no_longer_held(kept: Kept) -> None:
+    async with kept.keeping():
+        await signalled(kept.world)
+        kept.world.database.lease = held_by(kept.world, "other", seconds=1000)
+        await kept.world.until(lambda: kept.lease is None, seconds=RENEWAL_SECONDS + 1)
+        assert kept.world.condition(CONDITION) == "LeaseHeldElsewhere"
+        assert await signalled(kept.world)
+
+
+async def test_a_new_generation_is_news(kept: Kept) -> None:
+    async with kept.keeping():
+        await signalled(kept.world)
+        kept.world.database.lease = held_by(kept.world, "leader0", seconds=1000, generation=8)
+        await kept.world.until(
+            lambda: kept.lease is not None and kept.lease.generation == 8, seconds=RENEWAL_SECONDS + 1
+        )
+        assert await signalled(kept.world)
+
+
+async def test_a_lease_beside_one_who_may_still_run_is_told(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    acquire = kept.world.database.acquire_lease
+    unconfirmed: str | None = "old-host"
+
+    async def acquire_beside(hostname: str, instance: str, seconds: float) -> Lease | None:
+        lease = await acquire(hostname, instance, seconds)
+        return replace(lease, unconfirmed_holder=unconfirmed) if lease else None
+
+    monkeypatch.setattr(kept.world.database, "acquire_lease", acquire_beside)
+    async with kept.keeping():
+        assert kept.lease is not None
+        assert kept.world.condition(CONDITION) == "OtherLeader0Unconfirmed"
+        assert "old-host" in kept.world.message(CONDITION)
+        unconfirmed = None
+        await kept.world.until(lambda: kept.world.condition(CONDITION) is None, seconds=RENEWAL_SECONDS + 1)
+
+
+async def test_what_is_held_stays_held_while_the_database_is_away(kept: Kept) -> None:
+    async with kept.keeping():
+        held = kept.lease
+        kept.world.database.failure = DATABASE_AWAY
+        await asyncio.sleep(10 * LEASE_SECONDS)
+        assert kept.lease == held
+        kept.world.database.failure = None
+        await kept.world.until(lambda: kept.lease != held, seconds=RENEWAL_SECONDS + 1)
+        assert kept.lease is not None
+
+
+async def test_it_is_given_up_when_the_service_stops(kept: Kept) -> None:
+    async with kept.keeping():
+        held = kept.lease
+    await kept.keeper.release()
+    assert kept.world.database.released == [held]
+
+
+async def test_there_may_be_nothing_to_give_up_and_nobody_to_tell(kept: Kept) -> None:
+    await kept.keeper.release()
+    assert kept.world.database.calls["release_lease"] == 0
+    async with kept.keeping():
+        pass
+    kept.world.database.failure = DATABASE_AWAY
+    await kept.keeper.release()
+    assert kept.world.database.released == []
