@@ -203,13 +203,18 @@ class S3Store:
 
     async def _upload_parts(self, target: S3Uri, first: bytes, others: AsyncIterator[bytes]) -> None:
         await self._abort_leftovers(target)
-        created = await self._request(
-            "create_multipart_upload",
-            target,
-            lambda: self._client.create_multipart_upload(
-                Bucket=target.bucket, Key=target.key, ChecksumAlgorithm="CRC32"
-            ),
-        )
+        try:
+            created = await self._request(
+                "create_multipart_upload",
+                target,
+                lambda: self._client.create_multipart_upload(
+                    Bucket=target.bucket, Key=target.key, ChecksumAlgorithm="CRC32"
+                ),
+            )
+        except asyncio.CancelledError:
+            with suppress(ServiceError):  # it may have begun, under an id that nobody was told
+                await self._abort_leftovers(target)
+            raise
         upload_id = created["UploadId"]
 
         async def numbered() -> AsyncIterator[tuple[int, bytes]]:

@@ -348,3 +348,24 @@ async def test_a_cancelled_archive_leaves_nothing_and_is_made_later(chain: Path,
     assert "Contents" not in s3_bucket.client.list_objects_v2(Bucket=s3_bucket.name)
     assert (await archive()).run_id.startswith("salvage-")
     await store.close()
+
+
+async def test_an_archive_cancelled_as_its_upload_begins_leaves_nothing(
+    chain: Path, s3_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (chain / "blocks.bin").write_bytes(os.urandom(20 * 2**20))
+    store = S3Store(s3_bucket.endpoint_url)
+    begin, loop = store._client.create_multipart_upload, asyncio.get_running_loop()
+
+    def begin_and_be_cancelled(**arguments: Any) -> Any:
+        begun = begin(**arguments)
+        loop.call_soon_threadsafe(archiving.cancel)
+        return begun
+
+    monkeypatch.setattr(store._client, "create_multipart_upload", begin_and_be_cancelled)
+    request = request_of(chain, kind=ArchiveKind.SALVAGE, results=None)
+    archiving = asyncio.create_task(archive_chain(store, f"s3://{s3_bucket.name}", request, CLOCK))
+    with pytest.raises(asyncio.CancelledError):
+        await archiving
+    assert "Uploads" not in s3_bucket.client.list_multipart_uploads(Bucket=s3_bucket.name)
+    await store.close()
