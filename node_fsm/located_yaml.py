@@ -40,10 +40,27 @@ class YamlError(ValueError):
         self.column = column
 
 
+class _Loader(yaml.BaseLoader):
+    """Refuses what makes a short text a large document or a deep one, before it is built."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.composer.ComposerError(None, None, "write the value itself, not an alias", event.start_mark)
+        if self._depth > _DEEPEST:
+            raise yaml.composer.ComposerError(None, None, "is nested too deeply", event.start_mark)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
 def read_yaml(text: str) -> Located:
     """Read one document; YamlError when that is not possible."""
     try:
-        node = yaml.compose(text, Loader=yaml.BaseLoader)
+        node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = error.problem or error.context or "cannot be read"
@@ -62,8 +79,6 @@ def path_text(path: Path) -> str:
 
 def _value(node: yaml.Node, path: Path, places: dict[Path, tuple[int, int]]) -> Any:
     places[path] = _place(node)
-    if len(path) > _DEEPEST:
-        raise YamlError("is nested too deeply", *places[path])
     if isinstance(node, yaml.MappingNode):
         return dict(_entries(node, path, places))
     if isinstance(node, yaml.SequenceNode):

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
@@ -70,8 +70,8 @@ class Service:
         self.metrics = Metrics(settings.role)
         self.database = PostgresDatabase(settings.database_url.get_secret_value(), timed=self.metrics.database_call)
         store = S3Store(settings.s3_endpoint_url, credentials=settings.aws_credentials(), observe=self.metrics.s3_call)
-        resources.push_async_callback(self.database.close)
-        resources.push_async_callback(store.close)
+        for part in (self.database, store):
+            resources.push_async_callback(_close, part.close)
         self.node = NodeSupervisor(_node_settings(settings), on_change=mailbox.look_again)
         clock = WallClock()
         self.ctx = Context(
@@ -149,6 +149,13 @@ class Service:
                     await self.lease.release()
         await self.sidecar.stop(GOODBYE_SECONDS)
         await asyncio.wait({tasks["the sidecar"]})
+
+
+async def _close(close: Callable[[], Awaitable[None]]) -> None:
+    """Close connections, and leave those alone whose server is silent: closing them in order waits for its answer."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(GOODBYE_SECONDS):
+            await close()
 
 
 def _node_settings(settings: Settings) -> NodeSettings:

@@ -117,6 +117,8 @@ def _drifted(now: str, published: str) -> bool:
 
 async def _dry_build(ctx: Context, election: ElectionOverview) -> tuple[int, str] | None:
     """Build what is specified now and throw it away; (revision, why) when that cannot be done."""
+    if election.voting_end <= ctx.clock.now():
+        return election.revision, f"its voting_end {election.voting_end.isoformat()} has passed, so none could follow"
     spec = await ctx.database.specification(election.id)
     directory = ctx.workspace.new_draft(election.id, dry_run=True)
     try:

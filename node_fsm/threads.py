@@ -19,4 +19,6 @@ async def in_thread(pool: Executor | None, function: Callable[[], T]) -> T:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
         await asyncio.wait([future])
+        if not future.cancelled():
+            future.exception()  # nobody is left to be told; asyncio would log it as an error never seen
         raise

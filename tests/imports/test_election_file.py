@@ -157,7 +157,11 @@ def test_a_file_that_is_no_mapping_is_refused(text: str) -> None:
 
 
 def test_a_file_that_nests_without_end_is_refused() -> None:
-    assert "nested too deeply" in problems("name: &a [*a]")[0]
+    assert "nested too deeply" in problems("name: " + "[" * 5000 + "]" * 5000)[0]
+
+
+def test_a_short_file_cannot_become_a_large_one() -> None:
+    assert "write the value itself, not an alias" in problems("name: &a [*a]")[0]
 
 
 def test_a_character_that_yaml_does_not_allow_is_placed() -> None:

@@ -1,4 +1,4 @@
-"""The whole service but its adapters: engine, phases, lease keeper and reporter among fakes, killed and started again."""
+"""The whole service but its adapters, among fakes: killed and started again, while the rest of its world lives on."""
 
 import asyncio
 from collections.abc import Coroutine

@@ -10,7 +10,7 @@ import pytest
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.joining import adopt_block0
 from node_fsm.specification_watch import BLOCK0_CONFLICT, SPEC_DRIFT, SpecificationWatch
-from tests.phases.small_election import ID, edited
+from tests.phases.small_election import ID, VOTING_END, edited
 from tests.phases.world import World
 from tests.support.memory_database import DATABASE_AWAY
 
@@ -142,6 +142,16 @@ async def test_what_jcli_refuses_cannot_be_built(hot: Followed) -> None:
     assert hot.drift == "EditCannotBeBuilt"
     assert "jcli says no" in hot.world.message(SPEC_DRIFT)
     assert [path.name for path in hot.world.chain.path.parent.iterdir()] == [hot.world.hash]
+
+
+async def test_an_edit_for_which_no_time_is_left_does_not_end_the_chain(hot: Followed) -> None:
+    """A chain withdrawn now would have no successor: its voting would be over before it began."""
+    edit(hot.world)
+    hot.world.clock.advance(seconds=VOTING_END)
+    await hot.follow()
+    assert hot.drift == "EditCannotBeBuilt"
+    assert "voting_end" in hot.world.message(SPEC_DRIFT)
+    assert not hot.is_withdrawn
 
 
 async def test_a_build_that_was_only_cut_short_is_tried_again(hot: Followed) -> None:

@@ -56,8 +56,8 @@ class ChainNode:
 
     def require(self, run: ChainRun) -> None:
         self.required.append(run)
-        if self.chain is None:
-            self.chain = MainChain(run.directory.block0.read_bytes())
+        if self.chain is None or self.chain.ids[0] != run.block0_hash:
+            self.chain, self._slots = MainChain(run.directory.block0.read_bytes()), 0
         run.directory.storage.mkdir(exist_ok=True)
         if not self.state.running:
             self.start()

@@ -96,20 +96,24 @@ def test_an_election_in_which_everything_breaks(operator: Operator, faulty: Faul
     station.wait_for_time(election.voting_start, 60)
     (plan_id,) = station.plan_ids()
     ballots = election.ballots()
-    cast = station.cast(ballots[:6], plan_id)
+    station.cast(ballots[:6], plan_id)
     kill_node(operator)
     in_blocks(service, 6)
     faulty.database.refuse()
     faulty.s3.blackhole()
     service.wait_for_condition("database_unavailable", 30)
     station.wait_for_time(election.voting_start, 30)
-    cast = station.cast(ballots[6:12], plan_id)
+    station.cast(ballots[6:12], plan_id)
     kill_node(operator)
     in_blocks(service, 12)
     station.cast(ballots[12:], plan_id)
     in_blocks(service, len(ballots))
     faulty.database.heal()
     faulty.s3.heal()
+    service.wait_until(lambda state: not state["conditions"], 30)
+    faulty.database.blackhole()
+    faulty.restart_terminated()
+    faulty.database.heal()
 
     station.wait_for_time(election.voting_end, 60)
     faulty.restart_killed()
@@ -140,6 +144,62 @@ def test_an_election_in_which_everything_breaks(operator: Operator, faulty: Faul
     assert "whole" in operator.cli("verify", archive["uri"])
     assert is_empty(operator)
     assert service.terminate() == 0
+
+
+@pytest.mark.timeout(240)
+def test_elections_that_are_cancelled_and_edited_on_the_way(operator: Operator, faulty: Faulty) -> None:
+    service, pause = faulty.service, operator.directory / "pause"
+    jcli = PAUSING_JCLI.format(pause=str(pause), jcli=str(operator.jcli))
+    service.environment["NODE_FSM_JCLI_PATH"] = str(write_executable(operator.directory / "pausing-jcli", jcli))
+    service.environment["NODE_FSM_HOT_RELOAD"] = "true"
+    operator.add_leader0()
+    voters = operator.voters(5)
+    first, second, third = (DrawnElection(name, voters, seed=1) for name in ("first", "second", "third"))
+    for election in (first, second, third):
+        election.schedule(lead=15, voting=30, tallying=60)
+        operator.import_election(election)
+
+    faulty.s3.refuse()
+    service.start()
+    service.wait_for(30, phase="FetchingKey", election="first")
+    operator.cli("election", "cancel", "first")
+    service.wait_for(30, phase="FetchingKey", election="second")
+    pause.touch()
+    faulty.s3.heal()
+    service.wait_for(90, phase="GeneratingBlock0", election="second")
+    operator.cli("election", "cancel", "second")
+    pause.unlink()
+    given_up = service.wait_for(60, phase="Running", election="third")["block0_hash"]
+
+    station = PollingStation(operator.jcli, operator.rest_url, operator.directory)
+    station.wait_for_time(third.voting_start, 60)
+    (plan_id,) = station.plan_ids()
+    ballots = third.ballots()
+    station.cast(ballots[:3], plan_id)
+    in_blocks(service, 3)
+    operator.sql("UPDATE election SET tallying_end = tallying_end + interval '10 seconds' WHERE name = 'third'")
+    until(lambda: bool(operator.sql("SELECT withdrawn_at IS NOT NULL FROM vote_plan")), 30)
+    faulty.restart_killed()
+    service.wait_until(lambda state: state["phase"] == "Running" and state["block0_hash"] != given_up, 60)
+    station.wait_for_time(third.voting_start, 30)
+    (other_plan_id,) = station.plan_ids()
+    assert other_plan_id != plan_id
+    station.cast(ballots, other_plan_id)
+    in_blocks(service, len(ballots))
+    station.wait_for_time(third.voting_end, 60)
+    service.wait_for(60, phase="Waiting", election=None)
+
+    for name in ("first", "second"):
+        assert operator.show(name)["plans"] == []
+    shown = operator.show("third")
+    counted = [list(plan["results"].values()) for plan in shown["plans"] if plan["results"]]
+    assert counted == [third.expected()]
+    (final,) = (archive for archive in shown["archives"] if archive["kind"] == "final")
+    assert "whole" in operator.cli("verify", final["uri"])
+    assert final["block0_hash"] != given_up
+    # What was given up is archived too, with its votes, though the service was killed as it gave it up.
+    until(lambda: {archive["kind"] for archive in operator.show("third")["archives"]} == {"final", "superseded"}, 60)
+    assert list((operator.storage / "elections").iterdir()) == []
 
 
 def is_empty(operator: Operator) -> bool:

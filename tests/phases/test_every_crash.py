@@ -1,0 +1,87 @@
+"""Killed at any of its effects and started again, the service reaches the same end."""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from node_fsm.core.model import ArchiveKind
+from tests.phases.life import Cluster, Killed
+
+VOTES = ((1, 10, 0), (0, 0))
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    virtual = SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time())
+    for module in ("node_fsm.engine", "node_fsm.archiving", "states.archiving"):
+        monkeypatch.setattr(f"{module}.time", virtual)
+    return Cluster(tmp_path)
+
+
+def assert_the_end(cluster: Cluster) -> None:
+    """The one right end: counted, tallied on the chain, archived, nothing left over."""
+    ((result,),) = cluster.database.posted.values()
+    assert (result.votes, result.on_chain) == (VOTES, True)
+    assert len(cluster.database.published) == 1
+    assert cluster.database.withdrawn == set()
+    (archive,) = cluster.database.archives
+    assert archive.kind is ArchiveKind.FINAL
+    assert cluster.world.ctx.workspace.chains() == ()
+    assert cluster.world.ctx.workspace.set_aside_chains() == ()
+    assert cluster.world.condition("work_failing") is None
+
+
+async def test_a_life_without_disturbance(cluster: Cluster) -> None:
+    await cluster.live()
+    assert_the_end(cluster)
+    assert [entry.event for entry in cluster.database.journalled] == [
+        "election_due",
+        "key_fetched",
+        "vote_plan_built",
+        "block0_published",
+        "voting_ended",
+        "results_posted",
+        "archived",
+        "local_data_reset",
+    ]
+
+
+EFFECTS = [
+    ("jcli", "new_vote_plan", 0),
+    ("jcli", "genesis_encode", 0),
+    ("database", "publish_block0", 0),
+    ("database", "greatest_height", 0),
+    ("node", "records", 0),
+    ("jcli", "transaction", 0),
+    ("node", "post_fragment", 0),
+    ("database", "save_tally_snapshot", 0),
+    ("database", "post_results", 0),
+    ("store", "upload", 0),
+    ("store", "write_once", 0),
+    ("database", "record_archive", 0),
+]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(("port", "method", "call"), EFFECTS, ids=[effect[1] for effect in EFFECTS])
+async def test_killed_once_at(cluster: Cluster, port: str, method: str, call: int, after: bool) -> None:
+    cluster.kill_at(port, method, call, after=after)
+    with pytest.raises(Killed):
+        await cluster.live()
+    await cluster.live()
+    assert_the_end(cluster)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_killed_at_each_of_them_in_turn(cluster: Cluster, after: bool) -> None:
+    for port, method, call in EFFECTS:
+        cluster.kill_at(port, method, call, after=after)
+    while cluster.lives <= len(EFFECTS):
+        with suppress(Killed):
+            await cluster.live()
+            break
+    assert cluster.lives > len(EFFECTS) / 2
+    assert_the_end(cluster)
