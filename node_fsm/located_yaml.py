@@ -40,27 +40,11 @@ class YamlError(ValueError):
         self.column = column
 
 
-class _Loader(yaml.BaseLoader):
-    """Refuses what makes a short text a large document or a deep one, before it is built."""
-
-    _depth = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event = self.peek_event()
-        if isinstance(event, yaml.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "write the value itself, not an alias", event.start_mark)
-        if self._depth > _DEEPEST:
-            raise yaml.composer.ComposerError(None, None, "is nested too deeply", event.start_mark)
-        self._depth += 1
-        node = super().compose_node(parent, index)
-        self._depth -= 1
-        return node
-
-
 def read_yaml(text: str) -> Located:
     """Read one document; YamlError when that is not possible."""
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        _refuse_unbounded(text)
+        node = yaml.compose(text, Loader=yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = error.problem or error.context or "cannot be read"
@@ -70,6 +54,18 @@ def read_yaml(text: str) -> Located:
         raise YamlError(f"character {error.character!r} is not allowed", line, 1) from None
     places: dict[Path, tuple[int, int]] = {}
     return Located(None if node is None else _value(node, (), places), places)
+
+
+def _refuse_unbounded(text: str) -> None:
+    """Refuse what makes a short text a large document or a deep one, before it is built."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.BaseLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        alias = isinstance(event, yaml.AliasEvent)
+        if alias or depth > _DEEPEST:
+            mark = event.start_mark
+            problem = "write the value itself, not an alias" if alias else "is nested too deeply"
+            raise YamlError(problem, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1)
 
 
 def path_text(path: Path) -> str:

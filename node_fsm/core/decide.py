@@ -142,7 +142,7 @@ def _running_leader0(work: Work, block0: Block0Ref, view: View, now: datetime, p
 
 
 def _is_closed(block0: Block0Ref, work: Work, overview: Overview) -> bool:
-    """Whether the final archive is verified, when the database lists the election no more; a salvaged copy is not it."""
+    """Whether the final archive is verified, after which the database lists the election no more."""
     election = overview.election(work.election_id)
     if election is None:
         return block0.hash in overview.archived

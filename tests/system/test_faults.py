@@ -1,4 +1,4 @@
-"""One election through everything that may break, and one given up on the way: no vote is lost, nothing is done twice."""
+"""Elections through everything that may break, or given up on the way: no vote is lost, nothing is done twice."""
 
 import os
 import signal
@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from node_fsm.node_answers import FragmentState
-from tests.support.election import Ballot, DrawnElection
+from tests.support.election import DrawnElection
 from tests.support.executable import write_executable
 from tests.support.polling_station import PollingStation
 from tests.support.proxy import FaultyProxy
