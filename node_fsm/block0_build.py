@@ -81,9 +81,8 @@ async def build_block0(ctx: Context, spec: ElectionSpec, directory: ChainDirecto
         certificates=certificates,
     )
     await ctx.jcli.genesis_encode(directory.genesis, directory.block0)
-    summary, said = await asyncio.gather(
-        asyncio.to_thread(check_block0, directory.block0, contents), ctx.jcli.genesis_hash(directory.block0)
-    )
+    summary = await asyncio.to_thread(check_block0, directory.block0, contents)
+    said = await ctx.jcli.genesis_hash(directory.block0)
     if said != summary.hash:
         raise PermanentError(
             "Block0Differs", f"jcli says that block 0 has the hash {said}, its bytes have {summary.hash}"

@@ -113,7 +113,7 @@ class Database(Protocol):
         ...
 
     async def greatest_height(self, block0_hash: str) -> tuple[str, int] | None:
-        """(hostname, height) of the node that reported the greatest height of this chain; None without a report."""
+        """(hostname, height) of the leader that reported the greatest height of this chain; None without a report."""
         ...
 
     async def announce(self, hostname: str, p2p_address: str | None) -> None:

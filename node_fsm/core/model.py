@@ -82,8 +82,8 @@ class Overview:
 
     *elections*: those published and not closed, and those not published whose voting has not ended, by
     (voting_start, id). *missed*: neither published nor cancelled, and voting has ended; their fingerprints are empty.
-    *archived* and *withdrawn* hold those of the asked-for block 0 hashes that have a verified archive of any kind, or
-    were withdrawn.
+    *archived* and *withdrawn* hold those of the asked-for block 0 hashes that have a verified final or superseded
+    archive, or were withdrawn: a salvaged copy may lack blocks.
     """
 
     elections: tuple[ElectionOverview, ...]

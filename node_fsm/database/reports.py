@@ -53,11 +53,12 @@ class Reports(Session):
             await connection.execute(statement.on_conflict_do_update(index_elements=["hostname"], set_=row))
 
     async def greatest_height(self, block0_hash: str) -> tuple[str, int] | None:
-        """(hostname, height) of the node that reported the greatest height of this chain; None without a report."""
-        status = tables.node_status.c
+        """(hostname, height) of the leader that reported the greatest height of this chain; None without a report."""
+        status, node = tables.node_status.c, tables.jorm_nodes.c
         query = (
             select(status.hostname, status.height)
-            .where(status.block0_hash == block0_hash, status.height.is_not(None))
+            .join(tables.jorm_nodes, node.hostname == status.hostname)
+            .where(status.block0_hash == block0_hash, status.height.is_not(None), node.leader_id.is_not(None))
             .order_by(status.height.desc(), status.hostname)
             .limit(1)
         )

@@ -100,6 +100,8 @@ async def test_only_the_asked_for_chains_are_reported(
 ) -> None:
     publication, _ = await publish(database, election, tmp_path)
     await database.withdraw_block0(election, publication.hash, publication.generation)
+    await archive(database, election, publication.hash, ArchiveKind.SALVAGE)
+    assert (await database.overview([publication.hash])).archived == frozenset(), "it may lack blocks"
     await archive(database, election, publication.hash, ArchiveKind.SUPERSEDED)
     nothing = await database.overview(["b" * 64])
     assert (nothing.archived, nothing.withdrawn) == (frozenset(), frozenset())

@@ -59,11 +59,23 @@ async def test_each_node_has_one_status(database: PostgresDatabase, sql: asyncpg
     ]
 
 
-async def test_the_greatest_height_is_of_the_asked_for_chain(database: PostgresDatabase) -> None:
+async def test_the_greatest_height_is_of_the_asked_for_chain(
+    database: PostgresDatabase, sql: asyncpg.Connection
+) -> None:
+    await sql.executemany("INSERT INTO jorm_nodes VALUES ($1, 'ed25519_pk1' || $1, NULL)", [*"abcde"])
     assert await database.greatest_height("a" * 64) is None
     for hostname, height, chain in (("b", 5, "a"), ("c", 9, "a"), ("a", 9, "a"), ("d", 99, "b"), ("e", None, "a")):
         await database.report_status(replace(REPORT, hostname=hostname, height=height, block0_hash=chain * 64))
     assert await database.greatest_height("a" * 64) == ("a", 9)
+
+
+async def test_a_follower_does_not_keep_the_leaders_from_having_a_seed(
+    database: PostgresDatabase, sql: asyncpg.Connection
+) -> None:
+    await sql.execute("INSERT INTO jorm_nodes VALUES ('leader', 'ed25519_pk1x', NULL), ('follower', NULL, NULL)")
+    for hostname, height in (("leader", 7), ("follower", 8)):
+        await database.report_status(replace(REPORT, hostname=hostname, height=height, block0_hash="a" * 64))
+    assert await database.greatest_height("a" * 64) == ("leader", 7)
 
 
 async def test_a_node_announces_itself_only_if_it_has_a_row(
