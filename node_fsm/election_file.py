@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
+from unicodedata import category
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -18,6 +19,8 @@ from node_fsm.located_yaml import Located, Path, YamlError, path_text, read_yaml
 
 MAX_PROBLEMS = 20
 MAX_OPTIONS = 16
+MAX_TEXT = 500
+"""Characters of a name, a title or an option; the database's index on names takes no more than 2,704 bytes."""
 
 _BIGINT = 2**63 - 1
 _INTEGER = 2**31 - 1
@@ -67,7 +70,15 @@ def _member_key(text: str) -> str:
     return text
 
 
-Text = Annotated[str, Field(min_length=1)]
+def _printable(text: str) -> str:
+    for character in text:
+        if category(character) == "Cc" and character not in "\r\n\t":
+            raise ValueError(f"has the control character {character!r}; remove it")
+    return text
+
+
+Prose = Annotated[str, AfterValidator(_printable)]
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_printable)]
 Time = Annotated[datetime, BeforeValidator(_time)]
 Hex = Annotated[str, AfterValidator(hex_of_32_bytes)]
 
@@ -105,7 +116,7 @@ class ElectionFile(_Entry):
     """A checked import file; read one with :func:`parse_election`."""
 
     name: Text
-    description: str = ""
+    description: Prose = ""
     voting_start: Time
     voting_end: Time
     tallying_end: Time

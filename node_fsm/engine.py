@@ -59,6 +59,7 @@ class Engine:
         self._failures = 0
         self._retry_at = 0.0
         self._node_starts = 0
+        self._answering_start = 0
         ctx.conditions.listeners.append(self._condition_changed)
 
     async def run(self) -> None:
@@ -151,6 +152,9 @@ class Engine:
         if node.starts > self._node_starts > 0 and self.ctx.phase in NODE_MUST_RUN:
             self.ctx.metrics.node_restarted()
         self._node_starts = node.starts
+        if node.running and node.starts != self._answering_start:
+            self._answering_start = node.starts
+            self._retry_at = 0.0  # work that failed for want of the node goes on: votes that it lost may expire
         if node.height is not None and node.last_block_time:
             self.ctx.metrics.chain_advanced(node.height, node.last_block_time)
 

@@ -19,10 +19,14 @@ async def resubmit(ctx: Context, chain: ChainDirectory, copy: BlockCopy) -> None
     A fragment that cannot be applied any more is refused by the ledger, so nothing counts twice.
     """
     waiting = await asyncio.to_thread(_waiting, chain, copy)
+    refused = 0
     for start in range(0, len(waiting), AT_ONCE):
         posted = await ctx.node.api.post_fragments(waiting[start : start + AT_ONCE])
         for fragment in posted:
-            logger.info("posted {} again: {}", fragment.id, fragment.reason or "accepted")
+            logger.debug("posted {} again: {}", fragment.id, fragment.reason or "accepted")
+            refused += not fragment.accepted
+    if waiting:
+        logger.log("WARNING" if refused else "INFO", "posted {} votes again, {} were refused", len(waiting), refused)
 
 
 def _waiting(chain: ChainDirectory, copy: BlockCopy) -> Sequence[bytes]:

@@ -170,6 +170,25 @@ async def test_a_person_mends_the_row_and_it_goes_on_at_once(due: Callable[..., 
         await world.reaches(Phase.BUILDING_VOTE_PLAN)
 
 
+async def test_what_failed_for_want_of_the_node_goes_on_when_it_is_back(
+    due: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Votes that a node lost are posted again then, and expire if that waits for the next attempt."""
+    monkeypatch.setattr("node_fsm.engine.FIRST_RETRY_SECONDS", 60.0)
+
+    async def fetch(ctx: Context) -> Decision:
+        if not ctx.node.state.running:
+            raise TemporaryError("NodeUnavailable", "it does not answer")
+        return Decision(Event.KEY_FETCHED, "it is back")
+
+    world = due(fetching_key=fetch)
+    async with world.running():
+        await world.until(lambda: world.condition("work_failing") == "NodeUnavailable")
+        world.node.state.running, world.node.state.starts = True, 2
+        world.ctx.mailbox.look_again()
+        await world.reaches(Phase.BUILDING_VOTE_PLAN)
+
+
 async def test_a_defect_in_a_phase_is_a_condition_not_the_end(due: Callable[..., World]) -> None:
     async def fetch(ctx: Context) -> Decision:
         raise ZeroDivisionError("a defect")

@@ -93,6 +93,13 @@ def test_what_may_be_left_out_has_a_default() -> None:
         ),
         ("options: [yes, no]", "options: yes", "objectives[0].proposals[0].options is not valid: input should be a"),
         ("external_id: 0x", "external_id: 12", "line 24, column 22: objectives[0].proposals[1].external_id must be 32"),
+        ("name:", r'name: "Fund\0"', r"line 1, column 7: name has the control character '\x00'"),
+        ("description:", r'description: "\e[31m"', r"line 2, column 14: description has the control character '\x1b'"),
+        (
+            "name:",
+            f"name: {'x' * 501}",
+            "line 1, column 7: name is not valid: string should have at most 500 characters",
+        ),
         ("name:", "name: [Fund 1", "line 2, column"),
         ("name:", "name: \tx: y: z", "line 1, column"),
         ("description:", "name: again", "line 2, column 1: name is given twice"),
