@@ -161,7 +161,7 @@ class NodeRest:
             response = await self._client.request(method, path, **request)
         except httpx.RequestError as error:
             raise TemporaryError(
-                "NodeUnavailable", f"the node does not answer {method} {path}: {error or type(error).__name__}"
+                "NodeUnavailable", f"the node does not answer {method} {path}: {str(error) or type(error).__name__}"
             ) from error
         if response.is_server_error:
             raise TemporaryError(

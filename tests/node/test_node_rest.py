@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -268,6 +269,13 @@ async def test_nobody_there() -> None:
         with pytest.raises(TemporaryError, match="does not answer GET v0/node/stats") as failure:
             await rest.stats()
     assert failure.value.reason == "NodeUnavailable"
+
+
+async def test_a_node_that_hangs_is_said_to() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with NodeRest(f"http://127.0.0.1:{silent.getsockname()[1]}/api", timeout=0.1) as rest:
+            with pytest.raises(TemporaryError, match="does not answer GET v0/node/stats: ReadTimeout"):
+                await rest.stats()
 
 
 async def test_proxies_are_not_asked(listener: Listener, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
