@@ -82,10 +82,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         said = self.server.said
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         said.requests.append((self.command, self.path, body))
-        self.send_response(said.status)
-        self.send_header("Content-Length", str(len(said.body)))
+        status, answer = said.status, said.body  # an empty answer is read, and the next one said, before it is written
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
-        self.wfile.write(said.body)
+        self.wfile.write(answer)
 
     do_POST = do_GET  # noqa: N815 - the name that http.server looks for
 
