@@ -1,0 +1,387 @@
+"""What becomes of fragments: which the mempool refuses, which the ledger rejects and why, and which count."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from node_fsm.chain.certificates import OFF_CHAIN, Proposal
+from node_fsm.chain.fragments import Fragment, FragmentKind
+from node_fsm.core.chain_time import BlockDate
+from node_fsm.node_answers import FragmentState
+from node_fsm.node_rest import NodeRest
+from node_fsm.sandbox import certificates_write
+from tests.contract.binaries import Binaries
+from tests.contract.chains import (
+    FAR,
+    FARTHER,
+    FUND,
+    GENESIS,
+    POWER,
+    TOKEN,
+    Chain,
+    Plan,
+    Transaction,
+    Wallet,
+    make_chain,
+    tally,
+    vote,
+)
+from tests.contract.nodes import Node, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+OPEN, NOT_BEGUN, TALLYING, CLOSED = range(4)
+PLANS = {
+    "open": Plan(),
+    "not-begun": Plan(vote_start=BlockDate(500, 0)),
+    # Block 0 is dated 0.0: whatever follows another block is past the end.
+    "tallying": Plan(vote_end=BlockDate(0, 1)),
+    "closed": Plan(vote_end=BlockDate(0, 1), committee_end=BlockDate(0, 2)),
+}
+UNKNOWN_PLAN = "ff" * 32
+
+
+@dataclass
+class Station:
+    """A node on a chain of the module's, and voters who have not voted yet."""
+
+    node: Node
+    chain: Chain
+    committee: Wallet
+    powerless: Wallet
+    voters: Iterator[Wallet]
+    stranger: Wallet = field(default_factory=Wallet)
+
+    async def outcome(self, *fragments: Fragment) -> list[str | None]:
+        """Post fragments, all of which the mempool takes; why the ledger rejected each, None when it did not."""
+        assert await self.node.post(*fragments) == dict.fromkeys(fragment.id for fragment in fragments)
+        return [status.reason for status in await self.node.outcomes(*fragments)]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def station(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Station]:
+    voters, powerless, committee = [Wallet() for _ in range(60)], Wallet(), Wallet()
+    chain = await make_chain(
+        binaries.jcli,
+        tmp_path_factory.mktemp("chain"),
+        voters=voters,
+        powerless=[powerless],
+        committee=[committee],
+        plans=PLANS,
+        age=3,
+        parameters={"block_content_max_size": 4000},
+    )
+    node = Node(binaries, chain, tmp_path_factory.mktemp("node"))
+    await node.start()
+    await node.height(2)
+    yield Station(node, chain, committee, powerless, iter(voters))
+    await node.kill()
+
+
+def refused(plan_id: str, cause: str) -> str:
+    return f"Voting error: cannot update the vote plan {plan_id}: error while updating the value: {cause}"
+
+
+Case = tuple[Callable[[Station], Fragment], Callable[[Station], str | None]]
+
+
+def plan_of(plan: int, cause: str) -> Callable[[Station], str]:
+    return lambda station: refused(station.chain.plan_ids[plan], cause)
+
+
+def always(reason: str | None) -> Callable[[Station], str | None]:
+    return lambda _: reason
+
+
+def private_vote(station: Station) -> Fragment:
+    ballot = bytes([3]) + bytes(3 * 64) + bytes([2]) + bytes(2 * 256 + 32)
+    certificate = certificates_write.private_vote(bytes.fromhex(station.chain.plan_ids[OPEN]), 0, ballot)
+    return Transaction(station.chain, next(station.voters), certificate).sign()
+
+
+def plan_fragment(
+    station: Station, vote_start: BlockDate, vote_end: BlockDate, authority: Wallet | None = None
+) -> Fragment:
+    certificate = certificates_write.vote_plan("public", (vote_start, vote_end, FARTHER), [], [], TOKEN)
+    payer = next(station.voters)
+    return Transaction(station.chain, payer, certificate, kind=FragmentKind.VOTE_PLAN, authority=authority).sign()
+
+
+def money(station: Station, value: int, paid: int) -> Fragment:
+    payer = next(station.voters)
+    return Transaction(
+        station.chain, payer, kind=FragmentKind.TRANSACTION, value=value, outputs=((station.stranger, paid),)
+    ).sign()
+
+
+LEDGER: dict[str, Case] = {
+    "a vote": (lambda s: vote(s.chain, next(s.voters)), always(None)),
+    "a vote on another lane": (lambda s: vote(s.chain, next(s.voters), lane=7), always(None)),
+    "a transfer": (lambda s: money(s, 10, 10), always(None)),
+    "too early": (
+        lambda s: vote(s.chain, next(s.voters), plan=NOT_BEGUN),
+        plan_of(
+            NOT_BEGUN,
+            "It is not possible to vote at the moment for the proposals, time to vote is between 500.0 to 1000.0.",
+        ),
+    ),
+    "too late": (
+        lambda s: vote(s.chain, next(s.voters), plan=TALLYING),
+        plan_of(
+            TALLYING, "It is not possible to vote at the moment for the proposals, time to vote is between 0.0 to 0.1."
+        ),
+    ),
+    "no power": (lambda s: vote(s.chain, s.powerless), plan_of(OPEN, "Account has no voting power")),
+    "no account": (
+        lambda s: vote(s.chain, Wallet()),
+        always("Error or Invalid account: Account does not exist"),
+    ),
+    "unknown plan": (
+        lambda s: vote(s.chain, next(s.voters), plan_id=UNKNOWN_PLAN),
+        always(f"Voting error: cannot update the vote plan {UNKNOWN_PLAN}: could not find the requested key"),
+    ),
+    "unknown proposal": (
+        lambda s: vote(s.chain, next(s.voters), proposal=2),
+        plan_of(OPEN, "Invalid vote proposal, only 2 available in the vote plan"),
+    ),
+    "unknown choice": (lambda s: vote(s.chain, next(s.voters), choice=3), plan_of(OPEN, "Invalid option choice")),
+    "counter ahead": (
+        lambda s: vote(s.chain, next(s.voters), counter=5, lane=3),
+        always("Error or Invalid account: Spending credential invalid, expected 0 got 5 in lane 3"),
+    ),
+    "another wallet's signature": (
+        lambda s: vote(s.chain, next(s.voters), signer=s.stranger),
+        always("Account with invalid signature"),
+    ),
+    "another chain's signature": (
+        lambda s: vote(s.chain, next(s.voters), block0_hash=UNKNOWN_PLAN),
+        always("Account with invalid signature"),
+    ),
+    "more than the fee": (
+        lambda s: vote(s.chain, next(s.voters), value=1),
+        always(
+            "Failed to validate transaction balance: transaction value not balanced, has inputs sum 1 and outputs sum 0"
+        ),
+    ),
+    "more than there is": (
+        lambda s: money(s, FUND + 1, FUND + 1),
+        always("Error or Invalid account: Value calculation failed: Value cannot be negative"),
+    ),
+    "an empty output": (lambda s: money(s, 0, 0), always("Empty output")),
+    "tally too early": (
+        lambda s: tally(s.chain, s.committee, plan=OPEN, lane=1),
+        plan_of(
+            OPEN,
+            "It is not possible to tally the votes for the proposals, time to tally the votes is between 1000.0 to "
+            "2000.0.",
+        ),
+    ),
+    "tally too late": (
+        lambda s: tally(s.chain, s.committee, plan=CLOSED, lane=2),
+        plan_of(
+            CLOSED,
+            "It is not possible to tally the votes for the proposals, time to tally the votes is between 0.1 to 0.2.",
+        ),
+    ),
+    "tally by a voter": (
+        lambda s: tally(s.chain, next(s.voters), plan=TALLYING),
+        plan_of(TALLYING, "Unexpected TallyProof's public ID, expected one of the committee"),
+    ),
+    "tally by the committee": (lambda s: tally(s.chain, s.committee, plan=TALLYING), always(None)),
+    "tally by a leader": (
+        lambda s: tally(s.chain, next(s.voters), plan=TALLYING, authority=s.chain.leaders[0]),
+        always(None),
+    ),
+    "a plan": (lambda s: plan_fragment(s, BlockDate(600, 0), FAR), always(None)),
+    "a plan by another wallet": (
+        lambda s: plan_fragment(s, BlockDate(601, 0), FAR, authority=s.stranger),
+        always("Vote Plan Proof ID is not present in the committee"),
+    ),
+    "a plan that has begun": (lambda s: plan_fragment(s, GENESIS, FAR), always("checked apart")),
+    "a private vote": (private_vote, plan_of(OPEN, "Private is not the expected payload type, expected Public")),
+}
+
+
+async def test_ledger(station: Station) -> None:
+    """One batch of everything: what one fragment does is no matter to another."""
+    made = {name: (make(station), reason(station)) for name, (make, reason) in LEDGER.items()}
+    reasons = await station.outcome(*[fragment for fragment, _ in made.values()])
+    found = dict(zip(made, reasons, strict=True))
+    begun = found.pop("a plan that has begun") or ""
+    assert begun.startswith("Voting error: Vote plan already started (0.0), current date ")
+    assert found == {name: reason for name, (_, reason) in made.items() if name in found}
+    plan = next(plan for plan in (await plans(station)) if plan["id"] == station.chain.plan_ids[OPEN])
+    votes = [proposal["votes_cast"] for proposal in plan["proposals"]]
+    assert votes[0] == 2
+    stranger = (await station.node.get(f"v0/account/{station.stranger.id}")).json()
+    assert (stranger["value"], stranger["tokens"]) == (10, {})
+
+
+async def plans(station: Station) -> list[dict[str, Any]]:
+    return list((await station.node.get("v0/vote/active/plans")).json())
+
+
+async def test_second_vote_and_counters(station: Station) -> None:
+    """A gap is rejected at once, a second vote too; neither moves the counter, and lanes do not know of each other."""
+    voter, chain = next(station.voters), station.chain
+    on_lanes = [vote(chain, voter, proposal=lane % 2, lane=lane) for lane in range(2)]
+    assert await station.outcome(*on_lanes) == [None, None]
+    again = vote(chain, voter, choice=2, counter=1)
+    gap = vote(chain, voter, choice=2, counter=2, lane=1)
+    assert await station.outcome(again, gap) == [
+        refused(chain.plan_ids[OPEN], "This account already voted for this proposal"),
+        "Error or Invalid account: Spending credential invalid, expected 1 got 2 in lane 1",
+    ]
+    repeated = vote(chain, voter, proposal=1, expiry=chain.expiry()._replace(slot=8))
+    (reason,) = await station.outcome(repeated)
+    assert reason == "Error or Invalid account: Spending credential invalid, expected 1 got 0 in lane 0"
+    account = (await station.node.get(f"v0/account/{voter.id}")).json()
+    assert [counter % 2**29 for counter in account["counters"]] == [1, 1, 0, 0, 0, 0, 0, 0]
+    (votes,) = [
+        entry["votes"]
+        for entry in (await station.node.get(f"v1/votes/plan/account-votes/{voter.id}")).json()
+        if entry["vote_plan_id"] == chain.plan_ids[OPEN]
+    ]
+    assert votes == [0, 1]
+    path = f"v1/votes/plan/{chain.plan_ids[OPEN]}/account-votes/{voter.id}"
+    assert (await station.node.get(path)).json() == [0, 1]
+
+
+async def test_a_chain_of_votes_in_one_block(station: Station) -> None:
+    """Votes of one lane that follow each other are taken in the order in which they came."""
+    voter = next(station.voters)
+    in_order = [vote(station.chain, voter, proposal=number, counter=number) for number in range(2)]
+    assert await station.outcome(*in_order) == [None, None]
+
+
+async def test_expiry(station: Station) -> None:
+    chain, node = station.chain, station.node
+    now = chain.date()
+    past = vote(chain, next(station.voters), expiry=BlockDate(0, 1))
+    too_long = vote(chain, next(station.voters), expiry=BlockDate(now.epoch + 3, 0))
+    fine = vote(chain, next(station.voters))
+    assert await node.post(past, too_long, fine) == {
+        past.id: "FragmentExpired",
+        too_long.id: "FragmentValidForTooLong",
+        fine.id: None,
+    }
+    await node.outcomes(fine)
+    statuses = (await node.get("v1/fragments/statuses", params={"fragment_ids": f"{past.id},{too_long.id}"})).json()
+    assert statuses == {}
+
+
+async def test_the_same_again(station: Station) -> None:
+    cast = vote(station.chain, next(station.voters))
+    assert await station.outcome(cast) == [None]
+    assert await station.node.post(cast) == {cast.id: "FragmentAlreadyInLog"}
+
+
+async def test_invalid_fragments_and_fail_fast(station: Station) -> None:
+    """Who would pay out more than it takes in is refused as an error, and with fail_fast what comes after too."""
+    node = station.node
+    first, spoilt, last = vote(station.chain, next(station.voters)), money(station, 1, 2), money(station, 3, 3)
+    batch = [fragment.raw.hex() for fragment in (first, spoilt, last)]
+    answer = await node.request("POST", "v1/fragments", json={"fail_fast": True, "fragments": batch})
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "accepted": [first.id],
+        "rejected": [
+            {"id": spoilt.id, "reason": "FragmentInvalid"},
+            {"id": last.id, "reason": "PreviousFragmentInvalid"},
+        ],
+    }
+    answer = await node.request("POST", "v0/message", content=spoilt.raw)
+    assert (answer.status_code, answer.json()["rejected"][0]["reason"]) == (400, "FragmentInvalid")
+    answer = await node.request("POST", "v0/message", content=last.raw)
+    assert (answer.status_code, answer.json()) == (200, {"accepted": [last.id], "rejected": []})
+
+
+async def test_blocks_have_a_largest_size(station: Station) -> None:
+    """What does not fit waits for the next block, in order; what never fits is rejected."""
+    votes = [vote(station.chain, next(station.voters)) for _ in range(25)]
+    certificate = certificates_write.vote_plan(
+        "public",
+        (BlockDate(700, 0), FAR, FARTHER),
+        [Proposal(f"{number:064x}", 2, OFF_CHAIN) for number in range(150)],
+        [],
+        TOKEN,
+    )
+    huge = Transaction(station.chain, next(station.voters), certificate, kind=FragmentKind.VOTE_PLAN).sign()
+    assert await station.node.post(*votes, huge) == dict.fromkeys([*[cast.id for cast in votes], huge.id])
+    *statuses, rejected = await station.node.outcomes(*votes, huge)
+    assert {status.state for status in statuses} == {FragmentState.IN_A_BLOCK}
+    dates = [status.date or GENESIS for status in statuses]
+    assert dates == sorted(dates)
+    assert len(set(dates)) == 2
+    assert rejected.reason == f"fragment size {len(huge.raw)} exceeds maximum block content size 4000"
+
+
+async def test_fees(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A transaction pays exactly the fee."""
+    voter = Wallet()
+    chain = await make_chain(
+        binaries.jcli,
+        tmp_path_factory.mktemp("chain"),
+        voters=[voter],
+        age=3,
+        parameters={"linear_fees": {"constant": 10, "coefficient": 5, "certificate": 15}},
+    )
+    node = Node(binaries, chain, tmp_path_factory.mktemp("node"))
+    await node.start()
+    try:
+        await node.height(1)
+        payments = [vote(chain, voter, value=value, lane=lane) for lane, value in enumerate((29, 30, 31))]
+        await node.post(*payments)
+        less, exact, more = [status.reason for status in await node.outcomes(*payments)]
+        assert exact is None
+        for reason, value in ((less, 29), (more, 31)):
+            assert reason == (
+                "Failed to validate transaction balance: transaction value not balanced, "
+                f"has inputs sum {value} and outputs sum 30"
+            )
+        assert (await node.get(f"v0/account/{voter.id}")).json()["value"] == FUND - 30
+    finally:
+        await node.kill()
+
+
+async def test_windows_are_those_of_the_parent(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A vote in the first block at vote_end counts, because its parent is older; the next block's does not.
+
+    So does a tally not count in that first block, but in the next.
+    """
+    voters = [Wallet() for _ in range(4)]
+    end = BlockDate(0, 6)
+    chain = await make_chain(
+        binaries.jcli,
+        tmp_path_factory.mktemp("chain"),
+        voters=voters,
+        plans={"plan": Plan(vote_end=end)},
+        age=2,
+    )
+    node = Node(binaries, chain, tmp_path_factory.mktemp("node"))
+    await node.start()
+    try:
+        async with NodeRest(node.base_url) as api:
+
+            async def last_before_end() -> bool | None:
+                return (await api.stats()).tip_date >= BlockDate(0, 5) or None
+
+            await node.running()
+            await until(last_before_end, 20)
+        first = [vote(chain, voters[0]), tally(chain, chain.leaders[0])]
+        await node.post(*first)
+        counted, early = await node.outcomes(*first)
+        assert (counted.state, counted.date) == (FragmentState.IN_A_BLOCK, end)
+        assert "time to tally the votes is between 0.6 to 2000.0." in (early.reason or "")
+        second = [vote(chain, voters[1]), tally(chain, chain.leaders[0], lane=1)]
+        await node.post(*second)
+        late, tallied = await node.outcomes(*second)
+        assert "time to vote is between 0.0 to 0.6." in (late.reason or "")
+        assert tallied.state is FragmentState.IN_A_BLOCK
+        (plan,) = (await node.get("v0/vote/active/plans")).json()
+        assert plan["proposals"][0]["tally"]["Public"]["result"]["results"] == [0, POWER, 0]
+    finally:
+        await node.kill()
