@@ -1,10 +1,15 @@
-"""Bech32 text (BIP-173) of any length, in both directions.
+"""Bech32 text (BIP-173), and its later variant bech32m (BIP-350), of any length, in both directions.
 
 The checksum is a polynomial over 5-bit symbols. Two symbols are taken at a time through tables of 1024
 entries, because voter imports encode addresses by the million.
 """
 
+from collections.abc import Collection
 from functools import lru_cache
+
+BECH32 = 1
+BECH32M = 0x2BC830A3
+"""What the checksum of a text comes to, by variant."""
 
 _ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
@@ -66,20 +71,20 @@ def _checksum(prefix: str, number: int, symbols: int) -> tuple[int, str, list[in
     return state, head, pairs
 
 
-def encode(prefix: str, data: bytes) -> str:
+def encode(prefix: str, data: bytes, variant: int = BECH32) -> str:
     """*data* as bech32 text with the human-readable part *prefix*; ValueError when the prefix cannot be one."""
     bits = len(data) * 8
     symbols = -(-bits // 5)
     state, head, pairs = _checksum(prefix, int.from_bytes(data) << (symbols * 5 - bits), symbols)
     for _ in range(_CHECKSUM_LENGTH // 2):
         state = (state & 0xFFFFF) << 10 ^ _REDUCE_PAIR[state >> 20]
-    state ^= 1
+    state ^= variant
     body = "".join([_PAIRS[pair] for pair in pairs])
     return f"{prefix}1{head}{body}{_PAIRS[state >> 20]}{_PAIRS[state >> 10 & 1023]}{_PAIRS[state & 1023]}"
 
 
-def decode(text: str) -> tuple[str, bytes]:
-    """The human-readable part (in lower case) and the data of bech32 *text*.
+def decode(text: str, variants: Collection[int] = (BECH32,)) -> tuple[str, bytes]:
+    """The human-readable part (in lower case) and the data of bech32 *text*, of one of *variants*.
 
     ValueError says what is wrong, without repeating the text, which may be a secret key.
     """
@@ -98,7 +103,7 @@ def decode(text: str) -> tuple[str, bytes]:
         raise ValueError(f"character {len(prefix) + 2 + wrong} of the bech32 text is not one of its alphabet")
     number = int(digits, 32)
     state, _, _ = _checksum(prefix, number, len(rest))
-    if state != 1:
+    if state not in variants:
         raise ValueError("bech32 text has a wrong checksum: a character is mistyped, missing or too many")
     size, padding = divmod((len(rest) - _CHECKSUM_LENGTH) * 5, 8)
     number >>= _CHECKSUM_LENGTH * 5

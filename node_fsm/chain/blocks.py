@@ -8,7 +8,7 @@ from struct import Struct
 
 from node_fsm.chain.errors import BrokenChainError, MalformedError, TruncatedError
 from node_fsm.chain.fragments import HASH_SIZE, LENGTH, ByteStream, Fragment, read_up_to
-from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.block_date import BlockDate
 
 NO_PARENT = "00" * HASH_SIZE
 _COMMON = Struct(f">BIIII{HASH_SIZE}s{HASH_SIZE}s")

@@ -10,7 +10,7 @@ from node_fsm.chain.address import KEY_SIZE, MEMBER_KEY_PREFIX
 from node_fsm.chain.cursor import Cursor
 from node_fsm.chain.fragments import HASH_SIZE, Fragment
 from node_fsm.chain.transactions import SPINE, Transaction, read_transaction
-from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.block_date import BlockDate
 
 PayloadType = Literal["public", "private"]
 

@@ -4,7 +4,7 @@ from struct import Struct
 from typing import Any
 
 from node_fsm.chain.errors import MalformedError
-from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.block_date import BlockDate
 
 _U16 = Struct(">H")
 _U32 = Struct(">I")

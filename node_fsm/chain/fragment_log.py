@@ -16,7 +16,7 @@ from node_fsm.chain.certificates import decode_vote_cast, decode_vote_plan, deco
 from node_fsm.chain.errors import MalformedError
 from node_fsm.chain.fragments import LENGTH, Fragment, FragmentKind
 from node_fsm.chain.transactions import Transaction, decode_transaction
-from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.block_date import BlockDate
 
 _TIME = Struct(">Q")
 

@@ -24,7 +24,7 @@ from node_fsm.chain.certificates import (
 )
 from node_fsm.chain.errors import MalformedError
 from node_fsm.chain.fragments import ByteStream, Fragment, FragmentKind
-from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.block_date import BlockDate
 
 
 class Ignored(StrEnum):

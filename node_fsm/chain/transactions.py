@@ -7,7 +7,7 @@ from typing import NamedTuple
 from node_fsm.chain.address import KEY_SIZE, TEST_BIT
 from node_fsm.chain.cursor import Cursor
 from node_fsm.chain.fragments import Fragment
-from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.block_date import BlockDate
 
 # Expiry (epoch, slot), number of inputs, number of outputs.
 SPINE = Struct(">IIBB")

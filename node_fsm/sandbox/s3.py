@@ -66,12 +66,13 @@ class EmbeddedS3(EmbeddedServer):
 
 def serve(port: int) -> None:
     """Serve on a loopback port, 0 for any free one, until KeyboardInterrupt; prints the endpoint URL first."""
-    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 - 0.5 s that the owner has no use for
+    # The owner has no use for these, which take half a second to import.
+    from moto.moto_server.werkzeug_app import (
         DomainDispatcherApplication,
         MotoRequestHandler,
         create_backend_app,
     )
-    from werkzeug.serving import make_server  # noqa: PLC0415 - as above
+    from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     application = DomainDispatcherApplication(create_backend_app)
