@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 
 from loguru import logger
@@ -12,7 +11,8 @@ from node_fsm.chain.recount import Recount
 from node_fsm.context import Context
 from node_fsm.core.errors import PermanentError, ServiceError
 from node_fsm.core.model import ArchiveKind, ArchiveRecord, PlanResult
-from node_fsm.manifest import Election, Tip, Versions
+from node_fsm.manifest import Election, Tip
+from node_fsm.programs import ask_versions
 from node_fsm.tally import count
 from node_fsm.workspace import ChainDirectory, make_private, write_private
 
@@ -72,7 +72,7 @@ async def archive(
         results=results,
         untallied=untallied,
         fingerprint=about.fingerprint,
-        versions=await _versions(ctx),
+        versions=await ask_versions(ctx),
     )
     return await archive_chain(ctx.store, ctx.settings.archive_uri, request, ctx.clock)
 
@@ -124,20 +124,3 @@ def _counts(counted: Recount) -> list[dict[str, object]]:
         }
         for plan_id, plan in counted.plans.items()
     ]
-
-
-async def _versions(ctx: Context) -> Versions:
-    """The versions at work; an executable that does not tell its own does not hold up an archive."""
-
-    async def ask(version: Callable[[], Awaitable[str]]) -> str | None:
-        try:
-            return await version()
-        except ServiceError as error:
-            logger.warning("a version is not known: {}", error)
-            return None
-
-    return Versions(
-        service=ctx.settings.service_version,
-        jcli=await ask(ctx.jcli.version),
-        jormungandr=await ask(ctx.node.version),
-    )

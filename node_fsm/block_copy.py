@@ -52,6 +52,8 @@ class BlockCopy:
         self._file = file
         self._blocks = blocks
         self._fragments = {fragment for block in blocks for fragment in block.fragments}
+        self.losses = 0
+        """How often blocks with fragments in them were cut off."""
 
     @classmethod
     def open(cls, file: Path, block0: Path) -> "BlockCopy":
@@ -101,6 +103,10 @@ class BlockCopy:
         index = bisect_left(self._blocks, date, key=lambda block: block.date)
         return self._blocks[index] if index < len(self._blocks) else None
 
+    def id_at(self, height: int) -> str | None:
+        """The id of the block of that height; None when the copy does not reach it."""
+        return self._blocks[height].id if height < len(self._blocks) else None
+
     async def advance(self, source: BlockSource) -> bool:
         """Follow the node's main chain to its tip; whether the copy changed."""
         before = self.tip.id
@@ -139,6 +145,7 @@ class BlockCopy:
         dropped = self._blocks.pop()
         logger.warning("block {} of height {} is no longer on the chain", dropped.id, dropped.height)
         self._fragments.difference_update(dropped.fragments)
+        self.losses += bool(dropped.fragments)
         os.truncate(self._file, self.tip.end)
 
 

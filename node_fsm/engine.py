@@ -60,6 +60,7 @@ class Engine:
         self._retry_at = 0.0
         self._node_starts = 0
         self._answering_start = 0
+        self._tip_reported: str | None = None
         ctx.conditions.listeners.append(self._condition_changed)
 
     async def run(self) -> None:
@@ -157,6 +158,9 @@ class Engine:
             self._retry_at = 0.0  # work that failed for want of the node goes on: votes that it lost may expire
         if node.height is not None and node.last_block_time:
             self.ctx.metrics.chain_advanced(node.height, node.last_block_time)
+        if node.tip != self._tip_reported:
+            self._tip_reported = node.tip
+            self.reporter.status_changed()  # others compare their tips with it, its height says who may be the seed
 
     def _tip(self) -> BlockDate | None:
         """The date of the newest block that the node told of, if it runs the chain in work."""

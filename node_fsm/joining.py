@@ -9,7 +9,7 @@ from node_fsm.chain.block0 import Block0Summary, summarise
 from node_fsm.chain.errors import ChainDataError
 from node_fsm.context import Context
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
-from node_fsm.core.model import NodeRow
+from node_fsm.core.model import ChainCopy, NodeRow
 from node_fsm.core.phases import Role
 from node_fsm.core.secret import Secret
 from node_fsm.core.view import UNKNOWN
@@ -61,15 +61,7 @@ async def _chain_run(ctx: Context, chain: ChainDirectory, leaders: Collection[st
     block0 = ctx.block0_in_work()
     if ctx.policy.role is Role.LEADER0:
         _check_lease(ctx)
-    highest = await ctx.database.greatest_height(block0.hash)
-    seed = is_seed(ctx.policy.role, ctx.settings.hostname, highest)
-    if seed and highest and highest[1] > 0 and not any(chain.storage.glob("*")):
-        raise PermanentError(
-            "StorageLost",
-            f"the chain {block0.hash} had height {highest[1]}, but its storage is not on this machine: started alone,"
-            " this node would begin the chain anew without its votes; bring NODE_FSM_STORAGE_DIR back, or start a"
-            " leader that has the chain",
-        )
+    seed = await _is_seed(ctx, chain)
     return ChainRun(
         directory=chain,
         block0_hash=block0.hash,
@@ -89,15 +81,46 @@ def peers_of(nodes: Sequence[NodeRow], hostname: str, leaders: Collection[str]) 
     )
 
 
-def is_seed(role: Role, hostname: str, highest: tuple[str, int] | None) -> bool:
-    """Whether this node goes on by itself when it reaches no other leader; exactly one node of a chain does.
+def is_seed(role: Role, hostname: str, copies: Collection[ChainCopy]) -> bool:
+    """Whether this node goes on by itself when it reaches no other leader; at most one node of a chain does.
 
-    Leader 0 at a chain's first start; afterwards the node that reported the greatest height, so that a chain with
-    votes in it is never begun anew by a node that lost its storage.
+    Leader 0 at a chain's first start; afterwards who holds most of the chain, so that a chain with votes in it is
+    never begun anew by a node that lost its storage.
     """
-    if highest is None or highest[1] == 0:
+    if not _has_begun(copies):
         return role is Role.LEADER0
-    return highest[0] == hostname
+    most = min(_held(copies), key=lambda copy: (-copy.height, copy.hostname), default=None)
+    return most is not None and most.hostname == hostname
+
+
+async def _is_seed(ctx: Context, chain: ChainDirectory) -> bool:
+    """Whether this node is the seed, by what is recorded; before that, what its disk lost or got back is recorded."""
+    block0_hash, hostname, role = ctx.block0_in_work().hash, ctx.settings.hostname, ctx.policy.role
+    copies = await ctx.database.chain_copies(block0_hash)
+    own = next((copy for copy in copies if copy.hostname == hostname and copy.height > 0), None)
+    empty = not any(chain.storage.glob("*"))
+    # What a sync after a loss left behind is no copy, but better than none when nobody else has one either.
+    if own and (own in _held(copies) if empty else not _held(copies)):
+        logger.warning("the chain {} is {} this machine", block0_hash, "gone from" if empty else "back on")
+        await ctx.database.record_loss(block0_hash, hostname, lost=empty)
+        copies = await ctx.database.chain_copies(block0_hash)
+    if role is Role.LEADER0 and _has_begun(copies) and not _held(copies):
+        raise PermanentError(
+            "StorageLost",
+            f"the chain {block0_hash} had height {max(copy.height for copy in copies)}, but its storage is neither on"
+            " this machine nor on another leader's: started alone, this node would begin the chain anew without its"
+            " votes; bring NODE_FSM_STORAGE_DIR back, or start a leader that has the chain",
+        )
+    return is_seed(role, hostname, copies)
+
+
+def _held(copies: Collection[ChainCopy]) -> list[ChainCopy]:
+    """The copies with blocks after block 0 in them."""
+    return [copy for copy in copies if copy.height > 0 and not copy.lost]
+
+
+def _has_begun(copies: Collection[ChainCopy]) -> bool:
+    return any(copy.height > 0 for copy in copies)
 
 
 def _check_lease(ctx: Context) -> None:

@@ -52,6 +52,7 @@ class NodeSupervisor:
         self._run_changed = asyncio.Event()
         self._wanted = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
+        self._overtaken = False
         self._health = NodeRest(rest_url(settings.rest), _HEALTH_TIMEOUT)
         self._api = NodeRest(rest_url(settings.rest))
 
@@ -77,6 +78,10 @@ class NodeSupervisor:
             self._run_changed.set()
         self._run = run
         self._wanted.set()
+
+    def overtaken(self, by_others: bool) -> None:
+        """Say whether other nodes have blocks of the chain that this one lacks: a standstill is then its own fault."""
+        self._overtaken = by_others
 
     async def ready(self, timeout: float) -> None:
         """Wait until the required chain runs; TemporaryError ``NodeNotReady`` after *timeout* seconds, saying why."""
@@ -177,7 +182,9 @@ class NodeSupervisor:
         try:
             while not exiting.done():
                 await self._look(run, vitals)
-                if end := vitals.given_up(_monotonic(), alone=not run.peers):
+                if self._state.phase is NodePhase.BOOTSTRAPPING and self._required != run:
+                    return Exit(Remedy.RESTART, "WiringChanged", "it waits for peers with an outdated configuration")
+                if end := vitals.given_up(_monotonic(), own_fault=not run.peers or self._overtaken):
                     return end
                 await asyncio.wait({exiting}, timeout=self._poll_interval(run.clock))
             return explain(exiting.result(), process.stderr)

@@ -88,6 +88,8 @@ class NodeConfig:
             # The defaults (10 s, 30 min) keep a restarted neighbour out for too long.
             "gossip_interval": "2s",
             "policy": {"quarantine_duration": "2s"},
+            # After a cut in the network: lost neighbours are looked for this soon, instead of after 5 min of silence.
+            "network_stuck_check": "30s",
             "layers": {"topics_of_interest": {"blocks": "high", "messages": "high"}},
         }
         if self.seed:

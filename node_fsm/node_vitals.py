@@ -54,16 +54,16 @@ class Vitals:
         idle = now - self._moved
         return idle if self._tip is not None and idle >= self._patience else None
 
-    def given_up(self, now: float, *, alone: bool) -> Exit | None:
+    def given_up(self, now: float, *, own_fault: bool) -> Exit | None:
         """Why the node must be started anew.
 
-        A chain that stands still is its node's fault only when the node is *alone*, and its chance is counted from
-        the start: it is restarted once per period.
+        A chain that stands still may be the fault of others, unless *own_fault* says that it is not: the node is the
+        only one, or others go on. Its chance is counted from the start: it is restarted once per period.
         """
         silence = now - self._answered
         if silence >= self._limits.silent:
             return Exit(Remedy.RESTART, "NodeHung", f"the node has not answered for {silence:.0f} s")
         idle = self.stalled(now)
-        if alone and idle and self._running_since is not None and now - self._running_since >= self._patience:
-            return Exit(Remedy.RESTART, "ChainStandsStill", f"the only node has made no block for {idle:.0f} s")
+        if own_fault and idle and self._running_since is not None and now - self._running_since >= self._patience:
+            return Exit(Remedy.RESTART, "ChainStandsStill", f"the node has had no new block for {idle:.0f} s")
         return None

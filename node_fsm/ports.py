@@ -15,9 +15,11 @@ from typing import Any, Protocol
 from node_fsm.core.chain_time import BlockDate, ChainClock
 from node_fsm.core.model import (
     ArchiveRecord,
+    ChainCopy,
     ElectionSpec,
     JournalEntry,
     Lease,
+    Neighbour,
     Overview,
     Payer,
     PlanResult,
@@ -105,15 +107,23 @@ class Database(Protocol):
         ...
 
     async def report_status(self, report: StatusReport) -> None:
-        """Write this node's row of ``node_status``."""
+        """Write this node's row of ``node_status``, and how much of the chain its machine holds if that is known."""
         ...
 
     async def drift(self, election_id: int, block0_hash: str) -> str:
         """What differs between the specification that was published and the present one, in a few words."""
         ...
 
-    async def greatest_height(self, block0_hash: str) -> tuple[str, int] | None:
-        """(hostname, height) of the leader that reported the greatest height of this chain; None without a report."""
+    async def chain_copies(self, block0_hash: str) -> tuple[ChainCopy, ...]:
+        """What the leaders in ``jorm_nodes`` ever reported to hold of this chain, by hostname."""
+        ...
+
+    async def record_loss(self, block0_hash: str, hostname: str, *, lost: bool) -> None:
+        """Say that the chain is gone from that machine, or back on it; how much of it there was stays known."""
+        ...
+
+    async def neighbours(self, block0_hash: str, hostname: str) -> tuple[Neighbour, ...]:
+        """What the nodes of this chain other than *hostname* reported, as far as they have a tip, by hostname."""
         ...
 
     async def announce(self, hostname: str, p2p_address: str | None) -> None:
@@ -254,6 +264,10 @@ class Node(Protocol):
 
     def require(self, run: ChainRun) -> None:
         """Say which chain must run; may be said again at any time."""
+        ...
+
+    def overtaken(self, by_others: bool) -> None:
+        """Say whether other nodes have blocks of the chain that this one lacks: a standstill is then its own fault."""
         ...
 
     async def ready(self, timeout: float) -> None:

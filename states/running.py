@@ -1,6 +1,7 @@
 """Running: the node runs on the published block 0, and people vote."""
 
 import asyncio
+from typing import NamedTuple
 
 from node_fsm.block_copy import BlockCopy
 from node_fsm.context import Context
@@ -8,8 +9,10 @@ from node_fsm.core.errors import ServiceError
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import Decision
 from node_fsm.joining import adopt_block0, require_node
+from node_fsm.neighbours import CHAIN_BEHIND, ISOLATED, SPLIT_BRAIN, Neighbours
 from node_fsm.resubmission import resubmit
 from node_fsm.specification_watch import BLOCK0_CONFLICT, SPEC_DRIFT, SpecificationWatch
+from node_fsm.workspace import ChainDirectory
 from states.base import PhaseState
 
 NODE_NOT_RUNNING = "node_not_running"
@@ -20,7 +23,9 @@ class Running(PhaseState):
     """Neither the database nor S3 is needed while the node runs; what they lack is made up for when they are back."""
 
     phase = Phase.RUNNING
-    conditions = frozenset({NODE_NOT_RUNNING, CHAIN_STALLED, SPEC_DRIFT, BLOCK0_CONFLICT})
+    conditions = frozenset(
+        {NODE_NOT_RUNNING, CHAIN_STALLED, SPEC_DRIFT, BLOCK0_CONFLICT, ISOLATED, SPLIT_BRAIN, CHAIN_BEHIND}
+    )
 
     async def run(self, ctx: Context) -> Decision:
         """Never returns: the chain's tip, or a withdrawn or replaced block 0, ends Running."""
@@ -44,29 +49,43 @@ class _Chain:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._copy: BlockCopy | None = None
-        self._resubmitted = 0
-        """The start of the node after which votes were last posted again."""
+        self._joined: _Joined | None = None
+        self._resubmitted = (0, 0)
+        """After which start of the node and which loss of blocks votes were last posted again."""
 
     async def follow(self) -> None:
-        """Copy the blocks that are new, and after each start of the node post lost votes again."""
+        """Copy the blocks that are new, and post votes again after each start of the node and each loss of blocks."""
         ctx = self._ctx
-        self._copy = self._copy or await self._join()
-        state = ctx.node.state
+        joined = self._joined = self._joined or await self._join()
+        state, copy = ctx.node.state, joined.copy
         ctx.conditions.set(NODE_NOT_RUNNING, None if state.running else state.problem)
         ctx.conditions.set(CHAIN_STALLED, _stall(ctx))
         if not state.running:
+            await require_node(ctx, joined.chain, joined.leaders)  # peers may have come, and the seed have changed
             return
-        await self._copy.advance(ctx.node.api)
-        ctx.metrics.votes_cast(self._copy.votes)
-        if state.starts != self._resubmitted:
-            await resubmit(ctx, ctx.chain(), self._copy)
-            self._resubmitted = state.starts
+        await copy.advance(ctx.node.api)
+        ctx.metrics.votes_cast(copy.votes)
+        if (state.starts, copy.losses) != self._resubmitted:
+            await resubmit(ctx, joined.chain, copy)
+            self._resubmitted = (state.starts, copy.losses)
+        await joined.neighbours.compare(copy)
 
-    async def _join(self) -> BlockCopy:
-        chain, summary = await adopt_block0(self._ctx)
-        await require_node(self._ctx, chain, summary.leader_ids)
-        return await asyncio.to_thread(BlockCopy.open, chain.blocks, chain.block0)
+    async def _join(self) -> "_Joined":
+        ctx = self._ctx
+        chain, summary = await adopt_block0(ctx)
+        await require_node(ctx, chain, summary.leader_ids)
+        copy = await asyncio.to_thread(BlockCopy.open, chain.blocks, chain.block0)
+        alone = ctx.policy.role is Role.LEADER0 and len(summary.leader_ids) == 1
+        return _Joined(chain, summary.leader_ids, copy, Neighbours(ctx, alone=alone))
+
+
+class _Joined(NamedTuple):
+    """The chain that the node was told to run, with the leaders in its block 0."""
+
+    chain: ChainDirectory
+    leaders: tuple[str, ...]
+    copy: BlockCopy
+    neighbours: Neighbours
 
 
 def _stall(ctx: Context) -> tuple[str, str] | None:

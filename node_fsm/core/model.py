@@ -256,6 +256,28 @@ class StatusReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ChainCopy:
+    """The chain as the node of *hostname* has it on its disk: *height* is the last reported, *lost* whether it is gone.
+
+    Unlike the node's status it outlives restarts, because it says who may go on with the chain alone.
+    """
+
+    hostname: str
+    height: int
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """What another node of a chain last reported of itself, at *updated_at* by its own clock."""
+
+    hostname: str
+    height: int
+    tip: str
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """The right to publish, as this holder has it.
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 
-from node_fsm.core.model import JournalEntry, StatusReport
+from node_fsm.core.model import ChainCopy, JournalEntry, Neighbour, StatusReport
 from node_fsm.database import tables
 from node_fsm.database.session import Session
 
@@ -34,7 +34,7 @@ class Reports(Session):
             await connection.execute(insert(tables.phase_journal).on_conflict_do_nothing(), rows)
 
     async def report_status(self, report: StatusReport) -> None:
-        """Write this node's row of ``node_status``."""
+        """Write this node's row of ``node_status``, and how much of the chain its machine holds if that is known."""
         row = {
             "phase": report.phase,
             "since": report.since,
@@ -51,20 +51,43 @@ class Reports(Session):
         statement = insert(tables.node_status).values(hostname=report.hostname, **row)
         async with self.transaction("report_status") as connection:
             await connection.execute(statement.on_conflict_do_update(index_elements=["hostname"], set_=row))
+            if report.block0_hash is not None and report.height is not None:
+                copy = ChainCopy(report.hostname, report.height, lost=False)
+                await connection.execute(_chain_copy(report.block0_hash, copy))
 
-    async def greatest_height(self, block0_hash: str) -> tuple[str, int] | None:
-        """(hostname, height) of the leader that reported the greatest height of this chain; None without a report."""
-        status, node = tables.node_status.c, tables.jorm_nodes.c
+    async def chain_copies(self, block0_hash: str) -> tuple[ChainCopy, ...]:
+        """What the leaders in ``jorm_nodes`` ever reported to hold of this chain, by hostname."""
+        copy, node = tables.chain_copy.c, tables.jorm_nodes.c
         query = (
-            select(status.hostname, status.height)
-            .join(tables.jorm_nodes, node.hostname == status.hostname)
-            .where(status.block0_hash == block0_hash, status.height.is_not(None), node.leader_id.is_not(None))
-            .order_by(status.height.desc(), status.hostname)
-            .limit(1)
+            select(copy.hostname, copy.height, copy.lost)
+            .join(tables.jorm_nodes, node.hostname == copy.hostname)
+            .where(copy.block0_hash == block0_hash, node.leader_id.is_not(None))
+            .order_by(copy.hostname)
         )
-        async with self.transaction("greatest_height") as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return (row.hostname, row.height) if row else None
+        async with self.transaction("chain_copies") as connection:
+            return tuple(ChainCopy(*row) for row in await connection.execute(query))
+
+    async def record_loss(self, block0_hash: str, hostname: str, *, lost: bool) -> None:
+        """Say that the chain is gone from that machine, or back on it; how much of it there was stays known."""
+        copy = tables.chain_copy.c
+        async with self.transaction("record_loss") as connection:
+            await connection.execute(
+                update(tables.chain_copy)
+                .where(copy.block0_hash == block0_hash, copy.hostname == hostname)
+                .values(lost=lost)
+            )
+
+    async def neighbours(self, block0_hash: str, hostname: str) -> tuple[Neighbour, ...]:
+        """What the nodes of this chain other than *hostname* reported, as far as they have a tip, by hostname."""
+        status = tables.node_status.c
+        query = (
+            select(status.hostname, status.height, status.tip, status.updated_at)
+            .where(status.block0_hash == block0_hash, status.hostname != hostname)
+            .where(status.height.is_not(None), status.tip.is_not(None))
+            .order_by(status.hostname)
+        )
+        async with self.transaction("neighbours") as connection:
+            return tuple(Neighbour(*row) for row in await connection.execute(query))
 
     async def announce(self, hostname: str, p2p_address: str | None) -> None:
         """Write the multiaddr that peers are told into this node's row of ``jorm_nodes``, if it has one."""
@@ -75,3 +98,9 @@ class Reports(Session):
                 .where(node.hostname == hostname, node.p2p_address.is_distinct_from(p2p_address))
                 .values(p2p_address=p2p_address)
             )
+
+
+def _chain_copy(block0_hash: str, copy: ChainCopy) -> Insert:
+    row = {"height": copy.height, "lost": copy.lost}
+    statement = insert(tables.chain_copy).values(block0_hash=block0_hash, hostname=copy.hostname, **row)
+    return statement.on_conflict_do_update(index_elements=["block0_hash", "hostname"], set_=row)

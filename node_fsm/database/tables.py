@@ -251,6 +251,15 @@ node_status = Table(
     _time("updated_at"),
 )
 
+chain_copy = Table(
+    "chain_copy",
+    metadata,
+    Column("block0_hash", Text, primary_key=True),
+    Column("hostname", Text, primary_key=True),
+    Column("height", BigInteger, nullable=False),
+    Column("lost", Boolean, nullable=False),
+)
+
 phase_journal = Table(
     "phase_journal",
     metadata,

@@ -36,7 +36,7 @@ class Reporter:
         self._wake.set()
 
     def status_changed(self) -> None:
-        """Have the status written soon."""
+        """Have the status written soon: at most every few seconds, however often this is said."""
         self._wake.set()
 
     async def run(self) -> None:

@@ -222,9 +222,9 @@ async def test_operations_are_timed_by_name(database_url: str) -> None:
 
     database = PostgresDatabase(database_url, timed=timed)
     await database.overview([])
-    await database.greatest_height("a" * 64)
+    await database.chain_copies("a" * 64)
     await database.close()
-    assert seen == ["overview", "greatest_height"]
+    assert seen == ["overview", "chain_copies"]
 
 
 async def _until_published(sql: asyncpg.Connection) -> None:

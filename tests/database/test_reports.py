@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import asyncpg
 
-from node_fsm.core.model import JournalEntry, StatusReport
+from node_fsm.core.model import ChainCopy, JournalEntry, Neighbour, StatusReport
 from node_fsm.database import PostgresDatabase
 from tests.database.world import START
 
@@ -59,23 +59,42 @@ async def test_each_node_has_one_status(database: PostgresDatabase, sql: asyncpg
     ]
 
 
-async def test_the_greatest_height_is_of_the_asked_for_chain(
+async def test_what_the_leaders_hold_of_a_chain_outlives_their_restarts(
     database: PostgresDatabase, sql: asyncpg.Connection
 ) -> None:
-    await sql.executemany("INSERT INTO jorm_nodes VALUES ($1, 'ed25519_pk1' || $1, NULL)", [*"abcde"])
-    assert await database.greatest_height("a" * 64) is None
-    for hostname, height, chain in (("b", 5, "a"), ("c", 9, "a"), ("a", 9, "a"), ("d", 99, "b"), ("e", None, "a")):
+    await sql.execute(
+        "INSERT INTO jorm_nodes VALUES ('b', 'ed25519_pk1b', NULL), ('a', 'ed25519_pk1a', NULL), ('f', NULL, NULL)"
+    )
+    assert await database.chain_copies("a" * 64) == ()
+    reported = (("b", 9, "a"), ("b", 5, "a"), ("a", 7, "a"), ("f", 8, "a"), ("gone", 8, "a"), ("a", 99, "b"))
+    for hostname, height, chain in reported:
         await database.report_status(replace(REPORT, hostname=hostname, height=height, block0_hash=chain * 64))
-    assert await database.greatest_height("a" * 64) == ("a", 9)
+    for block0_hash in ("a" * 64, None):
+        await database.report_status(replace(REPORT, hostname="a", height=None, block0_hash=block0_hash))
+    copies = (ChainCopy("a", 7, lost=False), ChainCopy("b", 5, lost=False))
+    assert await database.chain_copies("a" * 64) == copies
+    await database.record_loss("a" * 64, "b", lost=True)
+    assert await database.chain_copies("a" * 64) == (copies[0], replace(copies[1], lost=True))
+    await database.record_loss("a" * 64, "b", lost=False)
+    assert await database.chain_copies("a" * 64) == copies
+    await database.record_loss("a" * 64, "b", lost=True)
+    await database.report_status(replace(REPORT, hostname="b", height=6, block0_hash="a" * 64))
+    assert await database.chain_copies("a" * 64) == (copies[0], ChainCopy("b", 6, lost=False))
 
 
-async def test_a_follower_does_not_keep_the_leaders_from_having_a_seed(
-    database: PostgresDatabase, sql: asyncpg.Connection
-) -> None:
-    await sql.execute("INSERT INTO jorm_nodes VALUES ('leader', 'ed25519_pk1x', NULL), ('follower', NULL, NULL)")
-    for hostname, height in (("leader", 7), ("follower", 8)):
-        await database.report_status(replace(REPORT, hostname=hostname, height=height, block0_hash="a" * 64))
-    assert await database.greatest_height("a" * 64) == ("leader", 7)
+async def test_neighbours_are_the_other_nodes_of_a_chain_that_have_a_tip(database: PostgresDatabase) -> None:
+    for hostname, height, tip, chain in (
+        ("b", 5, "t5", "a"),
+        ("a", 9, "t9", "a"),
+        ("own", 9, "t9", "a"),
+        ("c", None, None, "a"),
+        ("d", 9, "t9", "b"),
+    ):
+        await database.report_status(replace(REPORT, hostname=hostname, height=height, tip=tip, block0_hash=chain * 64))
+    assert await database.neighbours("a" * 64, "own") == (
+        Neighbour("a", 9, "t9", START),
+        Neighbour("b", 5, "t5", START),
+    )
 
 
 async def test_a_node_announces_itself_only_if_it_has_a_row(

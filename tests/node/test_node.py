@@ -270,6 +270,24 @@ async def test_a_node_that_loads_its_chain_is_left_alone(
     assert supervisor.state.starts == 1
 
 
+async def test_a_node_that_waits_for_peers_is_started_anew_with_new_ones(
+    supervisor: NodeSupervisor, chain_run: ChainRun, fake_node: FakeNode
+) -> None:
+    """It reads its peers once, and might wait for those of old for ever."""
+    fake_node.behave(bootstrapping=True)
+    supervisor.require(chain_run)
+    await eventually(lambda: supervisor.state.phase is NodePhase.BOOTSTRAPPING)
+    supervisor.require(chain_run)
+    supervisor.require(replace(chain_run, seed=not chain_run.seed))
+    await eventually(lambda: len(fake_node.starts) == 2)
+    fake_node.behave(bootstrapping=False)
+    await supervisor.ready(20)
+    supervisor.require(chain_run)
+    await asyncio.sleep(0.5)
+    assert supervisor.state.running, "one that runs has its peers"
+    assert len(fake_node.starts) == 2
+
+
 @pytest.mark.parametrize("stops", [True, False], ids=["stopped process", "never listens"])
 async def test_a_silent_node_is_replaced(
     supervise: Callable[[NodeLimits], Awaitable[NodeSupervisor]],

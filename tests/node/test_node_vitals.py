@@ -22,8 +22,8 @@ def vitals() -> Vitals:
     return vitals
 
 
-def reason(vitals: Vitals, now: float, *, alone: bool = True) -> str | None:
-    end = vitals.given_up(now, alone=alone)
+def reason(vitals: Vitals, now: float, *, own_fault: bool = True) -> str | None:
+    end = vitals.given_up(now, own_fault=own_fault)
     return end.reason if end else None
 
 
@@ -69,11 +69,11 @@ def test_a_standing_chain_is_told_also_across_restarts(vitals: Vitals) -> None:
     assert vitals.stalled(140) is None
 
 
-def test_among_several_nodes_a_standing_chain_is_not_this_nodes_fault(vitals: Vitals) -> None:
+def test_among_several_nodes_a_standing_chain_may_be_the_fault_of_others(vitals: Vitals) -> None:
     for now in range(100, 400):
         vitals.running("tip", now)
     assert vitals.stalled(399) == 299
-    assert reason(vitals, 399, alone=False) is None
+    assert reason(vitals, 399, own_fault=False) is None
 
 
 def test_only_a_long_run_counts_as_steady(vitals: Vitals) -> None:

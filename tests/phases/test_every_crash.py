@@ -53,7 +53,7 @@ EFFECTS = [
     ("jcli", "new_vote_plan", 0),
     ("jcli", "genesis_encode", 0),
     ("database", "publish_block0", 0),
-    ("database", "greatest_height", 0),
+    ("database", "chain_copies", 0),
     ("node", "records", 0),
     ("jcli", "transaction", 0),
     ("node", "post_fragment", 0),

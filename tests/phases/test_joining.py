@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node_fsm.core.errors import PermanentError, TemporaryError
-from node_fsm.core.model import NodeRow
+from node_fsm.core.model import ChainCopy, NodeRow
 from node_fsm.core.phases import Role
 from node_fsm.joining import adopt_block0, is_seed, peers_of, require_node
 from node_fsm.ports import ChainRun
@@ -48,45 +50,89 @@ def test_peers_are_the_other_leaders_of_the_chain_that_have_an_address() -> None
 
 
 @pytest.mark.parametrize(
-    ("highest", "seeds"),
+    ("copies", "seeds"),
     [
-        (None, {"leader0"}),
-        (("leader0", 0), {"leader0"}),
-        (("leader1", 0), {"leader0"}),
-        (("leader0", 7), {"leader0"}),
-        (("leader1", 7), {"leader1"}),
+        ({}, {"leader0"}),
+        ({"leader0": 0, "leader1": 0}, {"leader0"}),
+        ({"leader0": 7}, {"leader0"}),
+        ({"leader0": 6, "leader1": 7}, {"leader1"}),
+        ({"leader0": 7, "leader1": 7}, {"leader0"}),
+        ({"leader2": 1}, {"leader2"}),
+        ({"leader0": -7, "leader1": 3}, {"leader1"}),
+        ({"leader0": -7, "leader1": 0}, set()),
+        ({"leader0": -7, "leader1": -9}, set()),
     ],
 )
-def test_exactly_one_node_goes_on_alone(highest: tuple[str, int] | None, seeds: set[str]) -> None:
+def test_at_most_one_node_goes_on_alone(copies: dict[str, int], seeds: set[str]) -> None:
+    """Here a copy that is lost has a negative height."""
     roles = {"leader0": Role.LEADER0, "leader1": Role.NODE, "leader2": Role.NODE}
-    assert {hostname for hostname, role in roles.items() if is_seed(role, hostname, highest)} == seeds
+    known = [ChainCopy(hostname, abs(height), lost=height < 0) for hostname, height in copies.items()]
+    assert {hostname for hostname, role in roles.items() if is_seed(role, hostname, known)} == seeds
+
+
+@given(st.dictionaries(st.sampled_from("abcd"), st.tuples(st.integers(0, 3), st.booleans())))
+def test_a_node_that_holds_no_block_is_never_the_seed_of_a_chain_that_has_some(
+    known: dict[str, tuple[int, bool]],
+) -> None:
+    copies = [ChainCopy(hostname, *copy) for hostname, copy in known.items()]
+    seeds = [name for name in "abcd" if is_seed(Role.LEADER0 if name == "a" else Role.NODE, name, copies)]
+    assert len(seeds) <= 1
+    if any(copy.height for copy in copies):
+        assert all(known[seed][0] > 0 and not known[seed][1] for seed in seeds)
+    else:
+        assert seeds == ["a"]
+
+
+def hold(world: World, **heights: int) -> None:
+    """Have machines on record with so much of the chain."""
+    copies = {name: ChainCopy(name, height, lost=False) for name, height in heights.items()}
+    world.database.copies[world.hash] = copies
 
 
 @pytest.mark.parametrize("empty", [False, True])
 async def test_a_leader_0_without_its_storage_does_not_begin_the_chain_anew(published: World, empty: bool) -> None:
-    published.database.heights[published.hash] = ("leader0", 1)
+    hold(published, leader0=1, leader1=0)
     if empty:
         published.chain.storage.mkdir(parents=True)
-    with pytest.raises(PermanentError) as refusal:
-        await require(published)
-    assert refusal.value.reason == "StorageLost"
-    assert published.hash in refusal.value.message
-    assert "NODE_FSM_STORAGE_DIR" in refusal.value.message
+    for _ in range(2):  # also when the loss is on record already
+        with pytest.raises(PermanentError) as refusal:
+            await require(published)
+        assert refusal.value.reason == "StorageLost"
+        assert published.hash in refusal.value.message
+        assert "NODE_FSM_STORAGE_DIR" in refusal.value.message
     assert published.node.required == []
 
 
 async def test_with_its_storage_it_goes_on(published: World) -> None:
-    published.database.heights[published.hash] = ("leader0", 1)
+    hold(published, leader0=1)
     published.chain.storage.mkdir(parents=True)
     (published.chain.storage / "volatile").mkdir()
     assert (await require(published)).seed
 
 
 async def test_without_its_storage_it_follows_a_leader_that_has_the_chain(published: World) -> None:
-    published.database.heights[published.hash] = ("leader1", 1)
+    """Also when that leader has a little less of it: all that stands anywhere is there."""
+    hold(published, leader0=9, leader1=7)
     run = await require(published)
     assert not run.seed
     assert run.peers == (LEADER1_ADDRESS,)
+    assert is_seed(Role.NODE, "leader1", await published.database.chain_copies(published.hash))
+
+
+async def test_a_storage_that_came_back_counts_again(published: World) -> None:
+    hold(published, leader0=9)
+    with pytest.raises(PermanentError, match="StorageLost"):
+        await require(published)
+    (published.chain.storage / "volatile").mkdir(parents=True)
+    assert (await require(published)).seed
+
+
+async def test_what_a_sync_left_behind_is_no_copy_while_somebody_has_one(published: World) -> None:
+    """Leader 0 lost 9 blocks and began to copy from leader 1, which has 7: it must not go on alone with fewer."""
+    hold(published, leader0=9, leader1=7)
+    await require(published)
+    assert any(published.chain.storage.iterdir())
+    assert not (await require(published)).seed
 
 
 async def test_leader_0_does_not_start_a_node_without_the_lease(published: World) -> None:
@@ -122,13 +168,13 @@ async def test_the_first_start_waits_for_the_database(published: World) -> None:
     assert published.node.required == []
 
 
-@pytest.mark.parametrize("lost", ["database", "heights", "lease"])
+@pytest.mark.parametrize("lost", ["database", "copies", "lease"])
 async def test_a_node_that_was_required_before_needs_neither_database_nor_lease(published: World, lost: str) -> None:
     await require(published)
     if lost == "database":
         published.database.failure = DATABASE_AWAY
         await published.look()
-    elif lost == "heights":
+    elif lost == "copies":
         published.database.failure = DATABASE_AWAY
     else:
         published.ctx.lease = None

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from node_fsm.core.errors import TemporaryError
+from node_fsm.core.model import ChainCopy
 from node_fsm.core.phases import Role
 from node_fsm.joining import adopt_block0
 from node_fsm.specification_watch import SPEC_DRIFT
@@ -139,7 +140,7 @@ async def test_an_election_whose_chain_cannot_run_can_be_cancelled(published: Wo
         assert published.row.block0 is not None
         published.row.block0 = (published.row.block0[0], b"noise")
     elif what == "storage lost":
-        published.database.heights[published.hash] = ("leader0", 7)
+        published.database.copies[published.hash] = {"leader0": ChainCopy("leader0", 7, lost=False)}
     else:
         chain, _ = await adopt_block0(published.ctx)
         chain.blocks.write_bytes(b"\x07 is no block")
@@ -157,6 +158,7 @@ async def test_other_nodes_only_follow_the_chain(leader1: World, new_world: Call
         leader1.row.edit(fingerprint="1:b")
         leader1.row.cancelled = True
         await leader1.until(lambda: is_followed(leader1))
+        leader1.node.state.peers_connected = 1
         await leader1.until(lambda: height(leader1) > 20)
         assert list(leader1.ctx.conditions) == []
         assert leader1.database.withdrawn == set()

@@ -44,6 +44,7 @@ class ChainNode:
     foreign_plans: list[dict[str, Any]] = field(default_factory=list)
     stalled: bool = False
     failure: ServiceError | None = None
+    is_overtaken: bool = False
     stops: int = 0
     _pending: list[bytes] = field(default_factory=list)
     _statuses: dict[str, FragmentStatus] = field(default_factory=dict)
@@ -58,9 +59,12 @@ class ChainNode:
         self.required.append(run)
         if self.chain is None or self.chain.ids[0] != run.block0_hash:
             self.chain, self._slots = MainChain(run.directory.block0.read_bytes()), 0
-        run.directory.storage.mkdir(exist_ok=True)
+        (run.directory.storage / "volatile").mkdir(parents=True, exist_ok=True)
         if not self.state.running:
             self.start()
+
+    def overtaken(self, by_others: bool) -> None:
+        self.is_overtaken = by_others
 
     async def ready(self, timeout: float) -> None:
         if not self.state.running:
@@ -92,6 +96,12 @@ class ChainNode:
         self.state.running = False
         if up:
             self.start()
+
+    def turn(self, blocks: int) -> None:
+        """The chain turns to another, which parted *blocks* ago; the node forgets what happened since."""
+        self.grow()
+        self._chain.lose(blocks)
+        self._statuses = {}
 
     def grow(self) -> None:
         """Make the blocks of all slots up to now."""

@@ -40,10 +40,11 @@ class FakeJcli:
 
     failures: dict[str, ServiceError] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
+    full_version: str = "jcli of the tests"
 
     async def version(self) -> str:
         self._call("version")
-        return "jcli of the tests"
+        return self.full_version
 
     async def public_key(self, secret: Secret) -> str:
         self._call("public_key")

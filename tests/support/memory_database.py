@@ -13,10 +13,12 @@ from node_fsm.core.model import (
     ArchiveKind,
     ArchiveRecord,
     Block0Ref,
+    ChainCopy,
     ElectionOverview,
     ElectionSpec,
     JournalEntry,
     Lease,
+    Neighbour,
     NodeRow,
     Overview,
     PlanResult,
@@ -65,7 +67,7 @@ class MemoryDatabase:
     archives: list[ArchiveRecord] = field(default_factory=list)
     journalled: list[JournalEntry] = field(default_factory=list)
     statuses: dict[str, StatusReport] = field(default_factory=dict)
-    heights: dict[str, tuple[str, int]] = field(default_factory=dict)
+    copies: dict[str, dict[str, ChainCopy]] = field(default_factory=dict)
     lease: Lease | None = None
     released: list[Lease] = field(default_factory=list)
     addresses: dict[str, str | None] = field(default_factory=dict)
@@ -174,17 +176,31 @@ class MemoryDatabase:
     async def report_status(self, report: StatusReport) -> None:
         with self._call("report_status"):
             self.statuses[report.hostname] = report
+            if report.block0_hash and report.height is not None:
+                copy = ChainCopy(report.hostname, report.height, lost=False)
+                self.copies.setdefault(report.block0_hash, {})[report.hostname] = copy
 
     async def drift(self, election_id: int, block0_hash: str) -> str:
         with self._call("drift"):
             return "voting_end"
 
-    async def greatest_height(self, block0_hash: str) -> tuple[str, int] | None:
-        with self._call("greatest_height"):
-            reports = [report for report in self.statuses.values() if report.block0_hash == block0_hash]
-            heights = [(report.height, report.hostname) for report in reports if report.height is not None]
-            highest = max(heights, default=None)
-            return self.heights.get(block0_hash) or ((highest[1], highest[0]) if highest else None)
+    async def chain_copies(self, block0_hash: str) -> tuple[ChainCopy, ...]:
+        with self._call("chain_copies"):
+            return tuple(copy for _, copy in sorted(self.copies.get(block0_hash, {}).items()))
+
+    async def record_loss(self, block0_hash: str, hostname: str, *, lost: bool) -> None:
+        with self._call("record_loss"):
+            copies = self.copies[block0_hash]
+            copies[hostname] = replace(copies[hostname], lost=lost)
+
+    async def neighbours(self, block0_hash: str, hostname: str) -> tuple[Neighbour, ...]:
+        with self._call("neighbours"):
+            return tuple(
+                Neighbour(report.hostname, report.height, report.tip, report.updated_at)
+                for _, report in sorted(self.statuses.items())
+                if report.block0_hash == block0_hash and report.hostname != hostname
+                if report.height is not None and report.tip is not None
+            )
 
     async def announce(self, hostname: str, p2p_address: str | None) -> None:
         with self._call("announce"):

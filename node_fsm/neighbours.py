@@ -1,0 +1,125 @@
+"""The other nodes of a chain: whether this node reaches them, and whether they are on the same chain.
+
+A jormungandr without peers says Running and goes on by itself, and so do two halves of a cluster that is cut in two.
+So it is looked for here: in the number of connected peers, and in what the other nodes report to ``node_status``.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from node_fsm.block_copy import BlockCopy
+from node_fsm.context import Context
+from node_fsm.core.errors import TemporaryError
+from node_fsm.core.model import Neighbour
+
+ISOLATED = "isolated"
+SPLIT_BRAIN = "split_brain"
+CHAIN_BEHIND = "chain_behind"
+
+ISOLATED_SECONDS = 15.0
+COMPARE_SECONDS = 10.0
+SILENT_SECONDS = 60.0
+"""A node that reported nothing new for so long says nothing about the chain any more."""
+
+BEHIND_BLOCKS = 10
+REPORTS_IN_A_ROW = 2
+"""A single report may be of a block that was replaced a moment later, as happens between leaders of adjacent slots."""
+
+
+class Neighbours:
+    """Compares this node with the others of the chain in work, for as long as it runs; *alone*: there are no others."""
+
+    def __init__(self, ctx: Context, *, alone: bool) -> None:
+        self._ctx = ctx
+        self._alone = alone
+        self._lonely_since: float | None = None
+        self._next_comparison = 0.0
+        self._others: dict[str, _Other] = {}
+
+    async def compare(self, copy: BlockCopy) -> None:
+        """Set the conditions about other nodes; *copy* is at the node's tip."""
+        if self._alone:
+            return
+        conditions, now = self._ctx.conditions, asyncio.get_running_loop().time()
+        conditions.set(ISOLATED, self._isolation(now))
+        if now < self._next_comparison:
+            return
+        self._next_comparison = now + COMPARE_SECONDS
+        try:
+            reports = await self._ctx.database.neighbours(self._ctx.block0_in_work().hash, self._ctx.settings.hostname)
+        except TemporaryError:
+            return  # the chain goes on without the database; what was known of the others stays
+        for report in reports:
+            self._others.setdefault(report.hostname, _Other(report, now)).hear(report, copy, now)
+        heard = [other for other in self._others.values() if now - other.heard_at < SILENT_SECONDS]
+        apart = [other.report for other in heard if other.apart >= REPORTS_IN_A_ROW]
+        ahead = [other.report for other in heard if other.ahead >= REPORTS_IN_A_ROW]
+        conditions.set(SPLIT_BRAIN, _split(apart))
+        conditions.set(CHAIN_BEHIND, _behind(ahead, copy.tip.height))
+        self._ctx.node.overtaken(any(other.report.height > copy.tip.height for other in heard))
+
+    def _isolation(self, now: float) -> tuple[str, str] | None:
+        node = self._ctx.node.state
+        if not node.running or node.peers_connected:
+            self._lonely_since = None
+            return None
+        self._lonely_since = self._lonely_since or now
+        if now - self._lonely_since < ISOLATED_SECONDS:
+            return None
+        return (
+            "NoPeers",
+            (
+                "the node runs, and no other node is connected to it: votes may go into blocks that nobody else has;"
+                " check that other leaders run, and that the addresses in jorm_nodes.p2p_address are reached"
+            ),
+        )
+
+
+class _Other:
+    """Another node, and how often in a row it reported a block that is not ours, or a height far above ours.
+
+    What stood in the database at the first look may be old; only what changes afterwards is heard.
+    """
+
+    def __init__(self, report: Neighbour, now: float) -> None:
+        self.report = report
+        self.heard_at = now - SILENT_SECONDS
+        self.apart = self.ahead = 0
+
+    def hear(self, report: Neighbour, copy: BlockCopy, now: float) -> None:
+        if report == self.report:
+            return
+        self.report, self.heard_at = report, now
+        ours = copy.id_at(report.height)
+        if ours is not None:
+            self.apart = self.apart + 1 if ours != report.tip else 0
+        self.ahead = self.ahead + 1 if report.height > copy.tip.height + BEHIND_BLOCKS else 0
+
+
+def _split(apart: Sequence[Neighbour]) -> tuple[str, str] | None:
+    if not apart:
+        return None
+    return (
+        "TipsDiffer",
+        (
+            f"{_reported(apart)}, which this node's chain does not have at that height: the chain has split, and votes"
+            " of the shorter part will have to be posted again; see to it that the nodes reach each other, check"
+            " p2p_address in jorm_nodes"
+        ),
+    )
+
+
+def _behind(ahead: Sequence[Neighbour], height: int) -> tuple[str, str] | None:
+    if not ahead:
+        return None
+    return (
+        "OthersAhead",
+        (
+            f"{_reported(ahead)}, and this node is at height {height}: it is cut off from the others or copies their"
+            " blocks too slowly; check that it reaches them, and its machine's load"
+        ),
+    )
+
+
+def _reported(others: Sequence[Neighbour]) -> str:
+    return ", ".join([f"{other.hostname} reported block {other.tip[:8]} at height {other.height}" for other in others])

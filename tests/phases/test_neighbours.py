@@ -1,0 +1,138 @@
+"""What a node says of the others of its chain: alone, apart, behind."""
+
+from datetime import timedelta
+
+import pytest
+
+from node_fsm.core.model import StatusReport
+from node_fsm.neighbours import CHAIN_BEHIND, ISOLATED, SPLIT_BRAIN
+from states.running import Running
+from tests.phases.test_running import copied, height, is_followed, vote, votes_cast
+from tests.phases.world import World
+from tests.support.memory_database import DATABASE_AWAY
+
+
+def report(world: World, height: int, tip: str) -> None:
+    """Have leader 2 report a tip, later than whatever it reported before."""
+    before = world.database.statuses.get("leader2")
+    at = before.updated_at + timedelta(seconds=5) if before else world.clock.now()
+    status = StatusReport(
+        hostname="leader2",
+        phase="Running",
+        since=at,
+        election_id=1,
+        block0_hash=world.hash,
+        height=height,
+        tip=tip,
+        tip_date="0.0",
+        peers=1,
+        conditions=(),
+        version="0",
+        updated_at=at,
+    )
+    world.database.statuses["leader2"] = status
+
+
+async def hear(world: World, reports: int, height: int, tip: str | None = None) -> None:
+    """Let *reports* be heard one by one; without a tip they are of this node's own chain."""
+    assert world.node.chain is not None
+    for _ in range(reports):
+        report(world, height, tip or world.node.chain.ids[height])
+        heard = world.database.calls["neighbours"] + 1
+        await world.until(lambda heard=heard: world.database.calls["neighbours"] > heard)  # type: ignore[misc]
+
+
+async def test_a_node_without_peers_says_so(leader1: World) -> None:
+    async with leader1.doing(Running()):
+        await leader1.until(lambda: height(leader1) > 3)
+        assert leader1.condition(ISOLATED) is None, "others may be about to start"
+        await leader1.until(lambda: leader1.condition(ISOLATED) == "NoPeers", 30)
+        leader1.node.state.peers_connected = 1
+        await leader1.until(lambda: leader1.condition(ISOLATED) is None, 5)
+
+
+async def test_a_leader_0_that_is_the_only_leader_is_not_isolated(world: World) -> None:
+    world.database.nodes = world.database.nodes[:1]
+    await world.publish()
+    async with world.doing(Running()):
+        await world.until(lambda: height(world) > 40)
+        assert world.condition(ISOLATED) is None
+        assert world.database.calls["neighbours"] == 0
+
+
+@pytest.fixture
+async def in_company(leader1: World) -> World:
+    leader1.node.state.peers_connected = 2
+    return leader1
+
+
+async def test_a_tip_of_another_chain_is_a_split(in_company: World) -> None:
+    async with in_company.doing(Running()) as failures:
+        await in_company.until(lambda: height(in_company) > 20)
+        await hear(in_company, 1, 5)
+        await hear(in_company, 1, 10, "other chain")
+        assert in_company.condition(SPLIT_BRAIN) is None, "the block may have been replaced a moment later"
+        await hear(in_company, 1, 11, "other chain too")
+        assert in_company.condition(SPLIT_BRAIN) == "TipsDiffer"
+        assert "leader2 reported block other ch at height 11" in in_company.message(SPLIT_BRAIN)
+        await hear(in_company, 1, 12)
+        assert in_company.condition(SPLIT_BRAIN) is None
+        assert in_company.condition(CHAIN_BEHIND) is None
+    assert failures == []
+
+
+async def test_what_a_node_said_before_it_died_is_no_split(in_company: World) -> None:
+    """It died with a block that nobody else has, and does not report any more."""
+    async with in_company.doing(Running()):
+        await in_company.until(lambda: height(in_company) > 20)
+        report(in_company, 10, "a lost block")
+        await in_company.until(lambda: height(in_company) > 60)
+        assert in_company.condition(SPLIT_BRAIN) is None
+
+
+async def test_a_split_with_a_node_that_fell_silent_is_forgotten(in_company: World) -> None:
+    async with in_company.doing(Running()):
+        await in_company.until(lambda: height(in_company) > 20)
+        await hear(in_company, 3, 10, "other chain")
+        assert in_company.condition(SPLIT_BRAIN) == "TipsDiffer"
+        await in_company.until(lambda: in_company.condition(SPLIT_BRAIN) is None, 90)
+
+
+async def test_a_node_far_behind_the_others_says_so(in_company: World) -> None:
+    async with in_company.doing(Running()):
+        await in_company.until(lambda: height(in_company) > 20)
+        await hear(in_company, 3, 1000, "far ahead")
+        assert in_company.condition(CHAIN_BEHIND) == "OthersAhead"
+        assert "leader2 reported block far ahea at height 1000" in in_company.message(CHAIN_BEHIND)
+        assert in_company.condition(SPLIT_BRAIN) is None
+        assert in_company.node.is_overtaken
+        await hear(in_company, 1, 15)
+        assert in_company.condition(CHAIN_BEHIND) is None
+        assert not in_company.node.is_overtaken
+
+
+async def test_the_others_are_left_alone_while_the_database_is_away(in_company: World) -> None:
+    async with in_company.doing(Running()) as failures:
+        await in_company.until(lambda: height(in_company) > 20)
+        in_company.database.failure = DATABASE_AWAY
+        await in_company.until(lambda: height(in_company) > 60)
+        await in_company.until(lambda: is_followed(in_company))
+    assert failures == []
+
+
+def test_leaving_running_ends_what_it_said_of_the_others() -> None:
+    assert {ISOLATED, SPLIT_BRAIN, CHAIN_BEHIND} <= Running.conditions
+
+
+async def test_votes_of_a_part_of_the_chain_that_was_given_up_are_posted_again(published: World) -> None:
+    """Two halves of a cluster meet again: the shorter one's blocks are gone, and with them the votes in them."""
+    async with published.doing(Running()) as failures:
+        await published.until(lambda: height(published) > 63)
+        await vote(published, 0)
+        await published.until(lambda: votes_cast(published) == 1 and is_followed(published))
+        starts = published.node.state.starts
+        published.node.turn(4)
+        await published.until(lambda: votes_cast(published) == 1 and is_followed(published))
+        assert published.node.state.starts == starts
+        assert copied(published).count(published.node.posted[0]) == 1
+    assert failures == []
