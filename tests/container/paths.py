@@ -1,0 +1,9 @@
+"""Where the files are that these tests are about."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CONTAINERFILE = ROOT / "Containerfile"
+COMPOSE = ROOT / "deploy" / "compose.yaml"
+FETCH_NODE = ROOT / "deploy" / "fetch_node.py"
+HEALTHCHECK = ROOT / "deploy" / "healthcheck.py"

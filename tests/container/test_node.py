@@ -1,0 +1,73 @@
+"""A node in a container: locked in as the service is, stopped with it, and going on from the volume."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from node_fsm.sandbox.server import LOOPBACK
+from node_fsm.service import STOP_SECONDS
+from tests.container.conftest import SANDBOX_PACKAGES, Start
+from tests.contract.binaries import Binaries
+from tests.contract.conftest import binaries
+from tests.support.election import DrawnElection
+from tests.system.conftest import Operator, waiting_operator
+
+__all__ = ["binaries", "waiting_operator"]  # fixtures
+
+OF_THE_IMAGE = ("NODE_FSM_JCLI_PATH", "NODE_FSM_JORM_PATH", "NODE_FSM_STORAGE_DIR")
+TEMPLATE = "/run/template.yaml"
+
+pytestmark = pytest.mark.timeout(900)  # with the image
+
+
+def wait_for_node(port: int) -> dict[str, Any]:
+    """The service's state once its node runs."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            ready = httpx.get(f"http://{LOOPBACK}:{port}/health/ready", trust_env=False)
+            state = dict(httpx.get(f"http://{LOOPBACK}:{port}/state", trust_env=False).json())
+        except httpx.TransportError:
+            state = {}
+        if state.get("phase") == "Running" and ready.status_code == 200:
+            return state
+        assert time.monotonic() < deadline, state
+        time.sleep(0.1)  # a poll with a deadline
+
+
+@pytest.fixture
+def files(binaries: Binaries, sandbox_packages: Path) -> dict[str, Path]:
+    """What to mount so that the container runs these binaries; the image has the stand-ins themselves."""
+    if binaries.sandbox:
+        return {SANDBOX_PACKAGES: sandbox_packages}
+    return {"/usr/local/bin/jcli": binaries.jcli, "/usr/local/bin/jormungandr": binaries.jormungandr}
+
+
+def test_a_chain_survives_the_end_of_its_container(
+    start: Start, port: int, waiting_operator: Operator, binaries: Binaries, files: dict[str, Path]
+) -> None:
+    operator = replace(
+        waiting_operator,
+        environment=waiting_operator.environment | {"NODE_FSM_JCLI_PATH": str(binaries.jcli)},
+        jcli=binaries.jcli,
+    )
+    key = operator.add_leader0().secret.reveal()
+    election = DrawnElection("first", operator.voters(3), seed=1)
+    election.schedule(lead=14, voting=120, tallying=60)
+    operator.import_election(election)
+    environment = {name: value for name, value in operator.environment.items() if name not in OF_THE_IMAGE}
+    template = {TEMPLATE: Path(environment["NODE_FSM_BLOCK0_TEMPLATE"])}
+    container = start(environment | {"NODE_FSM_BLOCK0_TEMPLATE": TEMPLATE}, files | template)
+    before = wait_for_node(port)
+    assert key not in container.inspect()
+    assert key not in container.execute("sh", "-c", "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline")
+    assert container.terminate(STOP_SECONDS) == 0
+    container.start_again()
+    after = wait_for_node(port)
+    assert after["block0_hash"] == before["block0_hash"]
+    assert container.terminate(STOP_SECONDS) == 0
+    assert key not in container.logs()
