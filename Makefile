@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV ?= uv
 
-.PHONY: help setup test lint types layers check docs lock clean
+.PHONY: help setup demo test lint types layers check docs lock clean
 
 help:           ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -17,6 +17,9 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
+
+demo: setup     ## two elections on three nodes, with a service killed in each: less than three minutes
+	$(BIN)/node-fsm demo $(ARGS)
 
 test: setup     ## run all tests (those on the real node only where jcli and jormungandr are found)
 	$(BIN)/python -m pytest $(ARGS)

@@ -9,6 +9,7 @@ import typer
 from node_fsm import __version__
 from node_fsm.cli.config import config
 from node_fsm.cli.database import db, election, lease, node
+from node_fsm.cli.demo import demo
 from node_fsm.cli.table import table
 from node_fsm.cli.verify import verify
 from node_fsm.config import Settings, SettingsError, load_settings
@@ -54,6 +55,7 @@ def version() -> None:
 
 
 app.command()(config)
+app.command()(demo)
 app.command()(table)
 app.command()(verify)
 app.add_typer(db, name="db")
