@@ -197,7 +197,8 @@ def vote(chain: Chain, voter: Wallet, *, plan: int = 0, proposal: int = 0, choic
 
 def tally(chain: Chain, payer: Wallet, *, plan: int = 0, **other: Any) -> Fragment:
     """The tally of a public plan; the payer authorises it unless *authority* does."""
-    certificate = certificates_write.public_tally(bytes.fromhex(chain.plan_ids[plan]))
+    plan_id = bytes.fromhex(other.pop("plan_id", None) or chain.plan_ids[plan])
+    certificate = certificates_write.public_tally(plan_id)
     return Transaction(chain, payer, certificate, kind=FragmentKind.VOTE_TALLY, **other).sign()
 
 

@@ -85,14 +85,19 @@ async def test_killed_over_and_over_it_goes_on(started: Started) -> None:
 
 
 async def test_ended_in_order_it_keeps_every_block(started: Started) -> None:
+    """And counts what is in the newest one anew."""
     node, chain = started.node, started.chain
     cast = vote(chain, started.voters[0])
     await node.post(cast)
-    await node.outcomes(cast)
+    (status,) = await node.outcomes(cast)
     before = await block_ids(node, chain)
     assert await node.stop() == 0
+    node.leader = None
     await started.restarted()
-    assert (await block_ids(node, chain))[: len(before)] == before
+    after = await block_ids(node, chain)
+    assert after[: len(before)] == before
+    counted = (await node.get("v0/node/stats")).json()
+    assert (counted["lastBlockTx"], counted["votesCast"]) == ((1, 1) if after[-1] == status.block else (0, 0))
 
 
 async def test_persistent_log_has_what_was_accepted(started: Started) -> None:

@@ -13,6 +13,7 @@ from node_fsm.core.chain_time import BlockDate
 from node_fsm.node_answers import FragmentState
 from node_fsm.node_rest import NodeRest
 from node_fsm.sandbox import certificates_write
+from node_fsm.sandbox.crypto import blake2b_256
 from tests.contract.binaries import Binaries
 from tests.contract.chains import (
     FAR,
@@ -102,11 +103,19 @@ def private_vote(station: Station) -> Fragment:
     return Transaction(station.chain, next(station.voters), certificate).sign()
 
 
+def plan_content(vote_start: BlockDate, vote_end: BlockDate) -> bytes:
+    return certificates_write.vote_plan("public", (vote_start, vote_end, FARTHER), [], [], TOKEN)
+
+
+def spoilt(fragment: Fragment) -> Fragment:
+    """The fragment with another last byte, which is in the signature of who authorises it."""
+    return Fragment.from_bytes(fragment.raw[:-1] + bytes([fragment.raw[-1] ^ 1]))
+
+
 def plan_fragment(
     station: Station, vote_start: BlockDate, vote_end: BlockDate, authority: Wallet | None = None
 ) -> Fragment:
-    certificate = certificates_write.vote_plan("public", (vote_start, vote_end, FARTHER), [], [], TOKEN)
-    payer = next(station.voters)
+    certificate, payer = plan_content(vote_start, vote_end), next(station.voters)
     return Transaction(station.chain, payer, certificate, kind=FragmentKind.VOTE_PLAN, authority=authority).sign()
 
 
@@ -138,6 +147,10 @@ LEDGER: dict[str, Case] = {
     "no account": (
         lambda s: vote(s.chain, Wallet()),
         always("Error or Invalid account: Account does not exist"),
+    ),
+    "a vote that pays": (
+        lambda s: vote(s.chain, next(s.voters), value=5, outputs=((s.stranger, 5),)),
+        always("Transaction for VoteCast is invalid. expecting 1 input, 1 witness and 0 output"),
     ),
     "unknown plan": (
         lambda s: vote(s.chain, next(s.voters), plan_id=UNKNOWN_PLAN),
@@ -190,17 +203,46 @@ LEDGER: dict[str, Case] = {
         lambda s: tally(s.chain, next(s.voters), plan=TALLYING),
         plan_of(TALLYING, "Unexpected TallyProof's public ID, expected one of the committee"),
     ),
+    "tally with a wrong signature": (
+        lambda s: spoilt(tally(s.chain, s.committee, plan=TALLYING, lane=3)),
+        always("Vote Tally Proof failed"),
+    ),
+    "tally of an unknown plan": (
+        lambda s: tally(s.chain, s.committee, plan_id=UNKNOWN_PLAN, lane=4),
+        always(f"Voting error: cannot update the vote plan {UNKNOWN_PLAN}: could not find the requested key"),
+    ),
     "tally by the committee": (lambda s: tally(s.chain, s.committee, plan=TALLYING), always(None)),
     "tally by a leader": (
         lambda s: tally(s.chain, next(s.voters), plan=TALLYING, authority=s.chain.leaders[0]),
         always(None),
     ),
     "a plan": (lambda s: plan_fragment(s, BlockDate(600, 0), FAR), always(None)),
+    "the plan again": (
+        lambda s: plan_fragment(s, BlockDate(600, 0), FAR),
+        always(
+            f"Voting error: cannot insert the vote plan {blake2b_256(plan_content(BlockDate(600, 0), FAR)).hex()}: "
+            "entry with the provided key already exists"
+        ),
+    ),
     "a plan by another wallet": (
         lambda s: plan_fragment(s, BlockDate(601, 0), FAR, authority=s.stranger),
         always("Vote Plan Proof ID is not present in the committee"),
     ),
+    "a plan with a wrong signature": (
+        lambda s: spoilt(plan_fragment(s, BlockDate(602, 0), FAR)),
+        always("Vote Plan Proof has an invalid signature"),
+    ),
+    "a private plan without members": (
+        lambda s: Transaction(
+            s.chain,
+            next(s.voters),
+            certificates_write.vote_plan("private", (BlockDate(603, 0), FAR, FARTHER), [], [], TOKEN),
+            kind=FragmentKind.VOTE_PLAN,
+        ).sign(),
+        always("Voting error: Private vote plan must contain at least one committee member key"),
+    ),
     "a plan that has begun": (lambda s: plan_fragment(s, GENESIS, FAR), always("checked apart")),
+    "a plan that is over": (lambda s: plan_fragment(s, GENESIS, BlockDate(0, 1)), always("checked apart")),
     "a private vote": (private_vote, plan_of(OPEN, "Private is not the expected payload type, expected Public")),
 }
 
@@ -210,8 +252,9 @@ async def test_ledger(station: Station) -> None:
     made = {name: (make(station), reason(station)) for name, (make, reason) in LEDGER.items()}
     reasons = await station.outcome(*[fragment for fragment, _ in made.values()])
     found = dict(zip(made, reasons, strict=True))
-    begun = found.pop("a plan that has begun") or ""
+    begun, over = (found.pop(name) or "" for name in ("a plan that has begun", "a plan that is over"))
     assert begun.startswith("Voting error: Vote plan already started (0.0), current date ")
+    assert over.startswith("Voting error: Vote plan is set to finish in the passed (0.1), current date ")
     assert found == {name: reason for name, (_, reason) in made.items() if name in found}
     plan = next(plan for plan in (await plans(station)) if plan["id"] == station.chain.plan_ids[OPEN])
     votes = [proposal["votes_cast"] for proposal in plan["proposals"]]
@@ -295,7 +338,7 @@ async def test_invalid_fragments_and_fail_fast(station: Station) -> None:
     }
     answer = await node.request("POST", "v0/message", content=spoilt.raw)
     assert (answer.status_code, answer.json()["rejected"][0]["reason"]) == (400, "FragmentInvalid")
-    answer = await node.request("POST", "v0/message", content=last.raw)
+    answer = await node.request("POST", "v0/message", content=last.raw + b"and what follows it")
     assert (answer.status_code, answer.json()) == (200, {"accepted": [last.id], "rejected": []})
 
 
@@ -319,12 +362,16 @@ async def test_blocks_have_a_largest_size(station: Station) -> None:
     assert rejected.reason == f"fragment size {len(huge.raw)} exceeds maximum block content size 4000"
 
 
-async def test_fees(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A transaction pays exactly the fee."""
+async def test_fees_and_expiry_while_it_waits(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A transaction pays exactly the fee. One that waits for a block for too long is rejected by then.
+
+    The second leader is away: every other slot is empty.
+    """
     voter = Wallet()
     chain = await make_chain(
         binaries.jcli,
         tmp_path_factory.mktemp("chain"),
+        leaders=2,
         voters=[voter],
         age=3,
         parameters={"linear_fees": {"constant": 10, "coefficient": 5, "certificate": 15}},
@@ -343,6 +390,16 @@ async def test_fees(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory
                 f"has inputs sum {value} and outputs sum 30"
             )
         assert (await node.get(f"v0/account/{voter.id}")).json()["value"] == FUND - 30
+
+        async def turn() -> BlockDate | None:
+            date = chain.date()
+            return date if date.slot in {2, 4, 6} and (await node.running()).tip_date == date else None
+
+        epoch, slot = await until(turn, 20)
+        late = vote(chain, voter, value=30, lane=7, expiry=BlockDate(epoch, slot + 1))
+        assert await node.post(late) == {late.id: None}
+        (status,) = await node.outcomes(late)
+        assert status.reason == "Invalid transaction expiry date: Transaction validity expired"
     finally:
         await node.kill()
 

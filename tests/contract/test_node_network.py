@@ -32,6 +32,8 @@ class Network:
     follower: Node
     lonely: Node
     """A seed, begun before all others, that meets nobody."""
+    aloof: Node
+    """A follower that has trusted peers and does not bootstrap."""
 
     @property
     def nodes(self) -> list[Node]:
@@ -47,20 +49,27 @@ async def network(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) 
     first.peers, second.peers = [second.public_address], [first.public_address]
     first.overrides = AT_ONCE
     follower = Node(binaries, chain, directory / "follower", leader=None)
-    follower.peers = [first.public_address, second.public_address]
+    # A peer may be named by DNS; whose id it is said to have is not looked at.
+    named = [f"/dns4/localhost/tcp/{leader.p2p_port}" for leader in (first, second)]
+    follower.peers = named
+    trusted = [{"address": peer, "id": Wallet().public_text} for peer in named]
+    follower.overrides = {"p2p": {"allow_private_addresses": True, "trusted_peers": trusted}}
     lonely = Node(
         binaries, chain, directory / "lonely", leader=0, peers=[f"/ip4/{LOOPBACK}/tcp/{free_port()}"], seed=True
     )
-    network = Network(chain, voters, [first, second], follower, lonely)
+    aloof = Node(binaries, chain, directory / "aloof", leader=None, peers=[first.public_address])
+    aloof.overrides = {"skip_bootstrap": True}
+    network = Network(chain, voters, [first, second], follower, lonely, aloof)
     await lonely.start()
     await first.start()
     await first.running()
     await second.start()
     await second.running()
+    await aloof.start()
     await follower.start("--genesis-block-hash", chain.block0_hash)
     await follower.running()
     yield network
-    for node in [*network.nodes, lonely]:
+    for node in [*network.nodes, lonely, aloof]:
         await node.kill()
 
 
@@ -191,6 +200,15 @@ async def test_shut_down_while_waiting_for_peers(binaries: Binaries, network: Ne
 async def test_the_seed_goes_on_alone(network: Network) -> None:
     await network.lonely.height(1, seconds=30)
     assert "maximum allowable bootstrap attempts exceeded, continuing..." in network.lonely.log.read_text()
+
+
+async def test_who_skips_the_bootstrap_calls_nobody(network: Network) -> None:
+    stats = await network.aloof.running()
+    assert (stats.height, stats.peers_connected) == (0, 0)
+    assert (await network.aloof.get("v0/network/p2p/available")).json() == []
+    for leader in network.leaders:
+        known = (await leader.get("v0/network/p2p/available")).json()
+        assert network.aloof.p2p_port not in {int(peer["address"].rpartition(":")[2]) for peer in known}
 
 
 async def test_peers_of_another_chain_are_no_peers(binaries: Binaries, network: Network, tmp_path: Path) -> None:

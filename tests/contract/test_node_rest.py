@@ -124,6 +124,10 @@ SHAPES: dict[str, Shape] = {
     "v0/network/p2p/non_public": [],
     "v0/network/p2p/view": [],
     "v0/diagnostic": {"open_files_limit": int, "cpu_usage_limit": int},
+    "v0/stake": None,
+    "v0/stake_pools": [],
+    "v0/rewards/remaining": 0,
+    "v0/rewards/history/3": [],
     f"v1/votes/plan/account-votes/{VOTER.id}": [{"vote_plan_id": str, "votes": [0]}],
     "v1/votes/plan/accounts-votes-all": {VOTER.id: [{"vote_plan_id": str, "votes": [0]}]},
 }
@@ -206,7 +210,10 @@ async def test_blocks_by_id(node: Node, chain: Chain) -> None:
 
 REFUSALS: dict[tuple[str, str], tuple[int, str]] = {
     ("GET", "v0/account/zz"): (400, "hex encoding malformed"),
+    ("GET", "v0/account/ff"): (400, "invalid public key data"),
     ("GET", f"v0/account/{UNKNOWN}"): (404, ""),
+    ("GET", f"v0/utxo/{UNKNOWN}/0"): (404, ""),
+    ("GET", "v0/utxo/zz/0"): (400, "invalid hex encoding for hash value"),
     ("GET", "v0/block/zz"): (400, "invalid hex encoding for hash value"),
     ("GET", "v0/block/ff"): (400, "invalid hash size, expected 32 but received 1 bytes."),
     ("GET", f"v0/block/{UNKNOWN}"): (404, ""),
@@ -222,6 +229,7 @@ REFUSALS: dict[tuple[str, str], tuple[int, str]] = {
     ("GET", "v0/network/p2p/view/nowhere"): (500, "Internal server error: Invalid topic"),
     ("GET", "v0/nothing"): (404, ""),
     ("GET", "v0"): (404, ""),
+    ("GET", "v0//tip"): (404, ""),
     ("GET", "v2/tip"): (404, ""),
     ("POST", "v0/tip"): (405, "HTTP method not allowed"),
     ("GET", "v0/message"): (405, "HTTP method not allowed"),
@@ -249,6 +257,7 @@ async def test_malformed_message(node: Node, body: bytes) -> None:
         ('{"fail_fast": false, "fragments": []}', 200),
         ("{bad", 400),
         ('{"fail_fast": false}', 400),
+        ('{"fail_fast": 1, "fragments": []}', 400),
         ('{"fail_fast": false, "fragments": ["zz"]}', 400),
         ('{"fail_fast": false, "fragments": ["0000"]}', 400),
     ],

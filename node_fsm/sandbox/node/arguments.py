@@ -18,6 +18,9 @@ SIMPLE_VERSION = f"jormungandr {VERSION}-{SOURCE_VERSION}"
 
 _HASH = re.compile("[0-9a-fA-F]{64}")
 
+_UNKNOWN = re.compile(r"unrecognized arguments: (\S+)")
+_INVALID = re.compile("argument --genesis-block-hash: (.*)")
+
 
 class Arguments(argparse.Namespace):
     """What was given; None or empty where nothing was."""
@@ -38,13 +41,21 @@ class Arguments(argparse.Namespace):
 
 
 class _Parser(argparse.ArgumentParser):
+    """A parser that words errors as the node does."""
+
     def error(self, message: str) -> NoReturn:
+        if unknown := _UNKNOWN.match(message):
+            message = f"Found argument '{unknown[1]}' which wasn't expected, or isn't valid in this context"
+        elif invalid := _INVALID.match(message):
+            message = f"Invalid value for '--genesis-block-hash <block-0-hash>': {invalid[1]}"
         self.exit(ExitCode.USAGE, f"error: {message}\n")
 
 
 def parse_arguments(words: list[str]) -> Arguments:
     """Read the words after the program's name. Ends the process after help and versions, and with 1 on errors."""
-    parser = _Parser(prog="jormungandr", description="a stand-in for the node, for sandboxes and tests")
+    parser = _Parser(
+        prog="jormungandr", description="a stand-in for the node, for sandboxes and tests", allow_abbrev=False
+    )
     parser.add_argument("--version", "-V", action="version", version=f"jormungandr {VERSION}")
     parser.add_argument("--full-version", action="version", version=FULL_VERSION)
     parser.add_argument("--source-version", action="version", version=SOURCE_VERSION)

@@ -78,6 +78,11 @@ class Chain:
     def __contains__(self, block_id: object) -> bool:
         return block_id in self._known
 
+    def messages(self, header: BlockHeader) -> list[Message]:
+        """What is in a block after block 0, of any branch."""
+        block = next(read_blocks(io.BytesIO(self._store.read(header.id))))
+        return [read_message(fragment) for fragment in block.fragments()]
+
     def checkpoints(self) -> list[str]:
         """Blocks of the main chain from the tip to block 0, ever further apart."""
         height, step, ids = self.tip.height, 1, []
@@ -188,13 +193,10 @@ class Chain:
 
     def _append(self, header: BlockHeader, *, check_signatures: bool) -> tuple[Message, ...]:
         mark, parent = self.ledger.journal.mark(), self.tip
-        block = next(read_blocks(io.BytesIO(self._store.read(header.id))))
-        messages = []
         try:
-            for fragment in block.fragments():
-                message = read_message(fragment)
+            messages = self.messages(header)
+            for message in messages:
                 self.ledger.apply(message, parent.date, header.date, check_signatures=check_signatures)
-                messages.append(message)
         except (RejectedError, ChainDataError):
             self.ledger.journal.rollback(mark)
             raise

@@ -4,14 +4,17 @@ import asyncio
 import io
 from pathlib import Path
 
-from node_fsm.chain.blocks import Block, BlockHeader, read_blocks
+from node_fsm.chain.blocks import Block, BlockHeader, BlockVersion, read_blocks
 from node_fsm.chain.errors import MalformedError, TruncatedError
+from node_fsm.sandbox.crypto import blake2b_256
 from node_fsm.sandbox.node.address import Address
 from node_fsm.sandbox.node.bootstrap import fetch_block0
 from node_fsm.sandbox.node.chain import Chain
 from node_fsm.sandbox.node.errors import ExitCode, NodeError, RejectedError, system_reason
 from node_fsm.sandbox.node.settings import Settings
 from node_fsm.sandbox.node.store import BlockStore
+
+_TOO_SHORT = "failed to fill whole buffer"
 
 
 async def load_chain(settings: Settings, store: BlockStore, trusted: list[Address]) -> Chain:
@@ -33,12 +36,10 @@ def _restore(settings: Settings, store: BlockStore, raw: bytes, stored: list[Blo
         )
     try:
         chain = Chain(block0, store)
-    except (MalformedError, TruncatedError) as error:
-        raise _unreadable(error) from error
+    except MalformedError as error:
+        raise _unreadable(str(error)) from error
     except RejectedError as error:
-        _check_to_the_end(block0)
         raise _unusable(str(error)) from error
-    _check_to_the_end(block0)
     if block0.header.id not in store:
         store.append(block0.header.id, raw)
     elif stored[-1].id != block0.header.id:
@@ -66,27 +67,26 @@ def _read(file: Path) -> bytes:
 
 
 def _first_block(raw: bytes) -> Block:
+    """The block that *raw* begins with, whole and of the content that its header says; NodeError."""
     try:
         block = next(read_blocks(io.BytesIO(raw)), None)
-    except (MalformedError, TruncatedError) as error:
-        raise _unreadable(error) from error
-    if block is None:
-        raise NodeError(ExitCode.BLOCK0, "Parsing error on Block0", "failed to fill whole buffer")
+    except TruncatedError:
+        block = None
+    except MalformedError as error:
+        raise _unreadable(str(error) if raw[0] in set(BlockVersion) else f"unknown tag: {raw[0]}") from error
+    if block is None or len(raw) < block.header.size:
+        raise _unreadable(_TOO_SHORT)
+    header = block.header
+    found = blake2b_256(raw[header.size - header.content_size : header.size]).hex()
+    if found != header.content_hash:
+        hashes = f"block {found} header {header.content_hash}"
+        raise _unreadable(f"invalid structure: Inconsistent block content hash in header: {hashes}")
     return block
 
 
-def _unreadable(error: MalformedError | TruncatedError) -> NodeError:
-    cause = "failed to fill whole buffer" if isinstance(error, TruncatedError) else str(error)
+def _unreadable(cause: str) -> NodeError:
     return NodeError(ExitCode.BLOCK0, "Parsing error on Block0", cause)
 
 
 def _unusable(cause: str) -> NodeError:
     return NodeError(ExitCode.LEDGER, "Error while loading the legacy blockchain state", cause)
-
-
-def _check_to_the_end(block0: Block) -> None:
-    """What the ledger has not read of block 0 must be whole too, and have the hash that the header says."""
-    try:
-        block0.skip()
-    except (MalformedError, TruncatedError) as error:
-        raise _unreadable(error) from error

@@ -118,7 +118,7 @@ async def _read_request(reader: asyncio.StreamReader) -> Request | None:
         raise _BadRequestError
     body = await reader.readexactly(size)
     target = urlsplit(words[1])
-    path = tuple(part for part in target.path.split("/") if part)
+    path = tuple(target.path.removeprefix("/").removesuffix("/").split("/"))
     return Request(words[0], path, dict(parse_qsl(target.query, keep_blank_values=True)), headers, body)
 
 

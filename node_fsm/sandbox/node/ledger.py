@@ -39,7 +39,9 @@ class Ledger:
         self.parameters = Parameters.of(self.configuration)
         self._block0_hash = bytes.fromhex(block0.header.id)
         self.plans = VotePlans(self.journal)
+        self.genesis_transactions = 0
         for fragment in fragments:
+            self.genesis_transactions += 1
             if fragment.kind is FragmentKind.MINT_TOKEN:
                 token = decode_minted_token(fragment)
                 self._mint(token.token_id, token.account, token.value)

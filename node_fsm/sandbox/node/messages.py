@@ -12,7 +12,7 @@ from node_fsm.chain.certificates import (
     decode_vote_tally,
 )
 from node_fsm.chain.errors import MalformedError
-from node_fsm.chain.fragments import HASH_SIZE, Fragment, FragmentKind
+from node_fsm.chain.fragments import HASH_SIZE, LENGTH, Fragment, FragmentKind
 from node_fsm.chain.transactions import SPINE, Transaction, WitnessKind, decode_transaction
 from node_fsm.sandbox.ballots import SHARE_SIZE
 from node_fsm.sandbox.signatures import SignedParts, signed_parts
@@ -83,8 +83,9 @@ def read_message(fragment: Fragment) -> Message:
 
 
 def read_fragment(raw: bytes) -> Message | None:
-    """The fragment that *raw* is; None when the node cannot read it."""
+    """The fragment that *raw* begins with; None when the node cannot read it."""
+    size = LENGTH.size + int.from_bytes(raw[: LENGTH.size])
     try:
-        return read_message(Fragment.from_bytes(raw))
+        return read_message(Fragment.from_bytes(raw[:size]))
     except MalformedError:
         return None

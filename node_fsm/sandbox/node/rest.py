@@ -124,5 +124,5 @@ def public_key_in(text: str) -> bytes:
     if not _HEX.fullmatch(text):
         raise bad_request("hex encoding malformed")
     if len(text) != 2 * _ID_SIZE:
-        raise bad_request("invalid public key")
+        raise bad_request("invalid public key data")
     return bytes.fromhex(text)

@@ -131,6 +131,11 @@ def _committees(call: Call) -> Response:
     return Response.json(list(call.chain.ledger.parameters.committees))
 
 
+def _utxo(call: Call) -> Response:
+    hash_in(call.words[0])
+    raise not_found()  # an election's money is in accounts
+
+
 def _diagnostic(_: Call) -> Response:
     files, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     seconds, _hard = resource.getrlimit(resource.RLIMIT_CPU)
@@ -155,4 +160,10 @@ ROUTES: list[Route] = [
     get("vote/active/plans", _vote_plans),
     get("vote/active/committees", _committees),
     get("diagnostic", _diagnostic),
+    # What follows is about stake, which a BFT chain has none of.
+    get("stake", lambda _: Response.json(None)),
+    get("stake_pools", lambda _: Response.json([])),
+    get("rewards/remaining", lambda _: Response.json(0)),
+    get("rewards/history/*", lambda _: Response.json([])),
+    get("utxo/*/*", _utxo),
 ]

@@ -9,6 +9,7 @@ from node_fsm.sandbox.node.http_server import JSON, Response
 from node_fsm.sandbox.node.messages import Message, read_fragment
 from node_fsm.sandbox.node.posting import post_fragments, verdict_response
 from node_fsm.sandbox.node.rest import Call, HttpError, Route, bad_request, get, hash_in, not_found, post, public_key_in
+from node_fsm.sandbox.node.schema import flag
 
 
 def _post(call: Call) -> Response:
@@ -17,12 +18,12 @@ def _post(call: Call) -> Response:
         raise HttpError(Response.text("The request's content-type is not supported", unsupported))
     try:
         batch = json.loads(call.request.body)
-        fail_fast, messages = batch["fail_fast"], list(map(_read_hex, batch["fragments"]))
+        fail_fast, messages = flag(batch["fail_fast"]), list(map(_read_hex, batch["fragments"]))
     except KeyError as error:
         raise _unreadable(f"missing field `{error.args[0]}`") from None
     except (ValueError, TypeError, AttributeError) as error:
         raise _unreadable(str(error)) from None
-    return verdict_response(post_fragments(call.services, messages, fail_fast=bool(fail_fast)))
+    return verdict_response(post_fragments(call.services, messages, fail_fast=fail_fast))
 
 
 def _statuses(call: Call) -> Response:

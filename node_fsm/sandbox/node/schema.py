@@ -1,5 +1,6 @@
 """Reading a YAML document strictly: every key known, every value of its type, errors in the words of serde."""
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -99,7 +100,7 @@ def duration(value: Any) -> float:
     written = str(value)
     parts = _DURATION.findall(written)
     if not parts or _DURATION.sub("", written).strip():
-        raise SchemaError(f"time unit needed, for example 2sec or 2ms, not {written!r}")
+        raise SchemaError("time unit needed, for example 2sec or 2ms")
     return float(sum(int(number) * _SECONDS[unit] for number, unit in parts))
 
 
@@ -137,5 +138,7 @@ def _listed(names: Iterable[str]) -> str:
 def _mismatch(value: Any, expected: str) -> SchemaError:
     kinds = {bool: "boolean", int: "integer", float: "floating point", str: "string", list: "sequence", dict: "map"}
     kind = kinds.get(type(value), "unit value")
-    shown = f" `{value}`" if isinstance(value, bool | int | float) else f" {value!r}" if isinstance(value, str) else ""
+    shown = f" `{json.dumps(value)}`" if isinstance(value, bool | int | float) else ""
+    if isinstance(value, str):
+        shown = f" {json.dumps(value)}"
     return SchemaError(f"invalid type: {kind}{shown}, expected {expected}")

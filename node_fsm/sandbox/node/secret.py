@@ -1,19 +1,20 @@
 """The secret file of a leader."""
 
 from pathlib import Path
+from typing import Any
 
 from node_fsm.sandbox.crypto import SigningKey
 from node_fsm.sandbox.node.errors import ExitCode, NodeError, system_reason
-from node_fsm.sandbox.node.schema import SchemaError, text
-from node_fsm.sandbox.node.settings import read_secret_key
+from node_fsm.sandbox.node.key_text import SIGNING_KEY, read_key
+from node_fsm.sandbox.node.schema import SchemaError
 from node_fsm.sandbox.node.yaml_file import read_yaml
 
 
 def load_signing_key(file: Path) -> SigningKey | None:
     """The BFT signing key in a secret file, which may be a pipe; None when it has none. NodeError."""
     try:
-        document = read_yaml(file)
-        bft = document.get("bft") if isinstance(document, dict) else None
+        # What is found is not repeated in any message: it may be the key.
+        bft = _section(read_yaml(file), "struct NodeSecret").get("bft")
         return None if bft is None else _signing_key(bft)
     except OSError as error:
         reason = system_reason(error)
@@ -23,14 +24,19 @@ def load_signing_key(file: Path) -> SigningKey | None:
 
 
 def _signing_key(bft: object) -> SigningKey:
-    if not isinstance(bft, dict) or "signing_key" not in bft:
+    section = _section(bft, "struct Bft")
+    if "signing_key" not in section:
         raise SchemaError("bft: missing field `signing_key`")
     try:
-        return read_secret_key(text(bft["signing_key"]))
-    except SchemaError:
-        raise SchemaError("bft.signing_key: expected a string") from None  # not what it is: that may be the key
+        return SigningKey(read_key(str(section["signing_key"]), SIGNING_KEY))
     except ValueError as error:
         raise SchemaError(f"bft.signing_key: {error}") from None
+
+
+def _section(value: object, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise SchemaError(f"invalid type, expected {name}")
+    return value
 
 
 def _refused(*causes: str) -> NodeError:

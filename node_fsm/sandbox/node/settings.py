@@ -4,12 +4,11 @@ from pathlib import Path
 from secrets import token_bytes
 from typing import Any, NamedTuple, cast
 
-from node_fsm.chain import bech32
-from node_fsm.chain.address import ed25519_public_key
 from node_fsm.sandbox.crypto import PLAIN_SIZE, SigningKey
 from node_fsm.sandbox.node.address import Address, Multiaddr
 from node_fsm.sandbox.node.arguments import Arguments
 from node_fsm.sandbox.node.errors import ExitCode, NodeError, system_reason
+from node_fsm.sandbox.node.key_text import PUBLIC_KEY, SIGNING_KEY, KeyTextError, read_key
 from node_fsm.sandbox.node.log import Format, LogSettings
 from node_fsm.sandbox.node.schema import (
     SchemaError,
@@ -25,8 +24,6 @@ from node_fsm.sandbox.node.schema import (
 )
 from node_fsm.sandbox.node.yaml_file import read_yaml
 
-_KEY_PREFIX = "ed25519_sk"
-
 
 def _log_output(value: Any) -> str | Path:
     if isinstance(value, dict):
@@ -35,7 +32,8 @@ def _log_output(value: Any) -> str | Path:
 
 
 _INTEREST = one_of("low", "normal", "high")
-_PEER = mapping({"address": parsed(Multiaddr.parse), "id": parsed(ed25519_public_key)}, required=("address",))
+_NODE_ID = parsed(lambda written: read_key(written, PUBLIC_KEY))
+_PEER = mapping({"address": parsed(Multiaddr.parse), "id": _NODE_ID}, required=("address",))
 _PREFERRED = mapping({"view_max": whole, "peers": sequence(_PEER)})
 _P2P = mapping(
     {
@@ -188,14 +186,6 @@ def make_settings(config: dict[str, Any], arguments: Arguments) -> Settings:
     return settings
 
 
-def read_secret_key(written: str) -> SigningKey:
-    """The key of an ``ed25519_sk1…`` text; ValueError, without repeating the text."""
-    prefix, data = bech32.decode(written, (bech32.BECH32, bech32.BECH32M))
-    if prefix != _KEY_PREFIX:
-        raise ValueError(f"Invalid prefix: expected {_KEY_PREFIX} but was {prefix}")
-    return SigningKey(data)
-
-
 def _p2p_settings(config: dict[str, Any], arguments: Arguments) -> P2pSettings:
     p2p = config.get("p2p", {})
     public: Multiaddr | None = arguments.public_address or p2p.get("public_address")
@@ -217,14 +207,12 @@ def _node_key(file: Path | None) -> SigningKey:
     if file is None:
         return SigningKey(token_bytes(PLAIN_SIZE))
     try:
-        return read_secret_key(file.read_text())
+        return SigningKey(read_key(file.read_text(), SIGNING_KEY))
     except OSError as error:
         reason = system_reason(error)
         raise _refused(f"Cannot read the node configuration file: {reason}", reason) from error
-    except ValueError as error:
-        raise _refused(
-            "cannot deserialize node key from file", "Failed to parse bech32, invalid data format", str(error)
-        ) from None
+    except KeyTextError as error:
+        raise _refused("cannot deserialize node key from file", *error.causes) from None
 
 
 def _refused(*causes: str) -> NodeError:

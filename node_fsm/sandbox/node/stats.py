@@ -1,5 +1,6 @@
 """What the node counts, as ``/node/stats`` shows it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,18 +21,18 @@ class BlockStats:
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
         self._started = utc_now()
-        self._inputs = self._fees = self._transactions = 0
         self._average_fill = self._fill(chain.tip)
         self.received_blocks = 0
         self.votes_cast = 0
+        self._inputs = self._fees = 0
+        self._transactions = chain.ledger.genesis_transactions
+        if chain.tip.height:
+            self._count(chain.messages(chain.tip))
 
     def follow(self, turn: Turn) -> None:
         """The tip is another one."""
         header, messages = turn.blocks[-1]
-        self._transactions = len(messages)
-        self._inputs = sum(map(_inputs, messages))
-        self._fees = self._inputs - sum(map(_outputs, messages))
-        self.votes_cast += sum(isinstance(message.certificate, VoteCast) for message in messages)
+        self._count(messages)
         self._average_fill = self._average_fill * _HALF + self._fill(header) * _HALF
 
     def last_block_time(self) -> str:
@@ -56,6 +57,13 @@ class BlockStats:
             "votesCast": self.votes_cast,
             "uptime": int((utc_now() - self._started).total_seconds()),
         }
+
+    def _count(self, messages: Sequence[Message]) -> None:
+        """Count what is in the block at the tip."""
+        self._transactions = len(messages)
+        self._inputs = sum(map(_inputs, messages))
+        self._fees = self._inputs - sum(map(_outputs, messages))
+        self.votes_cast += sum(isinstance(message.certificate, VoteCast) for message in messages)
 
     def _fill(self, header: BlockHeader) -> float:
         return header.content_size / self._chain.ledger.parameters.content_max_size

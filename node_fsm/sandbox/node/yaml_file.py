@@ -38,7 +38,9 @@ def read_yaml(file: Path) -> Any:
     try:
         document = yaml.load(data, _Loader)  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as error:
-        raise SchemaError(f"{error.problem} at {_place(error)}") from None
+        context = f"{error.context}, " if error.context else ""
+        problem = str(error.problem).partition(", but ")[0]
+        raise SchemaError(f"{context}{problem} at {_place(error)}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SchemaError(str(error)) from None
     if document is None:
