@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 
-from node_fsm.sandbox.jcli.arguments import Command, Values
+from node_fsm.sandbox.jcli.arguments import Command, Option, Values
 from node_fsm.sandbox.jcli.errors import CommandError, PanicError, UsageError
 from node_fsm.sandbox.jcli.files import say
 
@@ -22,6 +22,7 @@ COMMANDS: Group = {
         "decode": "genesis_decode:DECODE",
         "encode": "genesis_encode:COMMAND",
         "hash": "genesis_decode:HASH",
+        "init": "genesis_init:COMMAND",
     },
     "key": "keys",
     "rest": "rest",
@@ -93,7 +94,9 @@ def _run(words: Sequence[str]) -> None:
 
 
 def _run_command(command: Command, path: Sequence[str], words: Sequence[str]) -> None:
-    if "--help" in words or words == ["-h"] or (words and words[0] in _VERSION):
+    # The commands that take -h for --host are helped by --help only.
+    own = {f"-{item.short}" for item in command.parameters if isinstance(item, Option)}
+    if not {"-h", "--help", *_VERSION}.difference(own).isdisjoint(words):
         say(_title(path))
     else:
         values: Values = command.read(path, words)

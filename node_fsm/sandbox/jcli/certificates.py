@@ -33,6 +33,7 @@ COMMANDS = {
             "public": Command(_public_tally, (PLAN_ID._replace(value="id"), OUTPUT)),
         },
     },
-    "show": {"vote-plan-id": "certificate_signing:SHOW"},
+    "print": "certificate_shown:PRINT",
+    "show": {"vote-plan-id": "certificate_shown:SHOW"},
     "sign": "certificate_signing:SIGN",
 }

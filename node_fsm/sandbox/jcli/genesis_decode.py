@@ -8,7 +8,7 @@ from node_fsm.chain.address import ACCOUNT_KIND, TEST_BIT
 from node_fsm.chain.blocks import Block, read_blocks
 from node_fsm.chain.certificates import decode_minted_token, decode_vote_plan
 from node_fsm.chain.configuration import decode_configuration
-from node_fsm.chain.errors import ChainDataError
+from node_fsm.chain.errors import ChainDataError, TruncatedError
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.chain.transactions import SPINE, decode_transaction
 from node_fsm.sandbox.jcli import genesis_files
@@ -83,7 +83,8 @@ def _initial(fragment: Fragment, account_kind: int) -> dict[str, Any]:
 
 
 def _corrupted(error: ChainDataError) -> CommandError:
-    return CommandError("block file corrupted", str(error))
+    cause = "failed to fill whole buffer" if isinstance(error, TruncatedError) else str(error)
+    return CommandError("block file corrupted", cause)
 
 
 def _not_block0(*causes: str) -> CommandError:

@@ -32,8 +32,9 @@ def read_json(path: str | None, refusal: Callable[[str], CommandError] | None = 
     try:
         return json.loads(data)
     except json.JSONDecodeError as error:
-        what = "EOF while parsing" if error.pos >= len(data.rstrip()) else "expected"
-        raise CommandError(f"{what} a value at line {error.lineno} column {error.colno - 1}") from None
+        if error.pos >= len(data.rstrip()):
+            raise CommandError(f"EOF while parsing a value at line {error.lineno} column {error.colno - 1}") from None
+        raise CommandError(f"expected value at line {error.lineno} column {error.colno}") from None
     except ValueError as error:
         raise CommandError(str(error)) from None
 

@@ -14,11 +14,13 @@ TIMEOUT_SECONDS = 30.0
 def _host(text: str) -> str:
     """The value of ``--host``; ValueError when it is no URL."""
     try:
-        scheme = urlsplit(text).scheme
+        parts = urlsplit(text)
     except ValueError:
         raise ValueError("invalid domain character") from None
-    if not scheme or scheme[0].isdigit():
+    if not parts.scheme or parts.scheme[0].isdigit():
         raise ValueError("relative URL without a base")
+    if parts.scheme.startswith("http") and not parts.hostname:
+        raise ValueError("empty host")
     return text
 
 

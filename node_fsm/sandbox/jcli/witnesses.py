@@ -24,9 +24,11 @@ def _make_witness(values: Values) -> None:
         raise CommandError("making account witness requires passing spending counter")
     if lane > chain_write.LANES:
         raise CommandError(f"invalid account spending counter lane: max {chain_write.LANES}, actual {lane}")
-    if lane == chain_write.LANES or counter >= chain_write.COUNTERS:
+    if lane == chain_write.LANES:
         # jcli's own check lets the lane after the last one pass, to the assertion behind it.
         raise PanicError("assertion failed: lane < (1 << LANES_BITS)")
+    if counter >= chain_write.COUNTERS:
+        raise PanicError("assertion failed: counter < (1 << UNLANES_BITS)")
     both = chain_write.spending_counter(lane, counter)
     message = chain_write.account_witness_message(values["genesis_block_hash"], values["transaction_id"], both)
     witness = bech32.encode(_PREFIX, chain_write.account_witness(both, key.sign(message)))
