@@ -67,6 +67,7 @@ def sandbox_packages(base_image: str, tmp_path_factory: pytest.TempPathFactory) 
     """
     directory = tmp_path_factory.mktemp("sandbox-packages")
     install_sandbox_packages(directory)
+    directory.chmod(0o755)
     return directory
 
 
@@ -121,15 +122,16 @@ def port() -> int:
 
 @pytest.fixture
 def start(image: str, port: int) -> Iterator[Start]:
-    """Start a container with an environment and mounted files; its log is shown when the test fails."""
+    """Start a container with an environment and mounted files, which the image's user must be able to read.
+
+    Its log is shown when the test fails.
+    """
     if shutil.which("podman") is None:
         pytest.skip("no podman in PATH")
     started: list[Container] = []
 
     def start(environment: dict[str, str], files: dict[str, Path]) -> Container:
         sidecar = {"NODE_FSM_HOST": LOOPBACK, "NODE_FSM_PORT": str(port)}
-        for path in files.values():
-            path.chmod(0o755)  # the image's user is another one
         started.append(Container.start(image, CREDENTIALS | environment | sidecar, files))
         return started[-1]
 
@@ -144,6 +146,7 @@ def container(start: Start, database_url: str, s3_bucket: Bucket, tmp_path: Path
     """A container in which leader 0's service was started."""
     secret = tmp_path / "database-url"
     secret.write_text(database_url)
+    secret.chmod(0o644)
     environment = {
         "NODE_FSM_ROLE": "leader0",
         "NODE_FSM_HOSTNAME": "leader0",

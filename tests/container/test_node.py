@@ -1,7 +1,6 @@
 """A node in a container: locked in as the service is, stopped with it, and going on from the volume."""
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,10 @@ from node_fsm.sandbox.server import LOOPBACK
 from node_fsm.service import STOP_SECONDS
 from tests.container.conftest import SANDBOX_PACKAGES, Start
 from tests.contract.binaries import Binaries
-from tests.contract.conftest import binaries
 from tests.support.election import DrawnElection
-from tests.system.conftest import Operator, waiting_operator
+from tests.system.conftest import Operator, operator, waiting_operator
 
-__all__ = ["binaries", "waiting_operator"]  # fixtures
+__all__ = ["operator", "waiting_operator"]  # fixtures
 
 OF_THE_IMAGE = ("NODE_FSM_JCLI_PATH", "NODE_FSM_JORM_PATH", "NODE_FSM_STORAGE_DIR")
 TEMPLATE = "/run/template.yaml"
@@ -48,20 +46,16 @@ def files(binaries: Binaries, sandbox_packages: Path) -> dict[str, Path]:
 
 
 def test_a_chain_survives_the_end_of_its_container(
-    start: Start, port: int, waiting_operator: Operator, binaries: Binaries, files: dict[str, Path]
+    start: Start, port: int, operator: Operator, files: dict[str, Path]
 ) -> None:
-    operator = replace(
-        waiting_operator,
-        environment=waiting_operator.environment | {"NODE_FSM_JCLI_PATH": str(binaries.jcli)},
-        jcli=binaries.jcli,
-    )
     key = operator.add_leader0().secret.reveal()
     election = DrawnElection("first", operator.voters(3), seed=1)
     election.schedule(lead=14, voting=120, tallying=60)
     operator.import_election(election)
     environment = {name: value for name, value in operator.environment.items() if name not in OF_THE_IMAGE}
-    template = {TEMPLATE: Path(environment["NODE_FSM_BLOCK0_TEMPLATE"])}
-    container = start(environment | {"NODE_FSM_BLOCK0_TEMPLATE": TEMPLATE}, files | template)
+    template = Path(environment["NODE_FSM_BLOCK0_TEMPLATE"])
+    template.chmod(0o644)
+    container = start(environment | {"NODE_FSM_BLOCK0_TEMPLATE": TEMPLATE}, files | {TEMPLATE: template})
     before = wait_for_node(port)
     assert key not in container.inspect()
     assert key not in container.execute("sh", "-c", "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline")
