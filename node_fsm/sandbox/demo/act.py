@@ -62,7 +62,7 @@ class Act:
         for start in range(0, len(ballots), _BATCH):
             fragment_ids += await box.cast(ballots[start : start + _BATCH])
             await asyncio.sleep(_BETWEEN_BATCHES)
-        reasons = [reason for reason in await box.settle(fragment_ids, _SETTLE_SECONDS) if reason]
+        reasons = await box.count(fragment_ids, _SETTLE_SECONDS)
         self.display.tell(f"{self.election.name}: {len(fragment_ids) - len(reasons)} more votes are in blocks")
         return [f"a vote that must count is in no block: {reason}" for reason in reasons]
 
@@ -78,9 +78,10 @@ class Act:
 
     async def _rejected(self, box: BallotBox, ballot: Ballot, what: str, expected: str) -> list[str]:
         """Cast a vote that must be rejected, for a reason that has *expected* in it."""
-        (reason,) = await box.settle(await box.cast([ballot]), _SETTLE_SECONDS)
+        (fragment_id,) = await box.cast([ballot])
+        reason = await box.rejection(fragment_id, _SETTLE_SECONDS)
         if expected not in reason:
-            return [f"the {what} was not rejected for it: {reason or 'it is in a block'}"]
+            return [f"the {what} was not rejected for it: {reason}"]
         self.display.tell(f"{self.election.name}: the {what} is rejected: {reason.rpartition(': ')[2]}")
         return []
 

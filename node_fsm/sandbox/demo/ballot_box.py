@@ -1,7 +1,8 @@
 """The votes of one election on their way: how many were cast, are in blocks, were rejected, and why."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from node_fsm.node_answers import FragmentState
 from node_fsm.sandbox.demo.drawing import Ballot, DrawnElection
@@ -31,34 +32,40 @@ class BallotBox:
         self._show()
         return fragment_ids
 
-    async def settle(self, fragment_ids: Sequence[str], seconds: float) -> list[str]:
-        """Wait until each vote is in a block or rejected; for each why it is in no block, empty when it is in one.
+    async def count(self, fragment_ids: Sequence[str], seconds: float) -> list[str]:
+        """Wait until all these votes are in blocks, at most *seconds*; why the others are not, a reason for each.
 
-        The reason of those that are neither within *seconds* is that they are pending.
+        A rejection is not believed at once: a leader also rejects what another has just put into a block.
         """
-        try:
+        await self._ask_until(lambda: self._in_blocks.issuperset(fragment_ids), seconds)
+        return [self._why_not(fragment_id) for fragment_id in fragment_ids if fragment_id not in self._in_blocks]
+
+    async def rejection(self, fragment_id: str, seconds: float) -> str:
+        """Wait until a vote is rejected and return the reason; after *seconds*, or when it is in a block, that."""
+        await self._ask_until(lambda: fragment_id in self._in_blocks or fragment_id in self._reasons, seconds)
+        return self._why_not(fragment_id)
+
+    async def _ask_until(self, enough: Callable[[], bool], seconds: float) -> None:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while not all(map(self._is_settled, fragment_ids)):
+                while not enough():
                     await self._ask()
                     await asyncio.sleep(_POLL_SECONDS)
-        except TimeoutError:
-            pass
-        return [self._why_not(fragment_id) for fragment_id in fragment_ids]
 
     async def _ask(self) -> None:
-        unsettled = [fragment_id for fragment_id in self._cast if not self._is_settled(fragment_id)]
-        for fragment_id, status in (await self._station.outcomes(unsettled)).items():
+        undecided = [fragment_id for fragment_id in self._cast if fragment_id not in self._in_blocks]
+        for fragment_id, status in (await self._station.outcomes(undecided)).items():
             if status.state is FragmentState.IN_A_BLOCK:
                 self._in_blocks.add(fragment_id)
+                self._reasons.pop(fragment_id, None)
             elif status.state is FragmentState.REJECTED:
                 self._reasons[fragment_id] = status.reason or "no reason"
         self._show()
 
-    def _is_settled(self, fragment_id: str) -> bool:
-        return fragment_id in self._in_blocks or fragment_id in self._reasons
-
     def _why_not(self, fragment_id: str) -> str:
-        return "" if fragment_id in self._in_blocks else self._reasons.get(fragment_id, "still pending")
+        if fragment_id in self._in_blocks:
+            return "it is in a block"
+        return self._reasons.get(fragment_id, "it is still pending")
 
     def _show(self) -> None:
         drawn = len(self._election.ballots) + 2  # and the second and the late one

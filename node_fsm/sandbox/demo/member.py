@@ -16,7 +16,7 @@ from node_fsm.sidecar.answers import State
 BUCKET = "demo"
 RESCAN_SECONDS = 2
 
-_ANSWER_SECONDS = 2.0
+_ANSWER_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Member:
     def __init__(self, part: Part, service: ServiceProcess, settings: dict[str, str]) -> None:
         self.part = part
         self.service = service
-        self.node = NodeRest(f"http://{settings['NODE_FSM_NODE_REST_LISTEN']}/api", timeout=_ANSWER_SECONDS)
+        self.node = NodeRest(f"http://{settings['NODE_FSM_NODE_REST_LISTEN']}/api")
         self._sidecar = httpx.AsyncClient(
             base_url=f"http://{LOOPBACK}:{settings['NODE_FSM_PORT']}", timeout=_ANSWER_SECONDS, trust_env=False
         )

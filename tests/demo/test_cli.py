@@ -1,0 +1,44 @@
+"""``node-fsm demo`` where it cannot begin."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from node_fsm.cli import app
+
+
+def test_without_the_extra_it_says_in_a_sentence_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = sys.modules["node_fsm.cli.demo"]  # the package has the function by this name
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "moto" else object())
+    result = CliRunner().invoke(app, ["demo"])
+    assert result.exit_code == 1
+    assert result.output.strip().splitlines() == [
+        "the demo needs more than the service: pip install 'node-fsm[sandbox]'"
+    ]
+
+
+def test_the_other_commands_import_nothing_of_it() -> None:
+    source = "import sys, node_fsm.cli; print([name for name in sys.modules if name.startswith('node_fsm.sandbox')])"
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--keep", "{here}"], "is not empty"),
+        (["--report", "{here}/missing/report.json"], "cannot be written"),
+        (["--jcli", "{here}/missing"], "is no executable file"),
+    ],
+)
+def test_what_cannot_work_is_said_in_a_sentence_at_once(tmp_path: Path, arguments: list[str], message: str) -> None:
+    (tmp_path / "something").touch()
+    given = [argument.format(here=tmp_path) for argument in arguments]
+    program = Path(sys.executable).with_name("node-fsm")
+    done = subprocess.run([program, "demo", *given], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert message in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
