@@ -1,16 +1,14 @@
-"""The binaries that the contract is checked on: the stand-ins always, the real ones where there are any."""
+"""The commands of jcli, on the stand-in always and on the real one where there is one."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.contract.binaries import Binaries, sandbox_binaries
+from tests.contract.binaries import Binaries
+from tests.contract.commands import Jcli
 
 
-@pytest.fixture(scope="session", params=["sandbox", pytest.param("real", marks=pytest.mark.real)])
-def binaries(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Binaries:
-    """One pair of executables after the other."""
-    if request.param == "sandbox":
-        return sandbox_binaries(tmp_path_factory.mktemp("bin"))
-    jcli, jormungandr = (Path(request.getfixturevalue(name)) for name in ("real_jcli", "real_jormungandr"))
-    return Binaries(sandbox=False, jcli=jcli, jormungandr=jormungandr)
+@pytest.fixture
+def jcli(binaries: Binaries, tmp_path: Path) -> Jcli:
+    """One jcli after the other, in a directory of the test's own."""
+    return Jcli(binaries.jcli, tmp_path)

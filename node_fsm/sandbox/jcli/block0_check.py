@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from node_fsm.chain.address import ACCOUNT_KIND, TEST_BIT, ed25519_public_key
 from node_fsm.chain.transactions import Output
@@ -15,6 +15,8 @@ _GROUP_KIND = 0x04
 _SCRIPT_KIND = 0x07
 _MOST_VALUE = (1 << 64) - 1
 
+Key = TypeVar("Key")
+
 
 class Block0Check:
     """The accounts and plans of a block 0 so far. Every method raises CommandError with what the ledger refuses."""
@@ -23,7 +25,7 @@ class Block0Check:
         self._test = test
         self._committee = committee
         self._value = value
-        self._accounts: set[bytes] = set()
+        self._accounts: Counter[bytes] = Counter()
         self._tokens: Counter[str] = Counter()
         self._plans: set[bytes] = set()
 
@@ -47,9 +49,9 @@ class Block0Check:
             self._value += value
             kind = address[0] & ~TEST_BIT
             if kind == ACCOUNT_KIND:
-                self._accounts.add(address[1:])
+                self._add(self._accounts, address[1:], value)
             elif kind == _GROUP_KIND:
-                self._accounts.add(address[1 + PUBLIC_KEY_SIZE :])
+                self._add(self._accounts, address[1 + PUBLIC_KEY_SIZE :], value)
             elif kind == _SCRIPT_KIND:
                 raise _invalid("Scripts addresses are not yet supported by the system")
 
@@ -57,10 +59,7 @@ class Block0Check:
         """Take tokens minted for an account."""
         if account not in self._accounts:
             raise _invalid("Error or Invalid account", "Account does not exist")
-        self._tokens[token_id] += value
-        if self._tokens[token_id] > _MOST_VALUE:
-            overflow = ("Value calculation failed", "Value overflowed its maximum value")
-            raise _invalid("Error or Invalid account", *overflow)
+        self._add(self._tokens, token_id, value)
 
     def certificate(self, certificate: Certificate) -> None:
         """Take a signed certificate."""
@@ -76,6 +75,13 @@ class Block0Check:
             reason = f"cannot insert the vote plan {plan_id.hex()}"
             raise _invalid("Voting error", reason, "entry with the provided key already exists")
         self._plans.add(plan_id)
+
+    @staticmethod
+    def _add(sums: Counter[Key], key: Key, value: int) -> None:
+        sums[key] += value
+        if sums[key] > _MOST_VALUE:
+            overflow = ("Value calculation failed", "Value overflowed its maximum value")
+            raise _invalid("Error or Invalid account", *overflow)
 
     def end(self) -> None:
         """Check what only the whole shows."""

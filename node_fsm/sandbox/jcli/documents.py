@@ -64,8 +64,7 @@ class Node(NamedTuple):
             raise self.invalid_type("a mapping")
         for name in self.value:
             if name not in names:
-                expected = ", ".join(f"`{known}`" for known in names)
-                raise self.error(f"unknown field `{name}`, expected {'one of ' * (len(names) > 1)}{expected}")
+                raise self.error(f"unknown field `{name}`, expected {_one_of(names)}")
 
     def variant(self, names: Collection[str]) -> tuple[str, "Node"]:
         """A mapping of one field, which must be one of *names*: that name, and what it has."""
@@ -99,9 +98,7 @@ class Node(NamedTuple):
         """What one of several words stands for."""
         text = self.text()
         if text not in names:
-            known = [f"`{name}`" for name in names]
-            expected = " or ".join(known) if len(known) < 3 else f"one of {', '.join(known)}"
-            raise self.error(f"unknown variant `{text}`, expected {expected}")
+            raise self.error(f"unknown variant `{text}`, expected {_one_of(names)}")
         return names[text]
 
     def is_null(self) -> bool:
@@ -176,6 +173,11 @@ def token_id(text: str) -> str:
     if len(from_hex(name)) > 32:
         raise ValueError(f"Token name can be no more that 32 bytes long; got {len(from_hex(name))} bytes")
     return text
+
+
+def _one_of(names: Collection[str]) -> str:
+    quoted = [f"`{name}`" for name in names]
+    return " or ".join(quoted) if len(quoted) < 3 else f"one of {', '.join(quoted)}"
 
 
 def _describe(value: Any) -> str:
