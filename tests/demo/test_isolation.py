@@ -4,7 +4,7 @@ from pathlib import Path
 
 from node_fsm.config import Settings, load_settings
 from node_fsm.sandbox.demo.isolation import isolate, service_environment
-from node_fsm.sandbox.demo.member import cast, settings_of
+from node_fsm.sandbox.demo.member import new_parts, settings_of
 from node_fsm.sandbox.s3 import CREDENTIALS
 
 CALLER = {
@@ -48,7 +48,7 @@ def test_a_service_is_given_its_settings_and_where_things_are(tmp_path: Path) ->
 
 def test_the_settings_of_all_three_are_complete_and_their_ports_their_own(tmp_path: Path) -> None:
     ports = []
-    for part in cast():
+    for part in new_parts():
         environment = settings_of(part, COMMON, tmp_path / part.hostname)
         settings = load_settings(service_environment(CALLER, tmp_path, environment), Settings)
         assert settings.hostname == part.hostname

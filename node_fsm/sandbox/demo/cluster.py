@@ -1,11 +1,11 @@
 """Three services, each its own process, started together and stopped together."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from node_fsm.sandbox.demo.binaries import Binaries
+from node_fsm.sandbox.demo.concurrency import together
 from node_fsm.sandbox.demo.directories import Directories
 from node_fsm.sandbox.demo.files import write_template
 from node_fsm.sandbox.demo.isolation import service_environment
@@ -39,20 +39,16 @@ class Cluster:
 
     async def start(self) -> None:
         """Start all services; they are not ready yet on return."""
-        await asyncio.gather(*(member.service.start() for member in self.members))
+        await together(*(member.service.start() for member in self.members))
 
     async def stop(self) -> list[str]:
         """Stop all services in order; what was wrong with that."""
-        codes = await asyncio.gather(*(member.service.stop() for member in self.members))
+        codes = await together(*(member.service.stop() for member in self.members))
         return [
             f"the service of {member.hostname} ended with code {code} when it was asked to stop"
             for member, code in zip(self.members, codes, strict=True)
             if code
         ]
-
-    async def watch(self) -> None:
-        """Raise DemoError when a service ends by itself; never returns."""
-        await asyncio.gather(*(member.service.watch() for member in self.members))
 
     async def close(self) -> None:
         """Leave no process and no connection."""

@@ -40,8 +40,8 @@ class Part:
         return f"{self.hostname}.sk"
 
 
-def cast() -> tuple[Part, Part, Part]:
-    """Leader 0, another leader, and a follower."""
+def new_parts() -> tuple[Part, Part, Part]:
+    """Leader 0, another leader, and a follower, with new keys."""
     return (
         Part("leader0", Role.LEADER0, Wallet()),
         Part("leader1", Role.NODE, Wallet()),

@@ -8,18 +8,18 @@ from node_fsm.core.phases import Phase
 from node_fsm.sandbox.demo.act import Act
 from node_fsm.sandbox.demo.binaries import Binaries
 from node_fsm.sandbox.demo.cluster import Cluster, running_cluster
+from node_fsm.sandbox.demo.concurrency import alongside
 from node_fsm.sandbox.demo.directories import Directories
 from node_fsm.sandbox.demo.display import Display
 from node_fsm.sandbox.demo.drawing import DrawnElection, draw_election, draw_voters
 from node_fsm.sandbox.demo.files import write_election
 from node_fsm.sandbox.demo.gathering import election_outcome, journal
 from node_fsm.sandbox.demo.importing import import_files
-from node_fsm.sandbox.demo.member import cast
+from node_fsm.sandbox.demo.member import new_parts
 from node_fsm.sandbox.demo.observer import Observer, in_phase
 from node_fsm.sandbox.demo.outcome import ElectionOutcome, NodeOutcome, Outcome
 from node_fsm.sandbox.demo.schedule import LEAD, schedule
 from node_fsm.sandbox.demo.servers import Servers, running_servers
-from node_fsm.sandbox.demo.signals import alongside
 from node_fsm.template import load_template
 
 NAMES = ("first", "second")
@@ -39,14 +39,16 @@ class Performance:
 
     async def run(self) -> None:
         """From nothing to nothing: no process of it is left afterwards, however it ends."""
-        parts = cast()
+        parts = new_parts()
         self._display.tell("starting Postgres and S3, migrating, making keys")
         async with running_servers(parts) as servers:
             self._display.tell("starting a service for each of three nodes")
             async with running_cluster(parts, servers, self._binaries, self._places) as cluster:
                 observer = Observer(cluster.members, self._display)
                 elections = await alongside(
-                    self._hold_elections(cluster, servers, observer), observer.run(), cluster.watch()
+                    self._hold_elections(cluster, servers, observer),
+                    observer.run(),
+                    *(member.service.watch() for member in cluster.members),
                 )
                 self._display.tell("stopping the services, verifying the archives")
                 self._outcome.problems += await cluster.stop()

@@ -41,14 +41,14 @@ class Options:
 def run_demo(options: Options) -> int:
     """Run the demo; its exit code, 0 only when everything matched."""
     isolate(os.environ)
-    console = Console(highlight=False)
+    errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     try:
-        return asyncio.run(until_signalled(_demo(options, console)))
+        return asyncio.run(until_signalled(_demo(options, Console(highlight=False))))
     except InterruptedBySignalError as error:
-        console.print(f"{error}; nothing is left running")
+        errors.print(f"{error}; nothing is left running")
         return error.exit_code
     except DemoError as error:
-        console.print(str(error), style="bold red", markup=False, soft_wrap=True)
+        errors.print(str(error), style="bold red")
         return FAILED
 
 

@@ -37,18 +37,3 @@ async def until_signalled(work: Coroutine[Any, Any, T]) -> T:
         if received:
             raise InterruptedBySignalError(received[0]) from None
         raise
-
-
-async def alongside(work: Coroutine[Any, Any, T], *others: Coroutine[Any, Any, None]) -> T:
-    """What *work* gives while *others*, which do not end by themselves, run beside it; or what the first raises."""
-    main = asyncio.create_task(work)
-    tasks = [main, *map(asyncio.create_task, others)]
-    try:
-        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in ended - {main}:
-            task.result()
-        return await main
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
