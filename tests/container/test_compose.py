@@ -21,7 +21,6 @@ SECRETS = {
 PROJECT: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())
 SERVICES: dict[str, dict[str, Any]] = PROJECT["services"]
 NODES = {name: service for name, service in SERVICES.items() if "NODE_FSM_ROLE" in service.get("environment", {})}
-COMMANDS = ("schema", "cli")
 LEADERS = {name for name in NODES if name.startswith("leader")}
 
 
@@ -62,9 +61,8 @@ def test_the_service_accepts_each_nodes_environment(name: str, tmp_path: Path) -
     assert settings.signing_key_s3_uri == (f"s3://keys/{name}.sk" if name in LEADERS else None)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_commands_accept_their_environment(name: str, tmp_path: Path) -> None:
-    settings = load_settings(environment_of(name, tmp_path), DatabaseSettings)
+def test_the_commands_on_the_database_accept_their_environment(tmp_path: Path) -> None:
+    settings = load_settings(environment_of("admin", tmp_path), DatabaseSettings)
     assert settings.database_url.get_secret_value() == SECRETS["database-url"]
 
 
@@ -96,9 +94,10 @@ def test_each_node_keeps_its_chains_in_a_volume_of_its_own(tmp_path: Path) -> No
     volumes = {name: node["volumes"] for name, node in NODES.items()}
     assert volumes == {name: [f"{name}:{settings_of(name, tmp_path).storage_dir}"] for name in NODES}
     assert set(NODES) <= set(PROJECT["volumes"])
+    assert str(settings_of("leader0", tmp_path).storage_dir) in SERVICES["admin"]["tmpfs"]
 
 
-@pytest.mark.parametrize("name", [*NODES, *COMMANDS])
+@pytest.mark.parametrize("name", [*NODES, "admin"])
 def test_the_image_is_locked_in_and_has_the_time_to_stop(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"]
@@ -110,12 +109,12 @@ def test_the_image_is_locked_in_and_has_the_time_to_stop(name: str) -> None:
 def test_each_server_has_a_health_check_and_nothing_starts_before_what_it_needs() -> None:
     for name in ("postgres", "s3"):
         assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
-    for name in COMMANDS:  # they end by themselves, so that the image's own check says nothing
-        assert SERVICES[name]["healthcheck"] == {"disable": True}
-        assert SERVICES[name]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    admin = SERVICES["admin"]
+    assert admin["healthcheck"] == {"disable": True}  # it ends by itself
+    assert admin["depends_on"] == {"postgres": {"condition": "service_healthy"}}
     for node in NODES.values():
         assert "healthcheck" not in node  # the image's own
-        assert node["depends_on"] == {"schema": {"condition": "service_completed_successfully"}}
+        assert node["depends_on"] == {"admin": {"condition": "service_completed_successfully"}}
 
 
 def test_only_loopback_reaches_what_is_published_and_of_nodes_only_the_sidecar(tmp_path: Path) -> None:

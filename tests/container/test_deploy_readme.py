@@ -51,7 +51,7 @@ def test_every_service_that_is_named_is_there() -> None:
     started = block("docker compose up --detach postgres").split()[4:]
     run = re.findall(r"docker compose run (?:--(?:entrypoint|volume) \S+ |-(?:T|-rm) )*(\w+)", TEXT)
     executed = re.findall(r"docker compose exec (?:-\S+ )*(\w+)", TEXT)
-    assert set(run) == {"cli"}
+    assert set(run) == {"admin"}
     assert set(started) | set(executed) < SERVICES.keys()
 
 
