@@ -13,7 +13,7 @@ from struct import pack, unpack
 from typing import Self
 
 from node_fsm.sandbox import edwards, ristretto
-from node_fsm.sandbox.edwards import BASE, IDENTITY, Point, add, multiply, negate
+from node_fsm.sandbox.edwards import BASE, IDENTITY, Place, Point, add, affine, double, multiply, negate
 
 CIPHERTEXT_SIZE = 2 * ristretto.ELEMENT_SIZE
 SHARE_SIZE = ristretto.ELEMENT_SIZE + 2 * ristretto.SCALAR_SIZE
@@ -24,6 +24,7 @@ _POWER_SIZE = 8
 # Of a ballot's proof, for each bit of the number of options: three elements, a ciphertext, three scalars; and a scalar.
 _PROOF_BIT_SIZE = 8 * 32
 _PROOF_END_SIZE = 32
+_STRIDES_AT_ONCE = 64
 
 Ciphertext = tuple[Point, Point]
 
@@ -166,24 +167,34 @@ def _share_holds(member_key: bytes, sum1: Point, part: bytes) -> bool:
 def _logarithms(points: Sequence[Point], largest: int) -> list[int | None]:
     """By how much the base point is multiplied to give each of *points*, None where by more than *largest*."""
     size = isqrt(largest) + 1
-    steps = {}
-    point = IDENTITY
-    for number in range(size):
-        steps[ristretto.encode(point)] = number
-        point = add(point, BASE)
-    stride = negate(point)
-    return [_logarithm(target, steps, stride) for target in points]
+    base = _unique(BASE)
+    steps = {place: number for number, place in enumerate(_progression(IDENTITY, base, size))}
+    stride = negate(multiply(size, base))
+    return [_logarithm(_unique(target), steps, stride) for target in points]
 
 
-def _logarithm(target: Point, steps: Mapping[bytes, int], stride: Point) -> int | None:
+def _logarithm(target: Point, steps: Mapping[Place, int], stride: Point) -> int | None:
     """One of `_logarithms`: *steps* are the first multiples of the base point, *stride* takes off as many."""
-    rest = target
-    for strides in range(len(steps) + 1):
-        number = steps.get(ristretto.encode(rest))
-        if number is not None:
-            return strides * len(steps) + number
-        rest = add(rest, stride)
+    size = len(steps)
+    for start in range(0, size + 1, _STRIDES_AT_ONCE):
+        count = min(_STRIDES_AT_ONCE, size + 1 - start)
+        first = add(target, multiply(start, stride))
+        for strides, place in enumerate(_progression(first, stride, count), start):
+            if place in steps:
+                return strides * size + steps[place]
     return None
+
+
+def _unique(point: Point) -> Point:
+    """Four times *point*: the same one for all points that stand for an element, and far cheaper than its bytes."""
+    return double(double(point))
+
+
+def _progression(first: Point, step: Point, count: int) -> list[Place]:
+    points = [first]
+    for _ in range(count - 1):
+        points.append(add(points[-1], step))
+    return affine(points)
 
 
 def _proof(plan_id: bytes, election_key: bytes, options: int, ciphertexts: bytes) -> bytes:

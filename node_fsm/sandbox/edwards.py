@@ -6,6 +6,8 @@ runs in constant time, which would be unfit for keys of value: it is for stand-i
 A point is (X, Y, Z, T) with x = X/Z, y = Y/Z and x * y = T/Z; two such tuples may be the same point.
 """
 
+from collections.abc import Sequence
+
 PRIME = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493
 """The order of the base point: scalars count modulo this."""
@@ -14,6 +16,9 @@ D = -121665 * pow(121666, -1, PRIME) % PRIME
 SQRT_MINUS_ONE = pow(2, (PRIME - 1) // 4, PRIME)
 
 Point = tuple[int, int, int, int]
+
+Place = tuple[int, int]
+"""A point's own x and y."""
 
 IDENTITY: Point = (0, 1, 1, 0)
 
@@ -82,6 +87,20 @@ def compress(point: Point) -> bytes:
     x, y, z, _ = point
     inverse = pow(z, -1, PRIME)
     return (y * inverse % PRIME | (x * inverse % PRIME & 1) << 255).to_bytes(_POINT_BYTES, "little")
+
+
+def affine(points: Sequence[Point]) -> list[Place]:
+    """The x and y of each of *points*, at the price of one inversion for all."""
+    products = [1]
+    for _, _, z, _ in points:
+        products.append(products[-1] * z % PRIME)
+    inverse = pow(products.pop(), -1, PRIME)
+    places = []
+    for (x, y, z, _), product in zip(reversed(points), reversed(products), strict=True):
+        z_inverse = inverse * product % PRIME
+        places.append((x * z_inverse % PRIME, y * z_inverse % PRIME))
+        inverse = inverse * z % PRIME
+    return places[::-1]
 
 
 def _base_point() -> Point:

@@ -1,6 +1,7 @@
 """Asking a node: which requests jcli makes of it, what it makes of the answers, and of there being none."""
 
 import json
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -179,6 +180,27 @@ def test_an_answer_that_is_no_json(jcli: Jcli, node: FakeNode) -> None:
     assert (ended.code, ended.stderr.splitlines()[:2]) == (
         1,
         [HTTP_ERROR, "  |-> could not deserialize the response as JSON"],
+    )
+
+
+def test_no_answer(jcli: Jcli) -> None:
+    """A server that hangs up on everyone, in the middle of a sentence."""
+    with socket.create_server((LOOPBACK, 0)) as server:
+        url = f"http://{LOOPBACK}:{server.getsockname()[1]}/api"
+
+        def hang_up() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-")
+
+        thread = Thread(target=hang_up)
+        thread.start()
+        ended = jcli.run("rest", "v0", "tip", "get", "--host", url)
+        thread.join()
+    assert (ended.code, ended.stderr.splitlines()[:2]) == (
+        1,
+        [HTTP_ERROR, "  |-> communication with node failed in unexpected way"],
     )
 
 

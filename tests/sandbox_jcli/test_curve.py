@@ -67,6 +67,15 @@ def test_scalars_add_up(first: int, second: int) -> None:
     assert ristretto.encode(total) == ristretto.encode(edwards.multiply(first + second, edwards.BASE))
 
 
+def test_places_of_many_points_at_once() -> None:
+    points = [edwards.multiply(number, edwards.BASE) for number in range(5)]
+    places = edwards.affine(points)
+    assert places == [place for point in points for place in edwards.affine([point])]
+    for (x, y, z, _), (own_x, own_y) in zip(points, places, strict=True):
+        assert (own_x * z - x) % edwards.PRIME == (own_y * z - y) % edwards.PRIME == 0
+    assert edwards.affine([]) == []
+
+
 def test_seeds_are_chacha20() -> None:
     """The keystream of RFC 8439, appendix A.1, number 1, taken in pieces."""
     random = random_bytes(bytes(32))

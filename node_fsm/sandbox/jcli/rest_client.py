@@ -1,7 +1,7 @@
 """One request to a node's REST interface."""
 
-import http.client
 import os
+import socket
 from http import HTTPStatus
 from urllib.parse import quote, urlsplit
 
@@ -9,6 +9,10 @@ from node_fsm.sandbox.jcli.arguments import Option
 from node_fsm.sandbox.jcli.errors import CommandError, os_reason
 
 TIMEOUT_SECONDS = 30.0
+
+_HTTP_PORT = 80
+_PIECE = 1 << 16
+_UNEXPECTED = "communication with node failed in unexpected way"
 
 
 def _host(text: str) -> str:
@@ -41,25 +45,52 @@ def request(base: str, *segments: str, query: str = "", body: bytes | None = Non
     path = "/".join([parts.path if parts.path != "/" else "", *(quote(segment, safe="") for segment in segments)])
     target = f"{path}?{query}" if query else path
     url = f"{parts.scheme}://{parts.netloc}{target}"
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)
+    lines = [f"{'GET' if body is None else 'POST'} {target} HTTP/1.0", f"Host: {parts.netloc}", "Connection: close"]
+    if body is not None:
+        lines.append(f"Content-Length: {len(body)}")
+    message = "\r\n".join([*lines, "", ""]).encode() + (body or b"")
     try:
-        connection.request("GET" if body is None else "POST", target, body)
-        response = connection.getresponse()
-        answer = response.read()
+        answer = _exchange((parts.hostname, parts.port or _HTTP_PORT), message)
     except TimeoutError:
         raise _failed("connection with the node timed out") from None
     except OSError as error:
         reason = os_reason(error) if error.errno else str(error)
         chain = ["error trying to connect", "tcp connect error", reason]
         causes = [": ".join(chain[start:]) for start in range(len(chain))]
-        message = "communication with node failed in unexpected way"
-        raise _failed(message, f"error sending request for url ({url}): {causes[0]}", *causes) from None
-    except http.client.HTTPException as error:
-        raise _failed("communication with node failed in unexpected way", repr(error)) from None
-    finally:
-        connection.close()
-    _check(response.status, url)
-    return answer
+        raise _failed(_UNEXPECTED, f"error sending request for url ({url}): {causes[0]}", *causes) from None
+    try:
+        status, content = _parse(answer)
+    except ValueError as error:
+        raise _failed(_UNEXPECTED, f"error sending request for url ({url}): {error}", str(error)) from None
+    _check(status, url)
+    return content
+
+
+def _exchange(address: tuple[str, int], message: bytes) -> bytes:
+    """All that comes back for *message*: in HTTP/1.0, where one request is all that a connection is for.
+
+    Importing http.client takes longer than all else that such a command does.
+    """
+    with socket.create_connection(address, TIMEOUT_SECONDS) as connection:
+        connection.sendall(message)
+        pieces = []
+        while piece := connection.recv(_PIECE):
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _parse(answer: bytes) -> tuple[int, bytes]:
+    """The status and the content of an answer; ValueError when it is none, or broken off."""
+    head, end, content = answer.partition(b"\r\n\r\n")
+    status_line, *headers = head.split(b"\r\n")
+    words = status_line.split()
+    if not end or len(words) < 2 or not words[1].isdigit():
+        raise ValueError("connection closed before message completed")
+    for header in headers:
+        name, _, value = header.partition(b":")
+        if name.lower() == b"content-length" and int(value) != len(content):
+            raise ValueError("connection closed before message completed")
+    return int(words[1]), content
 
 
 def _check(status: int, url: str) -> None:
