@@ -31,7 +31,7 @@ class Act:
     display: Display
 
     async def play(self) -> list[str]:
-        """From the chain's start until all nodes are back in Waiting; what did not go as it must."""
+        """From the chain's start until no node works on the election any more; what did not go as it must."""
         name, times = self.election.name, self.election.times
         self.display.tell(f"{name}: {len(self.election.voters)} voters; waiting for all nodes to run its chain")
         running = in_phase(Phase.RUNNING, name)
