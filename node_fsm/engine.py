@@ -61,6 +61,7 @@ class Engine:
         self._node_starts = 0
         self._answering_start = 0
         self._tip_reported: str | None = None
+        self._generation: int | None = None
         ctx.conditions.listeners.append(self._condition_changed)
 
     async def run(self) -> None:
@@ -108,6 +109,9 @@ class Engine:
             failure=self._failure,
         )
         self.ctx.view = view
+        if view.generation != self._generation:
+            self._generation = view.generation
+            self._retry_at = 0.0  # work that failed for want of the lease goes on
         self._measure_node()
         seen = observations(self.ctx.phase, self.ctx.work, view, self.ctx.clock.now(), self.ctx.policy)
         for condition, problem in seen.items():

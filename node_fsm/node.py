@@ -201,8 +201,9 @@ class NodeSupervisor:
         except TemporaryError as error:
             if error.reason == BOOTSTRAPPING:
                 vitals.answered(_monotonic())
-                self._publish(phase=NodePhase.BOOTSTRAPPING)
-            logger.debug("the node does not run yet, or no more: {}", error)
+                self._bootstrapping()
+            else:
+                logger.debug("the node does not run yet, or no more: {}", error)
             return
         now = _monotonic()
         vitals.running(stats.tip, now)
@@ -221,6 +222,20 @@ class NodeSupervisor:
             stalled_since=stalled_since,
             problem=None,
         )
+
+    def _bootstrapping(self) -> None:
+        """It loads its chain, which may take minutes and is no problem, or waits for peers, which is one in the end."""
+        self._publish(phase=NodePhase.BOOTSTRAPPING)
+        waiting = (self._now() - self._state.since).total_seconds()
+        if waiting >= self._limits.bootstrap:
+            self._publish(
+                problem=Problem(
+                    "NodeBootstraps",
+                    f"the node has been loading its chain, or waiting for a peer that has it, since"
+                    f" {self._state.since.isoformat()}; check that the leader that holds most of it (table chain_copy)"
+                    " runs and is reached from here",
+                )
+            )
 
     async def _check_chain(self, block0_hash: str) -> None:
         settings = await self._health.settings()

@@ -1,5 +1,6 @@
 """jcli and jormungandr, as far as they tell of themselves: whether they can be run, and which versions they are."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from loguru import logger
@@ -8,15 +9,21 @@ from node_fsm.context import Context
 from node_fsm.core.errors import ServiceError
 from node_fsm.manifest import Versions
 
+RECHECK_SECONDS = 3600.0
 PROGRAM_UNUSABLE = "program_unusable"
 SANDBOX = "sandbox"
 
 
-async def ask_versions(ctx: Context) -> Versions:
-    """The versions at work, None for a program that does not tell its own; they also go into metrics and conditions.
+async def watch_programs(ctx: Context, retry_seconds: float) -> None:
+    """Ask for the versions as soon as the service is up, and again until cancelled: programs are replaced meanwhile."""
+    while True:
+        versions = await ask_versions(ctx)
+        known = versions.jcli is not None and versions.jormungandr is not None
+        await asyncio.sleep(RECHECK_SECONDS if known else retry_seconds)
 
-    That a program cannot be run, or is a stand-in, is said as soon as the service is up, not when an election begins.
-    """
+
+async def ask_versions(ctx: Context) -> Versions:
+    """The versions at work, None for a program that does not tell its own; they also go into metrics and conditions."""
     problems: list[ServiceError] = []
 
     async def ask(version: Callable[[], Awaitable[str]]) -> str | None:

@@ -25,6 +25,7 @@ from node_fsm.metrics import Metrics
 from node_fsm.node import NodeSupervisor
 from node_fsm.node_config import Listen
 from node_fsm.node_status import NodeSettings
+from node_fsm.programs import watch_programs
 from node_fsm.s3 import S3Store
 from node_fsm.sidecar.app import create_app
 from node_fsm.sidecar.server import SidecarServer
@@ -100,7 +101,8 @@ class Service:
             looked=Pulse(),
         )
         machine = build_machine(TABLES[settings.role], states_of(settings.role))
-        self.engine = Engine(self.ctx, machine, settings.rescan_seconds, advertise=settings.node_p2p_advertise)
+        self._rescan_seconds = settings.rescan_seconds
+        self.engine = Engine(self.ctx, machine, self._rescan_seconds, advertise=settings.node_p2p_advertise)
         self.lease = LeaseKeeper(self.ctx, workspace.instance) if settings.role is Role.LEADER0 else None
         app = create_app(
             self.engine,
@@ -117,6 +119,7 @@ class Service:
             "the sidecar": self.sidecar.serve(),
             "the node's supervisor": self.node.run(),
             "the reporter": self.engine.reporter.run(),
+            "the programs' watch": watch_programs(self.ctx, self._rescan_seconds),
             "the engine": self.engine.run(),
         }
         if self.lease:
@@ -138,7 +141,7 @@ class Service:
 
     async def _stop(self, tasks: dict[str, "asyncio.Task[None]"]) -> None:
         """End the parts in order: the engine with the node first, what reports about them last."""
-        for name in ("the engine", "the lease keeper", "the node's supervisor", "the reporter"):
+        for name in ("the programs' watch", "the engine", "the lease keeper", "the node's supervisor", "the reporter"):
             if task := tasks.get(name):
                 task.cancel()
                 await asyncio.wait({task})

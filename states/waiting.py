@@ -8,7 +8,6 @@ from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import ElectionOverview, JournalEntry, Overview
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import UNKNOWN, Decision
-from node_fsm.programs import ask_versions
 from states.base import PhaseState
 
 ELECTION_INVALID = "election_invalid"
@@ -27,7 +26,6 @@ class Waiting(PhaseState):
         checked: Overview | None = None
         journalled: set[int] = set()
         set_aside = SetAsideArchiver()
-        versions = await ask_versions(ctx)
         while True:
             overview = ctx.overview()
             if ctx.policy.role is Role.LEADER0 and overview is not UNKNOWN:
@@ -39,8 +37,6 @@ class Waiting(PhaseState):
                     await _check(ctx, overview)
                     checked = overview
                 await set_aside.archive_all(ctx)
-            if None in (versions.jcli, versions.jormungandr):
-                versions = await ask_versions(ctx)
             ctx.progress()
             await ctx.next_look()
 

@@ -29,7 +29,7 @@ def reasons() -> set[str]:
     found = set()
     for _, node in nodes():
         if isinstance(node, ast.Call) and name_of(node.func).endswith(
-            ("Error", "raise_", "Exit", "deadline", "__init__")
+            ("Error", "raise_", "Exit", "Problem", "deadline", "__init__")
         ):
             found |= {text for text in map(constant, node.args[:2]) if REASON.fullmatch(text)}
         elif isinstance(node, ast.Tuple):

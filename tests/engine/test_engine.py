@@ -13,6 +13,7 @@ from node_fsm.core.conditions import Conditions
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.events import Event
 from node_fsm.core.machine import build_machine
+from node_fsm.core.model import Lease
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.table import LEADER0
 from node_fsm.core.view import Decision, Policy
@@ -185,6 +186,24 @@ async def test_what_failed_for_want_of_the_node_goes_on_when_it_is_back(
     async with world.running():
         await world.until(lambda: world.condition("work_failing") == "NodeUnavailable")
         world.node.state.running, world.node.state.starts = True, 2
+        world.ctx.mailbox.look_again()
+        await world.reaches(Phase.BUILDING_VOTE_PLAN)
+
+
+async def test_what_failed_for_want_of_the_lease_goes_on_when_it_is_there(
+    due: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node_fsm.engine.FIRST_RETRY_SECONDS", 3600.0)
+
+    async def fetch(ctx: Context) -> Decision:
+        if ctx.lease is None:
+            raise TemporaryError("LeaseNotHeld", "another holds it")
+        return Decision(Event.KEY_FETCHED, "the lease is there")
+
+    world = due(fetching_key=fetch)
+    async with world.running():
+        await world.until(lambda: world.condition("work_failing") == "LeaseNotHeld")
+        world.ctx.lease = Lease("leader0", 7, START, None)
         world.ctx.mailbox.look_again()
         await world.reaches(Phase.BUILDING_VOTE_PLAN)
 

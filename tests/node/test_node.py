@@ -270,6 +270,22 @@ async def test_a_node_that_loads_its_chain_is_left_alone(
     assert supervisor.state.starts == 1
 
 
+async def test_a_node_that_loads_its_chain_for_long_says_so(
+    supervise: Callable[[NodeLimits], Awaitable[NodeSupervisor]], chain_run: ChainRun, fake_node: FakeNode
+) -> None:
+    supervisor = await supervise(replace(QUICK, bootstrap=1.0))
+    fake_node.behave(bootstrapping=True)
+    supervisor.require(chain_run)
+    await eventually(lambda: supervisor.state.phase is NodePhase.BOOTSTRAPPING)
+    assert supervisor.state.problem is None
+    await eventually(lambda: supervisor.state.problem is not None)
+    assert supervisor.state.problem
+    assert supervisor.state.problem.reason == "NodeBootstraps"
+    fake_node.behave(bootstrapping=False)
+    await supervisor.ready(20)
+    assert supervisor.state.problem is None
+
+
 async def test_a_node_that_waits_for_peers_is_started_anew_with_new_ones(
     supervisor: NodeSupervisor, chain_run: ChainRun, fake_node: FakeNode
 ) -> None:

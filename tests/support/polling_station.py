@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from node_fsm.core.errors import TemporaryError
@@ -44,7 +44,8 @@ class PollingStation:
 
         async def post() -> list[str]:
             async with NodeRest(self.rest_url) as node:
-                settings, stats = await node.settings(), await node.stats()
+                settings = await node.settings()
+                now = settings.clock.date_at(datetime.now(UTC))  # the tip may be old: the chain may just go on again
                 fragments = [
                     await public_vote(
                         self.jcli,
@@ -53,7 +54,7 @@ class PollingStation:
                         proposal=ballot.proposal,
                         choice=ballot.choice,
                         block0_hash=settings.block0_hash,
-                        expiry=settings.clock.expiry(stats.tip_date),
+                        expiry=settings.clock.expiry(now),
                         directory=self.directory,
                         counter=ballot.counter,
                     )
