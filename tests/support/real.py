@@ -1,4 +1,4 @@
-"""A pytest plugin: the real jcli and jormungandr, where there are any."""
+"""A pytest plugin: jcli and jormungandr, the stand-ins always, the real ones where there are any."""
 
 import os
 import shutil
@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.contract.binaries import Binaries, sandbox_binaries
 
 VARIABLES = {"jcli": "NODE_FSM_JCLI_PATH", "jormungandr": "NODE_FSM_JORM_PATH"}
 
@@ -22,6 +24,15 @@ def real_jcli() -> str:
 def real_jormungandr() -> str:
     """The real jormungandr; skips the test when there is none, fails it when NODE_FSM_JORM_PATH is wrong."""
     return _real_binary("jormungandr")
+
+
+@pytest.fixture(scope="session", params=["sandbox", pytest.param("real", marks=pytest.mark.real)])
+def binaries(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Binaries:
+    """One pair of executables after the other."""
+    if request.param == "sandbox":
+        return sandbox_binaries(tmp_path_factory.mktemp("bin"))
+    jcli, jormungandr = (Path(request.getfixturevalue(name)) for name in ("real_jcli", "real_jormungandr"))
+    return Binaries(sandbox=False, jcli=jcli, jormungandr=jormungandr)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

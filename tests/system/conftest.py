@@ -1,4 +1,4 @@
-"""A service among real servers and binaries, and the operator's and voters' hands."""
+"""A service among real servers, on either pair of binaries, and the operator's and voters' hands."""
 
 import asyncio
 import json
@@ -13,12 +13,16 @@ import yaml
 
 from node_fsm.core.secret import Secret
 from node_fsm.sandbox.server import LOOPBACK, free_port
+from tests.contract.binaries import Binaries
 from tests.support.bucket import Bucket
 from tests.support.election import TEMPLATE, DrawnElection, Voter
 from tests.support.service_process import ServiceProcess, run_cli
 from tests.support.wallet import Wallet, new_wallet
 
 HOSTNAME = "leader0"
+
+on_the_real_node = pytest.mark.parametrize("binaries", [pytest.param("real", marks=pytest.mark.real)], indirect=True)
+"""For tests that take too long to be run on the stand-ins as well."""
 
 
 @dataclass
@@ -88,6 +92,11 @@ class Operator:
         return dict(json.loads(self.cli("election", "show", name, "--json")))
 
 
+def undisturbed(state: dict[str, Any]) -> bool:
+    """Whether a service complains of nothing, but that it runs on stand-ins."""
+    return all(condition["type"] == "sandbox" for condition in state["conditions"])
+
+
 @pytest.fixture
 def waiting_operator(tmp_path: Path, database_url: str, s3_bucket: Bucket) -> Operator:
     """An operator's environment for leader 0, alone on its chain, without jcli and jormungandr."""
@@ -112,10 +121,10 @@ def waiting_operator(tmp_path: Path, database_url: str, s3_bucket: Bucket) -> Op
 
 
 @pytest.fixture
-def operator(waiting_operator: Operator, real_jcli: str, real_jormungandr: str) -> Operator:
-    """An operator's environment for leader 0, alone on its chain, with the real binaries."""
-    binaries = {"NODE_FSM_JCLI_PATH": str(real_jcli), "NODE_FSM_JORM_PATH": str(real_jormungandr)}
-    return replace(waiting_operator, environment=waiting_operator.environment | binaries, jcli=Path(real_jcli))
+def operator(waiting_operator: Operator, binaries: Binaries) -> Operator:
+    """An operator's environment for leader 0, alone on its chain."""
+    paths = {"NODE_FSM_JCLI_PATH": str(binaries.jcli), "NODE_FSM_JORM_PATH": str(binaries.jormungandr)}
+    return replace(waiting_operator, environment=waiting_operator.environment | paths, jcli=binaries.jcli)
 
 
 @pytest.fixture

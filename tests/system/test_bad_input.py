@@ -14,7 +14,7 @@ from node_fsm.core.secret import Secret
 from tests.support.election import TEMPLATE, DrawnElection
 from tests.support.executable import write_executable
 from tests.support.service_process import ServiceProcess
-from tests.system.conftest import HOSTNAME, Operator
+from tests.system.conftest import HOSTNAME, Operator, on_the_real_node, undisturbed
 
 SECONDS = 30
 
@@ -53,7 +53,7 @@ def move(operator: Operator, interval: str) -> None:
 def goes_on(service: ServiceProcess) -> None:
     """Once mended, the election runs and nothing is complained about."""
     service.wait_for(60, phase="Running", election="first")
-    service.wait_until(lambda state: not state["conditions"], SECONDS)
+    service.wait_until(undisturbed, SECONDS)
 
 
 def missing_key(operator: Operator) -> None:
@@ -95,6 +95,7 @@ def test_keys(
     assert key.secret.reveal() not in service.log.read_text()
 
 
+@on_the_real_node
 @pytest.mark.parametrize(
     ("field", "value", "word"),
     [("slot_duration", None, "slot_duration is missing"), ("gossip", 1, "gossip is not a field")],
@@ -116,6 +117,7 @@ def test_template(
     goes_on(service)
 
 
+@on_the_real_node
 @pytest.mark.parametrize(
     ("spoil", "mend", "word"),
     [
@@ -164,6 +166,7 @@ def test_times_out_of_order_are_refused_by_the_database(operator: Operator, elec
         operator.sql("UPDATE election SET voting_end = voting_start")
 
 
+@on_the_real_node
 @pytest.mark.parametrize(
     ("program", "words"),
     [
@@ -198,6 +201,7 @@ def test_jcli(
     service.wait_for(90, phase="Running", election="first")
 
 
+@on_the_real_node
 def test_the_nodes_port_is_taken(operator: Operator, service: ServiceProcess, election: DrawnElection) -> None:
     operator.add_leader0()
     operator.import_election(election)

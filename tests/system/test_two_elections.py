@@ -1,32 +1,37 @@
-"""Two elections in a row on the real node, with nobody's hand on the service but to kill it."""
+"""Two elections in a row, with nobody's hand on the service but to kill it."""
 
 from dataclasses import replace
 
 import pytest
 
 from node_fsm.node_answers import FragmentState
+from tests.contract.binaries import Binaries
 from tests.support.election import DrawnElection
 from tests.support.polling_station import PollingStation
 from tests.support.service_process import ServiceProcess
 from tests.system.conftest import Operator
 
-LEAD, VOTING, TALLYING = 14, 25, 40
+LEAD, VOTING, TALLYING = 14, 22, 40
+GAP = 20
 
 
 @pytest.mark.timeout(300)
-def test_two_elections_in_a_row(operator: Operator, service: ServiceProcess) -> None:
+def test_two_elections_in_a_row(operator: Operator, service: ServiceProcess, binaries: Binaries) -> None:
     operator.add_leader0()
-    voters = operator.voters(10)
+    voters = operator.voters(6)
     first = DrawnElection("first", voters, seed=1)
     second = DrawnElection("second", voters, seed=2)
     first.schedule(lead=LEAD, voting=VOTING, tallying=TALLYING)
-    second.schedule(lead=LEAD + VOTING + 30, voting=VOTING, tallying=TALLYING)
+    second.schedule(lead=LEAD + VOTING + GAP, voting=VOTING, tallying=TALLYING)
     operator.import_election(first)
     operator.import_election(second)
     service.start()
+    if binaries.sandbox:
+        service.wait_for_condition("sandbox", 30)
     hold(operator, service, first, kill_in="Running")
     hold(operator, service, second, kill_in="Tallying")
-    service.wait_for(60, phase="Waiting", election=None)
+    state = service.wait_for(60, phase="Waiting", election=None)
+    assert [condition["type"] for condition in state["conditions"]] == ["sandbox"] * binaries.sandbox
     assert list((operator.storage / "elections").iterdir()) == []
     assert list((operator.storage / "set-aside").iterdir()) == []
     assert service.terminate() == 0
@@ -59,7 +64,8 @@ def hold(operator: Operator, service: ServiceProcess, election: DrawnElection, *
     else:
         (status,) = station.outcomes(station.cast([late], plan_id))
         assert "time to vote is between" in (status.reason or "")
-    service.wait_until(lambda state: state["election"] != election.name, 90)
+    archived = "SELECT count(*) FROM archive WHERE election_name = $1 AND verified_at IS NOT NULL"
+    service.wait_until(lambda _: operator.sql(archived, election.name) == 1, 90)
     shown = operator.show(election.name)
     (plan,) = shown["plans"]
     assert list(plan["results"].values()) == election.expected()
