@@ -1,9 +1,10 @@
 """What a node still has after it ended, in order or by SIGKILL."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from node_fsm.block_copy import BlockCopy
@@ -14,6 +15,8 @@ from node_fsm.node_rest import NodeRest
 from tests.contract.binaries import Binaries
 from tests.contract.chains import POWER, Chain, Wallet, make_chain, vote
 from tests.contract.nodes import Node
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SETTLED = 2
 """Blocks after which a node that is killed keeps one: the real one writes about every half second."""
@@ -34,14 +37,22 @@ class Started:
         return self.node
 
 
-@pytest_asyncio.fixture
-async def started(binaries: Binaries, tmp_path: Path) -> AsyncIterator[Started]:
-    voters = [Wallet() for _ in range(3)]
-    chain = await make_chain(binaries.jcli, tmp_path, voters=voters, age=3)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def electorate(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> tuple[Chain, Iterator[Wallet]]:
+    """The chain of all nodes here, which do not know of each other, and its voters."""
+    voters = [Wallet() for _ in range(20)]
+    return await make_chain(binaries.jcli, tmp_path_factory.mktemp("chain"), voters=voters, age=3), iter(voters)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def started(
+    binaries: Binaries, electorate: tuple[Chain, Iterator[Wallet]], tmp_path: Path
+) -> AsyncIterator[Started]:
+    chain, voters = electorate
     node = Node(binaries, chain, tmp_path / "node")
     await node.start()
     await node.height(1)
-    yield Started(node, chain, voters)
+    yield Started(node, chain, [next(voters) for _ in range(3)])
     await node.kill()
 
 
