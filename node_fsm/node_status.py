@@ -86,7 +86,8 @@ class NodeLimits:
     Restarts wait from *first_delay*, doubling up to *longest_delay*, and from the beginning again once a node ran for
     *steady*; what only a person can mend is tried again after *repair_delay*. A node that is *silent* for so long
     hangs; one that still loads its chain after *bootstrap* says so; a chain without a block for *stalled*, and at least
-    *stalled_slots* slots, stands still. The node is asked how it is every *start_poll* until it runs, then every slot, within *shortest_poll* and *longest_poll*.
+    *stalled_slots* slots, stands still. The node is asked how it is every *start_poll* until it runs, then every slot,
+    within *shortest_poll* and *longest_poll*.
     """
 
     first_delay: float = 1.0

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 
 from loguru import logger
 
 from node_fsm.block_copy import BlockCopy
 from node_fsm.chain.fragment_log import read_fragment_log, unexpired
+from node_fsm.chain.fragments import FragmentKind
 from node_fsm.context import Context
 from node_fsm.workspace import ChainDirectory
 
@@ -16,9 +18,10 @@ AT_ONCE = 100
 async def resubmit(ctx: Context, chain: ChainDirectory, copy: BlockCopy) -> None:
     """Post every logged fragment that has not expired and is in no block of *copy*, which is at the node's tip.
 
-    A fragment that cannot be applied any more is refused by the ledger, so nothing counts twice.
+    A fragment that cannot be applied any more is refused by the ledger, so nothing counts twice. To be called once
+    the tip is at the start of voting or past it: before that the ledger refuses votes, and the node for good.
     """
-    waiting = await asyncio.to_thread(_waiting, chain, copy)
+    waiting = await asyncio.to_thread(_waiting, chain, copy, ctx.block0_in_work().dates.vote_start_time)
     refused = 0
     for start in range(0, len(waiting), AT_ONCE):
         posted = await ctx.node.api.post_fragments(waiting[start : start + AT_ONCE])
@@ -29,6 +32,11 @@ async def resubmit(ctx: Context, chain: ChainDirectory, copy: BlockCopy) -> None
         logger.log("WARNING" if refused else "INFO", "posted {} votes again, {} were refused", len(waiting), refused)
 
 
-def _waiting(chain: ChainDirectory, copy: BlockCopy) -> Sequence[bytes]:
-    logged = read_fragment_log(chain.fragments)
+def _waiting(chain: ChainDirectory, copy: BlockCopy, vote_start: datetime) -> Sequence[bytes]:
+    """A vote that came before voting began was refused, and its voter may have voted otherwise since: it stays out."""
+    logged = (
+        entry
+        for entry in read_fragment_log(chain.fragments)
+        if entry.fragment.kind is not FragmentKind.VOTE_CAST or entry.time >= vote_start.timestamp()
+    )
     return [fragment.raw for fragment in unexpired(logged, copy.tip.date, copy)]

@@ -54,7 +54,7 @@ class _Chain:
         """After which start of the node and which loss of blocks votes were last posted again."""
 
     async def follow(self) -> None:
-        """Copy the blocks that are new, and post votes again after each start of the node and each loss of blocks."""
+        """Copy the blocks that are new, and once voting has begun post again what starts and lost blocks took away."""
         ctx = self._ctx
         joined = self._joined = self._joined or await self._join()
         state, copy = ctx.node.state, joined.copy
@@ -65,9 +65,10 @@ class _Chain:
             return
         await copy.advance(ctx.node.api)
         ctx.metrics.votes_cast(copy.votes)
-        if (state.starts, copy.losses) != self._resubmitted:
+        lost = (state.starts, copy.losses)
+        if lost != self._resubmitted and copy.tip.date >= ctx.block0_in_work().dates.vote_start:
             await resubmit(ctx, joined.chain, copy)
-            self._resubmitted = (state.starts, copy.losses)
+            self._resubmitted = lost
         await joined.neighbours.compare(copy)
 
     async def _join(self) -> "_Joined":

@@ -24,10 +24,10 @@ def vote(world: World, voter: int, *, expiry: tuple[int, int] = (9, 9)) -> bytes
     return build.vote(world.plans[0].id, account(voter), choice=0, expiry=expiry)
 
 
-def log(world: World, *fragments: bytes, name: str = "2030-01-01_13") -> None:
+def log(world: World, *fragments: bytes, name: str = "2030-01-01_13", at: float = 1_900_000_000) -> None:
     """What the node had logged besides."""
     with (world.chain.fragments / f"{name}.log").open("ab") as file:
-        file.write(b"".join(pack(">Q", 1_900_000_000) + raw for raw in fragments))
+        file.write(b"".join(pack(">Q", int(at)) + raw for raw in fragments))
 
 
 async def resubmitted(world: World) -> list[bytes]:
@@ -81,6 +81,15 @@ async def test_what_has_expired_is_not_posted_again(voting: World) -> None:
     past, last = (date.epoch, date.slot - 1), (date.epoch, date.slot)
     log(voting, vote(voting, 5, expiry=past), vote(voting, 6, expiry=last))
     assert await resubmitted(voting) == [vote(voting, 6, expiry=last)]
+
+
+async def test_a_vote_that_came_too_early_does_not_push_aside_the_one_that_followed(voting: World) -> None:
+    """It was refused, its voter was told so and voted otherwise, and both are logged."""
+    voting.clock.advance(seconds=1)
+    start = voting.ctx.block0_in_work().dates.vote_start_time.timestamp()
+    log(voting, vote(voting, 5, expiry=(9, 1)), at=start - 1)
+    log(voting, vote(voting, 5, expiry=(9, 2)), at=start)
+    assert await resubmitted(voting) == [vote(voting, 5, expiry=(9, 2))]
 
 
 async def test_each_is_posted_once_and_in_the_order_of_arrival(voting: World) -> None:

@@ -65,6 +65,20 @@ async def test_votes_that_a_killed_node_lost_are_posted_again_after_each_start(p
     assert failures == []
 
 
+async def test_votes_are_posted_again_only_when_the_chain_is_back_at_the_start_of_voting(published: World) -> None:
+    """A node that is killed in the first seconds of voting falls back behind it, and then refuses votes for good."""
+    async with published.doing(Running()) as failures:
+        await published.until(lambda: height(published) > 62)
+        await vote(published, 0)
+        await published.until(lambda: votes_cast(published) == 1)
+        published.node.kill(lost_blocks=8)
+        assert published.node.state.tip_date is not None
+        assert published.node.state.tip_date < published.ctx.block0_in_work().dates.vote_start
+        published.ctx.mailbox.look_again()  # before there is another block
+        await published.until(lambda: votes_cast(published) == 1, 20)
+    assert failures == []
+
+
 async def test_neither_database_nor_s3_is_needed_while_the_node_runs(published: World) -> None:
     async with published.doing(Running()) as failures:
         await published.until(lambda: height(published) > 63)

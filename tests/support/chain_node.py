@@ -10,7 +10,7 @@ from typing import Any
 
 from node_fsm.chain.block0 import summarise
 from node_fsm.chain.blocks import read_blocks
-from node_fsm.chain.certificates import decode_vote_tally
+from node_fsm.chain.certificates import decode_vote_cast, decode_vote_tally
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.chain.recount import PlanCount
 from node_fsm.core.chain_time import BlockDate, ChainClock
@@ -23,7 +23,7 @@ from tests.support.main_chain import MainChain
 
 NODE_AWAY = TemporaryError("NodeUnavailable", "the node does not answer")
 WRONG_COUNTER = "Spending credential invalid"
-OUTSIDE_WINDOW = "time to tally the votes is over or has not come"
+OUTSIDE_WINDOW = "its time is over or has not come"
 
 
 @dataclass
@@ -190,6 +190,9 @@ class ChainNode:
     def _fault(self, raw: bytes) -> str | None:
         """Why the ledger refuses a fragment in the next block."""
         fragment = Fragment.from_bytes(raw)
+        if fragment.kind is FragmentKind.VOTE_CAST:
+            plan = self._chain.counted().plans[decode_vote_cast(fragment).plan_id].plan
+            return None if plan.vote_start <= self._chain.tip.date < plan.vote_end else OUTSIDE_WINDOW
         if fragment.kind is not FragmentKind.VOTE_TALLY:
             return None
         tally = decode_vote_tally(fragment)
