@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 UV ?= uv
+# More than two cores' worth, because whole elections mostly wait for the clock.
+WORKERS ?= 3
 
 .PHONY: help setup demo test lint types layers check docs lock clean
 
@@ -22,7 +24,7 @@ demo: setup     ## two elections on three nodes, with a service killed in each: 
 	$(BIN)/node-fsm demo $(ARGS)
 
 test: setup     ## run all tests (those on the real node only where jcli and jormungandr are found)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: setup     ## ruff: style and format
 	$(BIN)/ruff check .

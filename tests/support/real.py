@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many tests did not run for want of a real binary."""
-    reasons = [report.longrepr[2] for report in terminalreporter.getreports("skipped")]
-    missed = sum(f"Skipped: {_ABSENT} " in reason for reason in reasons)
+    """Say how many tests did not run, and why: a line for each reason, those for want of a real binary once more."""
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped"))
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"{count} skipped: {reason}")
+    missed = sum(count for reason, count in reasons.items() if reason.startswith(f"{_ABSENT} "))
     if missed:
         variables = " and ".join(VARIABLES.values())
         terminalreporter.write_line(f"{missed} skipped for want of the real jcli or jormungandr: set {variables}")

@@ -18,6 +18,7 @@ from tests.support.cluster import Cluster, Member
 from tests.support.election import Ballot, DrawnElection, Voter
 from tests.support.polling_station import PollingStation
 from tests.support.wallet import new_wallet
+from tests.system.conftest import on_the_real_node
 
 TALLYING = 60
 
@@ -85,6 +86,7 @@ def assert_ended(cluster: Cluster, election: DrawnElection) -> None:
     assert "whole" in cluster.cli("verify", archive["uri"])
 
 
+@on_the_real_node  # on the stand-ins the demo does this
 @pytest.mark.timeout(300)
 def test_a_cluster_runs_an_election_while_a_leader_is_killed(cluster: Cluster, join: Callable[[str], Member]) -> None:
     leader0, leader1, leader2, follower = (join(name) for name in ("leader0", "leader1", "leader2", "follower"))

@@ -9,12 +9,13 @@ from tests.contract.binaries import Binaries
 from tests.support.election import DrawnElection
 from tests.support.polling_station import PollingStation
 from tests.support.service_process import ServiceProcess
-from tests.system.conftest import Operator
+from tests.system.conftest import Operator, on_the_real_node
 
 LEAD, VOTING, TALLYING = 14, 22, 40
 GAP = 20
 
 
+@on_the_real_node  # on the stand-ins the demo does this
 @pytest.mark.timeout(300)
 def test_two_elections_in_a_row(operator: Operator, service: ServiceProcess, binaries: Binaries) -> None:
     operator.add_leader0()
