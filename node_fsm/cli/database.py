@@ -54,7 +54,8 @@ def add(
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--leader-id") from None
     before = _on_database(partial(add_node, hostname=hostname, leader_id=leader_id))
-    typer.echo(f"{hostname} is a {_kind(leader_id)}" + (f"; it was a {_kind(before)}" if before != leader_id else ""))
+    was = f"; it was a {_kind(before.leader_id)}" if before and before.leader_id != leader_id else ""
+    typer.echo(f"{hostname} is a {_kind(leader_id)}{was}")
 
 
 @election.command("import")

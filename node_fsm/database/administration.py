@@ -4,6 +4,7 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from node_fsm.core.errors import PermanentError
+from node_fsm.core.model import NodeRow
 from node_fsm.database import tables
 from node_fsm.database.session import Session
 
@@ -24,14 +25,15 @@ _TAKE = text("""
 """)
 
 
-async def add_node(session: Session, hostname: str, leader_id: str | None) -> str | None:
-    """Write a node's row, a follower's without *leader_id*; the leader_id that the row had before, if any."""
+async def add_node(session: Session, hostname: str, leader_id: str | None) -> NodeRow | None:
+    """Write a node's row, a follower's without *leader_id*; the row as it was before, None when it is new."""
     node = tables.jorm_nodes
+    known = select(node.c.hostname, node.c.leader_id, node.c.p2p_address).where(node.c.hostname == hostname)
     async with session.transaction("add_node") as connection:
-        before: str | None = await connection.scalar(select(node.c.leader_id).where(node.c.hostname == hostname))
+        before = (await connection.execute(known)).one_or_none()
         row = insert(node).values(hostname=hostname, leader_id=leader_id)
         await connection.execute(row.on_conflict_do_update(index_elements=["hostname"], set_={"leader_id": leader_id}))
-    return before
+    return NodeRow(*before) if before else None
 
 
 async def cancel_election(session: Session, name: str) -> str | None:

@@ -47,11 +47,15 @@ def test_the_schema_is_brought_up_to_date_again_and_again(run: Run) -> None:
 
 
 def test_a_node_is_added_and_changed(run: Run) -> None:
-    assert run("node", "add", "leader1", "--leader-id", LEADER_ID).stdout == (
-        f"leader1 is a leader with the key {LEADER_ID}; it was a follower\n"
-    )
+    for _ in range(2):
+        assert run("node", "add", "leader1", "--leader-id", LEADER_ID).stdout == (
+            f"leader1 is a leader with the key {LEADER_ID}\n"
+        )
     assert run("node", "add", "leader1").stdout == (
         f"leader1 is a follower; it was a leader with the key {LEADER_ID}\n"
+    )
+    assert run("node", "add", "leader1", "--leader-id", LEADER_ID).stdout == (
+        f"leader1 is a leader with the key {LEADER_ID}; it was a follower\n"
     )
 
 
