@@ -50,7 +50,11 @@ _MEANINGS = {
     13: (Remedy.REPAIR, "SystemLimits", "it cannot read the limits of the system"),
     NOT_STARTED: (Remedy.REPAIR, "NodeNotExecutable", "set NODE_FSM_JORM_PATH to the path of the executable"),
 }
-_LOCKED = "could not acquire lock"
+_SAYINGS = {
+    "could not acquire lock": (Remedy.RESTART, "StorageLocked", "another process uses its storage"),
+    "No space left on device": (Remedy.REPAIR, "DiskFull", "its disk is full; make room for NODE_FSM_STORAGE_DIR"),
+}
+"""What tells more than the code: a storage that cannot be opened or written to is not a damaged one."""
 
 
 def explain(code: int, stderr: Sequence[str]) -> Exit:
@@ -60,8 +64,9 @@ def explain(code: int, stderr: Sequence[str]) -> Exit:
     """
     said = " ".join(line.strip() for line in stderr[:_REASON_LINES])
     remedy, reason, meaning = _MEANINGS.get(code, (Remedy.RESTART, "NodeExited", "it ended unasked"))
-    if _LOCKED in " ".join(stderr):
-        remedy, reason, meaning = Remedy.RESTART, "StorageLocked", "another process uses its storage"
+    for saying, told in _SAYINGS.items():
+        if saying in " ".join(stderr):
+            remedy, reason, meaning = told
     if code > _SIGNALS and code not in _MEANINGS:
         reason, meaning = "NodeKilled", f"signal {code - _SIGNALS} killed it"
     return Exit(remedy, reason, f"the node ended with code {code}: {meaning}" + (f" ({said})" if said else ""))

@@ -25,6 +25,19 @@ def test_storage_in_use_is_not_damaged() -> None:
     assert (end.remedy, end.reason) == (Remedy.RESTART, "StorageLocked")
 
 
+@pytest.mark.parametrize("code", [3, 5, 101])
+@pytest.mark.parametrize(
+    "said",
+    [
+        " |-> IO error: No space left on device (os error 28)",
+        'Io(Os { code: 28, kind: StorageFull, message: "No space left on device" })',
+    ],
+)
+def test_storage_on_a_full_disk_is_not_damaged(code: int, said: str) -> None:
+    end = explain(code, ("Storage error", " |-> database backend error", said))
+    assert (end.remedy, end.reason) == (Remedy.REPAIR, "DiskFull")
+
+
 def test_says_what_the_node_said() -> None:
     end = explain(8, ("Error while loading the node's secrets.", " |-> Invalid Node secret file", *"abcdef"))
     assert end.reason == "SigningKeyRefused"
