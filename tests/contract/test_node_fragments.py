@@ -336,6 +336,8 @@ async def test_invalid_fragments_and_fail_fast(station: Station) -> None:
             {"id": last.id, "reason": "PreviousFragmentInvalid"},
         ],
     }
+    answer = await node.request("POST", "v1/fragments", content=b"[" * 10_000)
+    assert answer.status_code == 400
     answer = await node.request("POST", "v0/message", content=spoilt.raw)
     assert (answer.status_code, answer.json()["rejected"][0]["reason"]) == (400, "FragmentInvalid")
     answer = await node.request("POST", "v0/message", content=last.raw + b"and what follows it")

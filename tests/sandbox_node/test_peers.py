@@ -155,6 +155,7 @@ MISBEHAVIOUR: dict[str, Misbehaviour] = {
     "no gossip": lambda peer: peer.send_json(Kind.GOSSIP, 3),
     "no ids": lambda peer: peer.send(Kind.ANNOUNCE, b"x"),
     "no JSON": lambda peer: peer.send(Kind.GOSSIP, b"{"),
+    "JSON without end": lambda peer: peer.send(Kind.GOSSIP, b"[" * 10_000),
 }
 
 

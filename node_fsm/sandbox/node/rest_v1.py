@@ -21,7 +21,7 @@ def _post(call: Call) -> Response:
         fail_fast, messages = flag(batch["fail_fast"]), list(map(_read_hex, batch["fragments"]))
     except KeyError as error:
         raise _unreadable(f"missing field `{error.args[0]}`") from None
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _unreadable(str(error)) from None
     return verdict_response(post_fragments(call.services, messages, fail_fast=fail_fast))
 

@@ -57,7 +57,7 @@ class Frame(NamedTuple):
         """The payload of HELLO and GOSSIP; ProtocolError."""
         try:
             return json.loads(self.payload)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ProtocolError(f"{self.kind.name} without JSON") from error
 
     def ids(self) -> list[str]:

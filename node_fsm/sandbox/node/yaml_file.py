@@ -1,4 +1,4 @@
-"""YAML as the node reads it: version 1.2, where ``yes`` is a word and a key stands once."""
+"""YAML as the node reads it: version 1.2, where ``yes`` and dates are words and a key stands once."""
 
 import re
 from pathlib import Path
@@ -9,14 +9,15 @@ import yaml
 from node_fsm.sandbox.node.schema import SchemaError
 
 _BOOL = "tag:yaml.org,2002:bool"
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _NOT_MORE_THAN_A_NODE_READS = 2**24
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader with the booleans of YAML 1.2."""
+    """The safe loader with the booleans of YAML 1.2, and without dates."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - the base class has it so
-        first: [(tag, regexp) for tag, regexp in resolvers if tag != _BOOL]
+        first: [(tag, regexp) for tag, regexp in resolvers if tag not in {_BOOL, _TIMESTAMP}]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -41,7 +42,9 @@ def read_yaml(file: Path) -> Any:
         context = f"{error.context}, " if error.context else ""
         problem = str(error.problem).partition(", but ")[0]
         raise SchemaError(f"{context}{problem} at {_place(error)}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise SchemaError("recursion limit exceeded") from None
+    except (yaml.YAMLError, ValueError) as error:
         raise SchemaError(str(error)) from None
     if document is None:
         raise SchemaError("EOF while parsing a value")
