@@ -137,13 +137,16 @@ class EmbeddedPostgres(EmbeddedServer):
         return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
 
     async def _execute(self, statement: str) -> None:
-        connection = await asyncpg.connect(
-            host=str(self._sockets), port=self.port, user=SUPERUSER, database="postgres", timeout=_CONNECT_SECONDS
-        )
         try:
-            await connection.execute(statement)
-        finally:
-            await connection.close(timeout=_CONNECT_SECONDS)
+            connection = await asyncpg.connect(
+                host=str(self._sockets), port=self.port, user=SUPERUSER, database="postgres", timeout=_CONNECT_SECONDS
+            )
+            try:
+                await connection.execute(statement)
+            finally:
+                await connection.close(timeout=_CONNECT_SECONDS)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise self._failure(f"does not do what it must: {error or type(error).__name__}") from error
 
     def _give(self, *paths: Path) -> None:
         if self._user is not None:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -14,7 +13,9 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import cycle, islice
 from pathlib import Path
+from random import SystemRandom
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -23,10 +24,14 @@ from node_fsm.sandbox import guard
 LOOPBACK = "127.0.0.1"
 
 _CALL_SECONDS = 180.0
+_WATCH_SECONDS = 0.5
 _LOG_LINES = 15
 _PORTS = range(20000, 32768)
 """Below the ephemeral ports: none of these is given to an outgoing connection, least of all to a client that tries to
 reach a server that is down and would then meet itself, so that a server finds its port free when it comes back."""
+
+_SHUFFLED_PORTS = cycle(SystemRandom().sample(_PORTS, len(_PORTS)))
+"""No port comes again before all have come: a port that was given may not be listened on yet."""
 
 # Not under TMPDIR: a socket's path has at most 107 bytes, and the server's user may be another one.
 _DISK = Path("/tmp")  # noqa: S108 - only ever the parent of a mkdtemp
@@ -35,7 +40,7 @@ _ROOM = 2 * 2**30
 
 
 class EmbeddedServerError(RuntimeError):
-    """An embedded server could not be started or did not end; the message has the end of its log."""
+    """An embedded server could not be started, refused something or ended; the message has the end of its log."""
 
 
 class EmbeddedServer(ABC):
@@ -100,6 +105,14 @@ class EmbeddedServer(ABC):
         """Let a paused server go on."""
         await self._guarded().call("signal", number=signal.SIGCONT)
 
+    async def watch(self) -> None:
+        """Raise EmbeddedServerError when the server ends by itself; never returns."""
+        while True:
+            code = await self._guarded().call("wait", timeout=0)
+            if code is not None:
+                raise self._failure(f"ended by itself with exit code {code}")
+            await asyncio.sleep(_WATCH_SECONDS)
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
@@ -137,7 +150,10 @@ class EmbeddedServer(ABC):
 
     def _make_directory(self) -> Path:
         parent = _MEMORY if self._in_memory and _has_room(_MEMORY) else _DISK
-        return Path(tempfile.mkdtemp(prefix=f"node-fsm-{self.name.lower()}-", dir=parent))
+        try:
+            return Path(tempfile.mkdtemp(prefix=f"node-fsm-{self.name.lower()}-", dir=parent))
+        except OSError as error:
+            raise EmbeddedServerError(f"{self.name} gets no directory in {parent}: {error.strerror}") from error
 
     def _failure(self, what: str) -> EmbeddedServerError:
         log = "\n".join(self._log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
@@ -213,9 +229,8 @@ class _Guard:
 
 
 def free_port() -> int:
-    """A loopback TCP port that nobody listens on now and no outgoing connection will take."""
-    for _ in range(100):
-        port = secrets.choice(_PORTS)
+    """A loopback TCP port that nobody listens on now, no outgoing connection will take, and no other call was given."""
+    for port in islice(_SHUFFLED_PORTS, 100):
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((LOOPBACK, port))

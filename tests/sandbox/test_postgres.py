@@ -111,6 +111,11 @@ async def test_a_dropped_database_is_gone_in_spite_of_its_users(server: Embedded
         await fetch(server.url("dropped"), "SELECT 1")
 
 
+async def test_what_it_refuses_is_told_in_a_sentence(server: EmbeddedPostgres) -> None:
+    with pytest.raises(EmbeddedServerError, match=r'^Postgres does not .*: database "nothing" does not exist; the end'):
+        await server.drop_database("nothing")
+
+
 async def test_while_paused_nobody_is_answered(server: EmbeddedPostgres) -> None:
     connection = await asyncpg.connect(server.url().replace("+asyncpg", ""))
     await server.pause()

@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import boto3
 import pytest
@@ -15,6 +16,7 @@ from mypy_boto3_s3 import S3Client
 from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 from node_fsm.sandbox.s3 import EmbeddedS3
+from node_fsm.sandbox.server import EmbeddedServerError, free_port
 from tests.support.bucket import Bucket
 
 PART = 5 * 2**20
@@ -91,6 +93,27 @@ async def test_a_killed_server_comes_back_at_the_same_url_but_empty(server: Embe
         impatient.list_buckets()
     await server.start()
     assert server.client().list_buckets()["Buckets"] == []
+
+
+async def test_its_end_is_noticed(server: EmbeddedS3) -> None:
+    watch = asyncio.create_task(server.watch())
+    done, _ = await asyncio.wait([watch], timeout=0.7)
+    assert not done
+    await server.kill()
+    with pytest.raises(EmbeddedServerError, match=r"^S3 ended by itself with exit code -9; the end of its log:\nhttp"):
+        await asyncio.wait_for(watch, 5)
+    await server.start()
+
+
+async def test_without_a_place_to_work_in_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("node_fsm.sandbox.server._DISK", tmp_path / "missing")
+    with pytest.raises(EmbeddedServerError, match=r"^S3 gets no directory in .*missing: No such file or directory$"):
+        await EmbeddedS3().start()
+
+
+def test_no_port_is_given_twice() -> None:
+    ports = [free_port() for _ in range(1000)]
+    assert len(set(ports)) == len(ports)
 
 
 async def test_it_logs_no_requests(server: EmbeddedS3) -> None:
