@@ -8,6 +8,7 @@ away from the copy (a reorganisation, or blocks that a killed node lost), the co
 import io
 import os
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -52,8 +53,8 @@ class BlockCopy:
         self._file = file
         self._blocks = blocks
         self._fragments = {fragment for block in blocks for fragment in block.fragments}
-        self.losses = 0
-        """How often blocks with fragments in them were cut off."""
+        self._lost: list[CopiedBlock] = []
+        """The blocks with fragments in them that were cut off, in that order: of one loss the newest block first."""
 
     @classmethod
     def open(cls, file: Path, block0: Path) -> "BlockCopy":
@@ -86,6 +87,20 @@ class BlockCopy:
     def votes(self) -> int:
         """How many votes are in the blocks."""
         return sum(block.votes for block in self._blocks)
+
+    @property
+    def losses(self) -> int:
+        """How many blocks with fragments in them were cut off in the life of this object."""
+        return len(self._lost)
+
+    @property
+    def lost(self) -> Iterator[str]:
+        """The ids of the fragments in those blocks, also of such as are in blocks again.
+
+        They come in the order in which they stood in the chain; what was lost last goes before what was lost earlier,
+        since the chain had taken it without that.
+        """
+        return (fragment for block in reversed(self._lost) for fragment in block.fragments)
 
     def __contains__(self, fragment_id: object) -> bool:
         """Whether a block of the copy holds this fragment; those of block 0 do not count."""
@@ -145,7 +160,8 @@ class BlockCopy:
         dropped = self._blocks.pop()
         logger.warning("block {} of height {} is no longer on the chain", dropped.id, dropped.height)
         self._fragments.difference_update(dropped.fragments)
-        self.losses += bool(dropped.fragments)
+        if dropped.fragments:
+            self._lost.append(dropped)
         os.truncate(self._file, self.tip.end)
 
 

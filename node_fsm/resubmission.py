@@ -7,7 +7,7 @@ from datetime import datetime
 from loguru import logger
 
 from node_fsm.block_copy import BlockCopy
-from node_fsm.chain.fragment_log import read_fragment_log, unexpired
+from node_fsm.chain.fragment_log import read_fragment_log, to_post_again
 from node_fsm.chain.fragments import FragmentKind
 from node_fsm.context import Context
 from node_fsm.workspace import ChainDirectory
@@ -18,8 +18,9 @@ AT_ONCE = 100
 async def resubmit(ctx: Context, chain: ChainDirectory, copy: BlockCopy) -> None:
     """Post every logged fragment that has not expired and is in no block of *copy*, which is at the node's tip.
 
-    A fragment that cannot be applied any more is refused by the ledger, so nothing counts twice. To be called once
-    the tip is at the start of voting or past it: before that the ledger refuses votes, and the node for good.
+    Those that the chain had taken already go first; see :func:`to_post_again`. A fragment that cannot be applied any
+    more is refused by the ledger, so nothing counts twice. To be called once the tip is at the start of voting or past
+    it: before that the ledger refuses votes, and the node for good.
     """
     waiting = await asyncio.to_thread(_waiting, chain, copy, ctx.block0_in_work().dates.vote_start_time)
     refused = 0
@@ -33,10 +34,14 @@ async def resubmit(ctx: Context, chain: ChainDirectory, copy: BlockCopy) -> None
 
 
 def _waiting(chain: ChainDirectory, copy: BlockCopy, vote_start: datetime) -> Sequence[bytes]:
-    """A vote that came before voting began was refused, and its voter may have voted otherwise since: it stays out."""
+    """What is in no block, in the order in which to post it.
+
+    A vote that came before voting began was refused, and its voter may have voted otherwise since: it stays out. So do
+    those that were refused later, as far as their voters have used the same counter again.
+    """
     logged = (
         entry
         for entry in read_fragment_log(chain.fragments)
         if entry.fragment.kind is not FragmentKind.VOTE_CAST or entry.time >= vote_start.timestamp()
     )
-    return [fragment.raw for fragment in unexpired(logged, copy.tip.date, copy)]
+    return [fragment.raw for fragment in to_post_again(logged, copy.tip.date, copy, copy.lost)]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from struct import Struct
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from node_fsm.chain.certificates import decode_vote_cast, decode_vote_plan, decode_vote_tally
 from node_fsm.chain.errors import MalformedError
@@ -30,10 +30,32 @@ _TRANSACTIONS: dict[FragmentKind, Callable[[Fragment], Transaction]] = {
 
 
 class LoggedFragment(NamedTuple):
-    """A fragment and the time at which the node accepted it, in seconds since 1970."""
+    """A fragment, the time at which the node accepted it in seconds since 1970, and the transaction in it.
+
+    ``transaction`` is None for kinds that an election does not post.
+    """
 
     time: int
     fragment: Fragment
+    transaction: Transaction | None
+
+    @classmethod
+    def of(cls, fragment: Fragment, time: int) -> Self:
+        """Decode *fragment*; MalformedError when it is not what its tag says."""
+        read_transaction = _TRANSACTIONS.get(fragment.kind)
+        return cls(time, fragment, read_transaction(fragment) if read_transaction else None)
+
+    @property
+    def spent(self) -> tuple[bytes, int, int] | None:
+        """The account, lane and counter that a vote spends: of several that spend the same, a chain takes one."""
+        if self.fragment.kind is not FragmentKind.VOTE_CAST or self.transaction is None:
+            return None
+        if len(self.transaction.inputs) != 1:
+            return None
+        account, witness = self.transaction.inputs[0].account, self.transaction.witnesses[0]
+        if account is None or witness.lane is None or witness.counter is None:
+            return None
+        return account, witness.lane, witness.counter
 
 
 class Damage(NamedTuple):
@@ -56,28 +78,32 @@ def read_fragment_log(directory: Path, on_damage: Callable[[Damage], object] | N
             yield from _read_records(data, path, on_damage)
 
 
-def valid_until(fragment: Fragment) -> BlockDate | None:
-    """The last date of a block that *fragment* can be in; None for kinds that an election does not post.
+def to_post_again(
+    logged: Iterable[LoggedFragment], date: BlockDate, in_blocks: Container[str], lost: Iterable[str]
+) -> list[Fragment]:
+    """Those of *logged* that a block of *date* could still take, each once, in the order in which to post them.
 
-    MalformedError when the fragment is not what its tag says.
+    *in_blocks* has the ids of fragments that are in blocks, *lost* those of fragments that stood in blocks which the
+    chain lost. The latter go first, in the order of *lost*, for the chain had accepted them; the others follow in the
+    order of arrival. Of these a vote is left out when a later one spends the same counter: a voter uses a counter
+    again only because the earlier vote was refused. That holds also when the later one is in a block or has expired.
     """
-    read_transaction = _TRANSACTIONS.get(fragment.kind)
-    return read_transaction(fragment).valid_until if read_transaction else None
-
-
-def unexpired(logged: Iterable[LoggedFragment], date: BlockDate, in_blocks: Container[str]) -> Iterator[Fragment]:
-    """Those of *logged* that a block of *date* could still take, each once, in order.
-
-    *in_blocks* has the ids of fragments that are in blocks already.
-    """
-    given: set[str] = set()
-    for _, fragment in logged:
-        expiry = valid_until(fragment)
-        if expiry is None or expiry < date:
+    stood = dict.fromkeys(lost)
+    waiting: dict[str, Fragment] = {}
+    spending: dict[tuple[bytes, int, int], str] = {}
+    for entry in logged:
+        if entry.transaction is None:
             continue
-        if (fragment_id := fragment.id) not in given and fragment_id not in in_blocks:
-            given.add(fragment_id)
-            yield fragment
+        fragment_id, spent = entry.fragment.id, entry.spent
+        if spent and spending.get(spent, fragment_id) != fragment_id:
+            del waiting[spending.pop(spent)]
+        if entry.transaction.valid_until < date or fragment_id in in_blocks:
+            continue
+        waiting.setdefault(fragment_id, entry.fragment)
+        if spent and fragment_id not in stood:
+            spending[spent] = fragment_id
+    first = [waiting.pop(fragment_id) for fragment_id in stood if fragment_id in waiting]
+    return [*first, *waiting.values()]
 
 
 def _read_records(data: mmap, path: Path, on_damage: Callable[[Damage], object] | None) -> Iterator[LoggedFragment]:
@@ -125,8 +151,6 @@ def _framed_at(data: mmap, position: int) -> LoggedFragment | None:
     if end > len(data):
         return None
     try:
-        fragment = Fragment.from_bytes(data[start:end], start)
-        valid_until(fragment)
+        return LoggedFragment.of(Fragment.from_bytes(data[start:end], start), _TIME.unpack_from(data, position)[0])
     except MalformedError:
         return None
-    return LoggedFragment(_TIME.unpack_from(data, position)[0], fragment)

@@ -133,10 +133,11 @@ def vote(
     choice: int = 0,
     spine: bytes | None = None,
     expiry: tuple[int, int] = (1, 59),
+    counter: int = 0,
 ) -> bytes:
     """A public vote."""
     content = bytes.fromhex(plan) + bytes([proposal, 1, choice])
-    return fragment(FragmentKind.VOTE_CAST, content + (spine or account_spine(account, expiry=expiry)))
+    return fragment(FragmentKind.VOTE_CAST, content + (spine or account_spine(account, expiry=expiry, counter=counter)))
 
 
 def private_vote(plan: str, account: bytes = ANN, *, proposal: int = 0, options: int = 3) -> bytes:

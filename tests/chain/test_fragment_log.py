@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from node_fsm.chain.errors import MalformedError
-from node_fsm.chain.fragment_log import Damage, LoggedFragment, read_fragment_log, unexpired, valid_until
+from node_fsm.chain.fragment_log import Damage, LoggedFragment, read_fragment_log, to_post_again
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.core.chain_time import BlockDate
 from tests.chain import build
 from tests.chain.helpers import DATA, stored
+from tests.support.genesis_encoder import fragment_id
 
 RECORDED = stored("fragment_log.b64")
 PLAN = "ab" * 32
@@ -38,7 +39,11 @@ def read(directory: Path) -> tuple[list[bytes], list[Damage]]:
 
 
 def logged(fragments: Iterable[bytes]) -> list[LoggedFragment]:
-    return [LoggedFragment(0, Fragment.from_bytes(raw)) for raw in fragments]
+    return [LoggedFragment.of(Fragment.from_bytes(raw), 0) for raw in fragments]
+
+
+def valid_until(entry: LoggedFragment) -> BlockDate | None:
+    return entry.transaction and entry.transaction.valid_until
 
 
 def test_a_recorded_log_has_every_fragment_that_was_accepted(tmp_path: Path) -> None:
@@ -46,7 +51,7 @@ def test_a_recorded_log_has_every_fragment_that_was_accepted(tmp_path: Path) -> 
     statuses = json.loads((DATA / "statuses.json").read_text())
     assert len(entries) == len(statuses)
     assert {entry.fragment.id for entry in entries} == statuses.keys()
-    assert {valid_until(entry.fragment) for entry in entries} == {BlockDate(1, 59)}
+    assert {valid_until(entry) for entry in entries} == {BlockDate(1, 59)}
     times = [entry.time for entry in entries]
     assert times == sorted(times)
     assert times[-1] - times[0] < 60
@@ -109,24 +114,75 @@ def test_any_bytes_are_read_to_their_end(tmp_path: Path, pieces: list[bytes]) ->
     ],
 )
 def test_the_expiry_of_a_fragment_is_read(raw: bytes) -> None:
-    assert valid_until(Fragment.from_bytes(raw)) == BlockDate(3, 4)
+    (entry,) = logged([raw])
+    assert valid_until(entry) == BlockDate(3, 4)
 
 
 def test_a_tally_with_the_proof_of_another_kind_is_refused() -> None:
     content = bytes(32) + b"\1" + pack(">IIBB", 3, 4, 0, 0) + b"\1" + bytes(96)
     with pytest.raises(MalformedError, match="proof of a public tally"):
-        valid_until(Fragment.from_bytes(build.fragment(FragmentKind.VOTE_TALLY, content)))
+        logged([build.fragment(FragmentKind.VOTE_TALLY, content)])
 
 
-def test_what_is_unexpired_and_in_no_block_is_given_once() -> None:
-    old = build.vote(PLAN, expiry=(1, 4))
-    last_moment = build.vote(PLAN, expiry=(1, 5))
-    in_block = build.vote(PLAN, expiry=(2, 0))
-    fresh = build.vote(PLAN, expiry=(1, 6))
-    unknown = build.fragment(FragmentKind.STAKE_DELEGATION, b"content")
-    given = unexpired(
-        logged([old, fresh, unknown, in_block, last_moment, fresh]),
-        BlockDate(1, 5),
-        {Fragment.from_bytes(in_block).id},
+def again(
+    *fragments: bytes, in_blocks: Iterable[bytes] = (), lost: Iterable[bytes] = (), date: tuple[int, int] = (1, 5)
+) -> list[bytes]:
+    """What is posted again of a log of *fragments*."""
+    posted = to_post_again(
+        logged(fragments), BlockDate(*date), set(map(fragment_id, in_blocks)), map(fragment_id, lost)
     )
-    assert [fragment.raw for fragment in given] == [fresh, last_moment]
+    return [fragment.raw for fragment in posted]
+
+
+def test_what_is_unexpired_and_in_no_block_is_posted_once_in_order_of_arrival() -> None:
+    old, in_block, last_moment, fresh = (
+        build.vote(PLAN, expiry=expiry, counter=number)
+        for number, expiry in enumerate([(1, 4), (2, 0), (1, 5), (1, 6)])
+    )
+    unknown = build.fragment(FragmentKind.STAKE_DELEGATION, b"content")
+    log = [old, fresh, unknown, in_block, last_moment, fresh]
+    assert again(*log, in_blocks=[in_block]) == [fresh, last_moment]
+
+
+def test_of_votes_with_the_same_account_lane_and_counter_only_the_last_is_posted() -> None:
+    """The earlier ones were refused, or their voter could not have used the counter again."""
+    first, second, third = (build.vote(PLAN, choice=choice) for choice in range(3))
+    other = build.vote(PLAN, build.BOB)
+    assert again(first, second, other, third) == [other, third]
+    assert again(first, second, first, other) == [first, other]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [build.vote(PLAN, build.BOB), build.vote(PLAN, counter=1), build.vote(PLAN, counter=1 << 29)],
+    ids=["account", "counter", "lane"],
+)
+def test_votes_that_differ_in_what_they_spend_are_all_posted(other: bytes) -> None:
+    assert again(build.vote(PLAN), other) == [build.vote(PLAN), other]
+
+
+def test_a_vote_that_was_replaced_does_not_come_back_when_the_later_one_is_in_a_block_or_has_expired() -> None:
+    refused, later = build.vote(PLAN, expiry=(2, 0)), build.vote(PLAN, choice=1, expiry=(1, 4))
+    assert again(refused, later, in_blocks=[later], date=(1, 0)) == []
+    assert again(refused, later, date=(1, 5)) == []
+
+
+def test_what_stood_in_lost_blocks_goes_first_and_in_their_order() -> None:
+    one, two, three, four = VOTES
+    assert again(one, two, three, four, lost=[four, two]) == [four, two, one, three]
+    assert again(one, two, three, four, lost=[four, two], in_blocks=[four]) == [two, one, three]
+    assert again(one, two, lost=[three, two, two]) == [two, one], "what came to another node is not in this log"
+
+
+def test_a_vote_that_the_chain_had_taken_gives_way_to_none() -> None:
+    taken, refused = build.vote(PLAN), build.vote(PLAN, choice=1)
+    assert again(taken, refused, lost=[taken]) == [taken, refused]
+    assert again(refused, taken, lost=[taken]) == [taken]
+
+
+def test_fragments_that_are_no_votes_of_an_account_replace_none() -> None:
+    transactions = [
+        build.fragment(FragmentKind.TRANSACTION, build.account_spine(build.ANN, expiry=(1, slot))) for slot in (58, 59)
+    ]
+    without_account = [build.vote(PLAN, choice=choice, spine=pack(">IIBB", 1, 59, 0, 0)) for choice in range(2)]
+    assert again(*transactions, *without_account) == [*transactions, *without_account]

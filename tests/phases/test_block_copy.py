@@ -128,6 +128,27 @@ async def test_blocks_that_a_killed_node_lost_are_dropped_before_there_are_new_o
     assert fragment_id(VOTES[2]) in copy
 
 
+async def test_fragments_of_blocks_that_were_cut_off_are_remembered_in_the_order_of_the_chain(
+    chain: MainChain, files: tuple[Path, Path]
+) -> None:
+    copy = BlockCopy.open(*files)
+    await copy.advance(chain)
+    assert (list(copy.lost), copy.losses) == ([], 0)
+    chain.lose(3)
+    await copy.advance(chain)
+    one, two, three, four = map(fragment_id, VOTES)
+    assert list(copy.lost) == [three, four]
+    assert copy.losses == 2, "the last block had none in it"
+    chain.append((1, 0), [VOTES[3], VOTES[2]])
+    await copy.advance(chain)
+    assert list(copy.lost) == [three, four], "also when they are in a block again"
+    chain.lose(2)
+    await copy.advance(chain)
+    assert list(dict.fromkeys(copy.lost)) == [two, four, three], "as they stood when last they were on the chain"
+    assert one in copy
+    assert list(BlockCopy.open(*files).lost) == []
+
+
 async def test_a_cut_survives_a_crash_right_after_it(
     chain: MainChain, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

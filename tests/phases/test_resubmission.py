@@ -20,8 +20,8 @@ async def voting(world: World) -> World:
     return world
 
 
-def vote(world: World, voter: int, *, expiry: tuple[int, int] = (9, 9)) -> bytes:
-    return build.vote(world.plans[0].id, account(voter), choice=0, expiry=expiry)
+def vote(world: World, voter: int, *, choice: int = 0, expiry: tuple[int, int] = (9, 9), counter: int = 0) -> bytes:
+    return build.vote(world.plans[0].id, account(voter), choice=choice, expiry=expiry, counter=counter)
 
 
 def log(world: World, *fragments: bytes, name: str = "2030-01-01_13", at: float = 1_900_000_000) -> None:
@@ -30,10 +30,10 @@ def log(world: World, *fragments: bytes, name: str = "2030-01-01_13", at: float 
         file.write(b"".join(pack(">Q", int(at)) + raw for raw in fragments))
 
 
-async def resubmitted(world: World) -> list[bytes]:
-    """What is posted again now."""
+async def resubmitted(world: World, copy: BlockCopy | None = None) -> list[bytes]:
+    """What is posted again now, by a service that is new or has *copy*."""
     world.node.posted.clear()
-    copy = BlockCopy.open(world.chain.blocks, world.chain.block0)
+    copy = copy or BlockCopy.open(world.chain.blocks, world.chain.block0)
     await copy.advance(world.node)
     await resubmit(world.ctx, world.chain, copy)
     return world.node.posted
@@ -92,6 +92,43 @@ async def test_a_vote_that_came_too_early_does_not_push_aside_the_one_that_follo
     assert await resubmitted(voting) == [vote(voting, 5, expiry=(9, 2))]
 
 
+async def test_a_vote_from_before_voting_is_not_posted_though_none_followed(voting: World) -> None:
+    voting.clock.advance(seconds=1)
+    start = voting.ctx.block0_in_work().dates.vote_start_time.timestamp()
+    log(voting, vote(voting, 5), at=start - 1)
+    log(voting, vote(voting, 6), at=start)
+    assert await resubmitted(voting) == [vote(voting, 6)]
+
+
+async def test_a_refused_vote_does_not_push_aside_the_one_that_followed(voting: World) -> None:
+    """Refused after voting_start by the clock, because the chain had no block of that date yet."""
+    voting.clock.advance(seconds=1)
+    log(voting, vote(voting, 5, choice=0), vote(voting, 6), vote(voting, 5, choice=1))
+    assert await resubmitted(voting) == [vote(voting, 6), vote(voting, 5, choice=1)]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_vote_that_stood_in_a_lost_block_goes_before_all_that_arrived(voting: World, restarted: bool) -> None:
+    """Whoever followed it with the same counter was refused, and would count now if it came first or alone."""
+    voting.clock.advance(seconds=1)
+    copy = BlockCopy.open(voting.chain.blocks, voting.chain.block0)
+    await copy.advance(voting.node)
+    taken = [vote(voting, voter, choice=1) for voter in (5, 6)]
+    log(voting, vote(voting, 7), *reversed(taken), name="2030-01-01_00")
+    for raw in taken:
+        voting.clock.advance(seconds=1)
+        await voting.node.post_fragment(raw)
+    voting.clock.advance(seconds=1)
+    await copy.advance(voting.node)
+    log(voting, vote(voting, 5, choice=0))
+    voting.node.kill(lost_blocks=2)
+    assert await resubmitted(voting, None if restarted else copy) == [
+        *taken,
+        vote(voting, 7),
+        vote(voting, 5, choice=0),
+    ]
+
+
 async def test_each_is_posted_once_and_in_the_order_of_arrival(voting: World) -> None:
     voting.clock.advance(seconds=1)
     log(voting, vote(voting, 7), vote(voting, 6), name="2030-01-01_14")
@@ -112,7 +149,7 @@ async def test_one_that_is_refused_does_not_hold_up_the_others(voting: World) ->
 
 async def test_many_are_posted_in_batches(voting: World, monkeypatch: pytest.MonkeyPatch) -> None:
     voting.clock.advance(seconds=1)
-    log(voting, *[vote(voting, 5, expiry=(9 + number, 0)) for number in range(2 * AT_ONCE + 1)])
+    log(voting, *[vote(voting, 5, counter=number) for number in range(2 * AT_ONCE + 1)])
     batches = []
     post = voting.node.post_fragments
 
