@@ -4,6 +4,7 @@ Pure and level-triggered: asked again with the same view it answers the same, so
 changes nothing but the delay.
 """
 
+from collections.abc import Set
 from datetime import datetime
 
 from node_fsm.core.current import closing_time, current, due_time
@@ -71,7 +72,7 @@ def _waiting(view: View, now: datetime, policy: Policy) -> Decision | None:
     if policy.role is Role.LEADER0 and election and _only_archive_missing(election, view.local):
         why = f"the results of {election.name} stand, and its chain is here without a verified archive"
         return Decision(Event.RESULTS_POSTED, why, Work.on(election))
-    leftover = _leftover(election, view.local)
+    leftover = next((chain for chain in view.local if is_leftover(chain, election, view.overview.withdrawn)), None)
     if leftover:
         of = f"election {leftover.election_id}"
         return Decision(Event.LEFTOVERS_FOUND, f"there is local data of {of}, which is not worked on any more")
@@ -95,14 +96,19 @@ def _only_archive_missing(election: ElectionOverview, local: tuple[LocalChain, .
     )
 
 
-def _leftover(election: ElectionOverview | None, local: tuple[LocalChain, ...]) -> LocalChain | None:
-    """The first local chain that is not of the current election, or not of its published block 0."""
-    for chain in local:
-        if election is None or chain.election_id != election.id:
-            return chain
-        if chain.block0_hash and (election.block0 is None or chain.block0_hash != election.block0.hash):
-            return chain
-    return None
+def is_leftover(chain: LocalChain, election: ElectionOverview | None, withdrawn: Set[str]) -> bool:
+    """Whether *chain* is not of the current *election*, or of a block 0 that was replaced or *withdrawn*.
+
+    A block 0 that merely vanished from its row may come back: what a node ran on stays until the row has one again or
+    the election is over, since on all nodes together it may be all there is of the chain.
+    """
+    if election is None or chain.election_id != election.id:
+        return True
+    if chain.block0_hash is None:
+        return False
+    if election.block0 is None:
+        return chain.block0_hash in withdrawn or not chain.has_blocks
+    return chain.block0_hash != election.block0.hash
 
 
 def _before_publication(phase: Phase, work: Work, view: View, now: datetime, policy: Policy) -> Decision | None:

@@ -45,6 +45,7 @@ class Local(Enum):
     DRAFT = (LocalChain(worlds.ID, None, has_blocks=False),)
     CHAIN = (LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_recorded=True),)
     UNRECORDED_CHAIN = (LocalChain(worlds.ID, worlds.HASH, has_blocks=True),)
+    CHAIN_WITHOUT_BLOCKS = (LocalChain(worlds.ID, worlds.HASH, has_blocks=False),)
     REPLACED_CHAIN = (LocalChain(worlds.ID, OTHER_HASH, has_blocks=True),)
     OTHERS_DRAFT = (LocalChain(OTHER_ID, None, has_blocks=False),)
     OWN_AND_OTHERS = (

@@ -48,6 +48,11 @@ class Election:
         published = worlds.block0(self.next_hash, fingerprint=self.fingerprint, generation=generation, later=self.later)
         return replace(self, block0=published, made=self.made | {published.hash})
 
+    def mended(self, hash_: str) -> "Election":
+        """With the block 0 that vanished from it."""
+        fingerprint = hash_.removeprefix(str(self.id))
+        return replace(self, block0=worlds.block0(hash_, fingerprint=fingerprint, later=self.later))
+
 
 @dataclass(frozen=True)
 class World:
@@ -199,7 +204,23 @@ class World:
     def _in_use(self, chain: LocalChain) -> bool:
         election = current(self.overview(), self.now, POLICIES[self.role])
         in_use = {None, election.block0.hash} if election and election.block0 else {None}
-        return election is not None and chain.election_id == election.id and chain.block0_hash in in_use
+        is_current = election is not None and chain.election_id == election.id
+        return (is_current and chain.block0_hash in in_use) or chain in self.vanished
+
+    @property
+    def vanished(self) -> set[LocalChain]:
+        """Chains that are here, and whose block 0 is gone from the current election's row, but was not withdrawn."""
+        election = current(self.overview(), self.now, POLICIES[self.role])
+        if election is None or election.block0:
+            return set()
+        of_election = {chain for chain in self.local if chain.election_id == election.id and chain.has_blocks}
+        return {chain for chain in of_election if chain.block0_hash not in self.withdrawn}
+
+    def mended(self, chain: LocalChain) -> "World":
+        """After somebody put the block 0 of *chain* back into its row."""
+        assert chain.block0_hash
+        row = next(row for row in self.elections if row.id == chain.election_id)
+        return self.with_row(row.mended(chain.block0_hash))
 
     def outcomes(self) -> list[Decision]:
         """The events with which the phase's work may end now."""
@@ -239,6 +260,8 @@ class World:
                 yield from self._led(election)
         if self.role is Role.NODE and self.withdrawn - self.superseded:
             yield replace(self, superseded=self.withdrawn)
+        for chain in self.vanished:
+            yield self.mended(chain)
 
     def _led(self, election: Election) -> Iterator["World"]:
         """What leader 0 does next for *election*."""

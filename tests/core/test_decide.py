@@ -102,6 +102,49 @@ def test_a_draft_of_the_current_election_is_no_leftover() -> None:
     )
 
 
+@pytest.mark.parametrize("is_recorded", [False, True])
+def test_a_chain_whose_block0_vanished_from_its_row_is_no_leftover(is_recorded: bool) -> None:
+    """It was not withdrawn, and may be put back: on all nodes together this may be all that there is of the chain."""
+    chain = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_recorded=is_recorded)
+    emptied = worlds.view(worlds.overview(worlds.election()), chain)
+    before, after = worlds.VOTING_START, worlds.VOTING_END
+    assert node(Phase.WAITING, emptied, before) is None
+    assert leader0(Phase.WAITING, emptied, worlds.DUE - worlds.INSTANT) is None
+    decision = leader0(Phase.WAITING, emptied, before)
+    assert decision
+    assert decision.event is Event.ELECTION_DUE, "it comes to be told that this election already has a chain"
+    mended = worlds.view(worlds.overview(worlds.election(worlds.block0())), chain)
+    for decide_as, event in ((leader0, Event.ELECTION_DUE), (node, Event.BLOCK0_POSTED)):
+        assert decide_as(Phase.WAITING, mended, before) == Decision(
+            event, "block 0 of spring is published", worlds.work(worlds.block0())
+        )
+        missed = decide_as(Phase.WAITING, emptied, after)
+        assert missed
+        assert missed.event is Event.LEFTOVERS_FOUND
+
+
+@pytest.mark.parametrize(
+    ("election", "withdrawn", "has_blocks"),
+    [
+        (worlds.election(), [worlds.HASH], True),
+        (worlds.election(cancelled=True), [], True),
+        (worlds.election(worlds.block0("0c" * 32)), [], True),
+        (worlds.election(id_=8), [], True),
+        (worlds.election(), [], False),
+    ],
+    ids=["withdrawn", "cancelled", "replaced", "of another election", "never run"],
+)
+def test_a_chain_that_does_not_come_back_is_a_leftover(
+    election: ElectionOverview, withdrawn: list[str], has_blocks: bool
+) -> None:
+    chain = LocalChain(worlds.ID, worlds.HASH, has_blocks)
+    view = worlds.view(worlds.overview(election, withdrawn=withdrawn), chain)
+    for decide_as in (leader0, node):
+        decision = decide_as(Phase.WAITING, view, worlds.VOTING_START)
+        assert decision
+        assert decision.event is Event.LEFTOVERS_FOUND
+
+
 def test_other_nodes_wait_for_block0_and_not_for_the_time() -> None:
     assert node(Phase.WAITING, of(worlds.election()), worlds.VOTING_START) is None
     decision = node(Phase.WAITING, of(worlds.election(worlds.block0())), worlds.DUE - worlds.DAY)

@@ -64,8 +64,16 @@ def is_leftover(chain: LocalChain, facts: Facts) -> bool:
     ids = {"own": worlds.ID, "other": OTHER_ID}
     if chain.election_id != ids.get(focus(facts) or ""):
         return True
+    if vanished(chain, facts):
+        return False
     in_use = {"no": None, "same": worlds.HASH, "replaced": OTHER_HASH}[posted(facts)] if own_published(facts) else None
     return chain.block0_hash is not None and chain.block0_hash != in_use
+
+
+def vanished(chain: LocalChain, facts: Facts) -> bool:
+    """Whether the block 0 of a chain that a node ran on is gone from its row without having been withdrawn."""
+    is_withdrawn = chain.block0_hash == worlds.HASH and withdrawn(facts)
+    return posted(facts) == "no" and chain.has_blocks and not is_withdrawn
 
 
 def leftovers(facts: Facts) -> bool:

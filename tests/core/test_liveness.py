@@ -1,5 +1,6 @@
 """From wherever a node can come to, it gets back to Waiting with nothing left to do, once nothing disturbs it."""
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 
@@ -86,6 +87,34 @@ def test_leader0_never_takes_up_a_closed_election_again() -> None:
     for world in seen:
         if world.work and world.work.block0 and world.phase in BEFORE_PUBLICATION | NODE_MUST_RUN:
             assert world.work.block0.hash not in world.closed, world
+
+
+def followed(start: World, until: Callable[[World], bool]) -> list[World]:
+    """The undisturbed steps from *start* to the first world where *until* holds."""
+    path = [start]
+    while not until(path[-1]):
+        after = successor(path[-1])
+        assert after, path
+        path.append(after)
+        assert len(path) <= LONGEST_LIFE, path
+    return path
+
+
+@pytest.mark.parametrize(
+    ("role", "phases"),
+    [(Role.LEADER0, {Phase.WAITING, Phase.GENERATING_BLOCK0}), (Role.NODE, {Phase.WAITING, Phase.RESET})],
+)
+def test_a_chain_whose_block0_vanished_stays_and_is_run_again_once_that_is_back(role: Role, phases: set[Phase]) -> None:
+    """If nobody puts it back, it stays to the end of voting."""
+    seen, _ = reachable(World(role, ONE, faults=3))
+    cases = [(world, chain) for world in seen for chain in world.vanished]
+    for world, chain in cases:
+        unmended = followed(world, lambda step, chain=chain: chain not in step.vanished)
+        assert all(chain in step.local for step in unmended), unmended
+        mended = followed(world.mended(chain), lambda step: step.phase is Phase.RUNNING)
+        assert all(chain in step.local for step in mended), mended
+        assert mended[-1].chain.hash == chain.block0_hash
+    assert phases <= {world.phase for world, _ in cases}
 
 
 def test_an_undisturbed_life_of_leader0_goes_once_through_each_phase() -> None:
