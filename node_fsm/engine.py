@@ -138,6 +138,9 @@ class Engine:
             self._next_scan = time.monotonic() + min(DATABASE_RETRY_SECONDS, self._rescan_seconds)
             return
         self.ctx.conditions.clear("database_unavailable")
+        own = self._overview.node(self.ctx.settings.hostname)
+        if own and own.p2p_address != self.reporter.advertise:
+            self.reporter.status_changed()  # the row is new: others wait for the address
         self.ctx.metrics.clock_offset((self.ctx.clock.now() - self._overview.database_time).total_seconds())
         if isinstance(self._failure, PermanentError) and _specified(before) != _specified(self._overview):
             self._retry_at = 0.0  # what a person had to mend may be mended now
@@ -177,10 +180,11 @@ class Engine:
         """Fire the decided event: end the phase's work, enter the next phase, tell everybody."""
         await self._end_task()
         ctx = self.ctx
-        for condition in self.machine.state.conditions:
-            ctx.conditions.clear(condition)
         source, work, now = ctx.phase, decision.work or ctx.work, ctx.clock.now()
+        over = self.machine.state.conditions
         target = self.machine.fire(decision.event)
+        for condition in over - self.machine.state.conditions:
+            ctx.conditions.clear(condition)
         logger.info("{} -> {} on {}: {}", source, target, decision.event, decision.why)
         self.ctx.metrics.transition(source, decision.event, target, time.monotonic() - self._entered)
         self.ctx.metrics.entered(target, now)
@@ -292,19 +296,21 @@ class Engine:
         """This node's line in the cluster's status."""
         ctx, node = self.ctx, self.ctx.node.state
         block0 = ctx.work.block0 if ctx.work else None
+        up = node.running
         return StatusReport(
             hostname=ctx.settings.hostname,
             phase=ctx.phase,
             since=self.since,
             election_id=ctx.work.election_id if ctx.work else None,
             block0_hash=block0.hash if block0 else None,
-            height=node.height,
-            tip=node.tip,
-            tip_date=str(node.tip_date) if node.tip_date else None,
+            height=node.height if up else None,
+            tip=node.tip if up else None,
+            tip_date=str(node.tip_date) if up and node.tip_date else None,
             peers=node.peers_connected,
             conditions=tuple(condition.type for condition in ctx.conditions),
             version=ctx.settings.service_version,
             updated_at=ctx.clock.now(),
+            holds_chain=up and block0 is not None and block0.hash == node.block0_hash and ctx.chain().is_held,
         )
 
 

@@ -33,7 +33,7 @@ async def adopt_block0(ctx: Context) -> tuple[ChainDirectory, Block0Summary]:
     if await _hash(chain) != wanted:
         await ctx.database.download_block0(election_id, wanted, chain.block0)
     try:
-        summary = await asyncio.to_thread(_summarise, chain)
+        summary = await asyncio.to_thread(summary_of, chain)
     except ChainDataError as error:
         raise PermanentError("Block0Corrupt", _corrupt(election_id, str(error))) from error
     if summary.hash != wanted:
@@ -46,14 +46,25 @@ async def require_node(ctx: Context, chain: ChainDirectory, leaders: Collection[
 
     A node that it keeps on this chain already goes on as it is wired while the database or the lease is away.
     """
+    state = ctx.node.state
     try:
         run = await _chain_run(ctx, chain, leaders)
-    except TemporaryError as error:
-        if ctx.node.state.block0_hash != ctx.block0_in_work().hash:
+    except ServiceError as error:
+        is_kept = state.block0_hash == ctx.block0_in_work().hash
+        if not (is_kept and (state.running or isinstance(error, TemporaryError))):
             raise
-        logger.debug("the node runs on as it is wired: {}", error)
+        logger.debug("the node goes on as it is wired: {}", error)
         return
     ctx.node.require(run)
+
+
+async def give_up_storage(ctx: Context, chain: ChainDirectory) -> None:
+    """Move a store that the node calls damaged out of its way, if another leader has the chain to copy it from."""
+    copies = await ctx.database.chain_copies(ctx.block0_in_work().hash)
+    if chain.is_held and any(copy.hostname != ctx.settings.hostname for copy in _held(copies)):
+        kept = chain.path / f"storage-damaged-{ctx.clock.now():%Y%m%dT%H%M%SZ}"
+        chain.storage.rename(kept)
+        logger.warning("the damaged store was moved to {}; the chain is copied from another leader", kept)
 
 
 async def _chain_run(ctx: Context, chain: ChainDirectory, leaders: Collection[str]) -> ChainRun:
@@ -66,18 +77,22 @@ async def _chain_run(ctx: Context, chain: ChainDirectory, leaders: Collection[st
         directory=chain,
         block0_hash=block0.hash,
         clock=block0.dates.clock,
-        peers=peers_of(overview.nodes, ctx.settings.hostname, leaders),
+        peers=peers_of(overview.nodes, ctx.settings.hostname),
         seed=seed,
         secret=lambda: _secret(ctx, leaders),
     )
 
 
-def peers_of(nodes: Sequence[NodeRow], hostname: str, leaders: Collection[str]) -> tuple[str, ...]:
-    """The multiaddrs of the chain's other leaders, as far as they are known, in the order of hostnames."""
+def peers_of(nodes: Sequence[NodeRow], hostname: str) -> tuple[str, ...]:
+    """The multiaddrs of the other leaders, as far as they are known, in the order of hostnames.
+
+    Whoever is a leader now counts, also one whose key is not in block 0: it has the chain all the same, and may be
+    the one that holds most of it.
+    """
     return tuple(
         node.p2p_address
         for node in sorted(nodes, key=lambda node: node.hostname)
-        if node.hostname != hostname and node.leader_id in leaders and node.p2p_address
+        if node.hostname != hostname and node.leader_id and node.p2p_address
     )
 
 
@@ -98,11 +113,9 @@ async def _is_seed(ctx: Context, chain: ChainDirectory) -> bool:
     block0_hash, hostname, role = ctx.block0_in_work().hash, ctx.settings.hostname, ctx.policy.role
     copies = await ctx.database.chain_copies(block0_hash)
     own = next((copy for copy in copies if copy.hostname == hostname and copy.height > 0), None)
-    empty = not any(chain.storage.glob("*"))
-    # What a sync after a loss left behind is no copy, but better than none when nobody else has one either.
-    if own and (own in _held(copies) if empty else not _held(copies)):
-        logger.warning("the chain {} is {} this machine", block0_hash, "gone from" if empty else "back on")
-        await ctx.database.record_loss(block0_hash, hostname, lost=empty)
+    if own and own.lost is chain.is_held:
+        logger.warning("the chain {} is {} this machine", block0_hash, "back on" if own.lost else "gone from")
+        await ctx.database.record_loss(block0_hash, hostname, lost=not own.lost)
         copies = await ctx.database.chain_copies(block0_hash)
     if role is Role.LEADER0 and _has_begun(copies) and not _held(copies):
         raise PermanentError(
@@ -115,8 +128,8 @@ async def _is_seed(ctx: Context, chain: ChainDirectory) -> bool:
 
 
 def _held(copies: Collection[ChainCopy]) -> list[ChainCopy]:
-    """The copies with blocks after block 0 in them."""
-    return [copy for copy in copies if copy.height > 0 and not copy.lost]
+    """The leaders' copies with blocks after block 0 in them."""
+    return [copy for copy in copies if copy.is_leader and copy.height > 0 and not copy.lost]
 
 
 def _has_begun(copies: Collection[ChainCopy]) -> bool:
@@ -160,12 +173,13 @@ async def _hash(chain: ChainDirectory) -> str | None:
     if not chain.block0.exists():
         return None
     try:
-        return (await asyncio.to_thread(_summarise, chain)).hash
+        return (await asyncio.to_thread(summary_of, chain)).hash
     except ChainDataError:
         return None
 
 
-def _summarise(chain: ChainDirectory) -> Block0Summary:
+def summary_of(chain: ChainDirectory) -> Block0Summary:
+    """What the chain's block 0 says; ChainDataError when it cannot be read."""
     with chain.block0.open("rb") as stream:
         return summarise(stream)
 

@@ -5,21 +5,25 @@ So it is looked for here: in the number of connected peers, and in what the othe
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from node_fsm.block_copy import BlockCopy
 from node_fsm.context import Context
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.model import Neighbour
+from node_fsm.core.phases import Role
 
 ISOLATED = "isolated"
 SPLIT_BRAIN = "split_brain"
 CHAIN_BEHIND = "chain_behind"
 
+CONDITIONS = frozenset({ISOLATED, SPLIT_BRAIN, CHAIN_BEHIND})
+
 ISOLATED_SECONDS = 15.0
 COMPARE_SECONDS = 10.0
-SILENT_SECONDS = 60.0
-"""A node that reported nothing new for so long says nothing about the chain any more."""
+SILENT_SECONDS = 150.0
+"""A node that reported nothing new for so long says nothing about the chain any more: twice its longest silence."""
 
 BEHIND_BLOCKS = 10
 REPORTS_IN_A_ROW = 2
@@ -32,37 +36,81 @@ class Neighbours:
     def __init__(self, ctx: Context, *, alone: bool) -> None:
         self._ctx = ctx
         self._alone = alone
+        self._began = self._next_comparison = _monotonic()
         self._lonely_since: float | None = None
-        self._next_comparison = 0.0
         self._others: dict[str, _Other] = {}
 
+    @classmethod
+    def of(cls, ctx: Context, leaders: Collection[str]) -> "Neighbours":
+        """Those of this node on a chain with these *leaders* in its block 0."""
+        return cls(ctx, alone=ctx.policy.role is Role.LEADER0 and len(leaders) == 1)
+
     async def compare(self, copy: BlockCopy) -> None:
-        """Set the conditions about other nodes; *copy* is at the node's tip."""
+        """Set the conditions about other nodes; *copy* is at the tip of the node, which runs."""
         if self._alone:
             return
-        conditions, now = self._ctx.conditions, asyncio.get_running_loop().time()
-        conditions.set(ISOLATED, self._isolation(now))
+        self._ctx.conditions.set(ISOLATED, self._isolation(copy))
+        now = _monotonic()
         if now < self._next_comparison:
             return
         self._next_comparison = now + COMPARE_SECONDS
         try:
             reports = await self._ctx.database.neighbours(self._ctx.block0_in_work().hash, self._ctx.settings.hostname)
         except TemporaryError:
+            self._ctx.node.overtaken(False)
             return  # the chain goes on without the database; what was known of the others stays
         for report in reports:
             self._others.setdefault(report.hostname, _Other(report, now)).hear(report, copy, now)
         heard = [other for other in self._others.values() if now - other.heard_at < SILENT_SECONDS]
+        if heard or now - self._began >= SILENT_SECONDS:  # before that, what an earlier attempt found still holds
+            self._say(heard, copy)
+
+    def silence(self) -> None:
+        """Nothing can be said while the node does not run, and what was known is old when it runs again."""
+        self._lonely_since = None
+        self._others.clear()
+        self._ctx.node.overtaken(False)
+        for condition in CONDITIONS:
+            self._ctx.conditions.clear(condition)
+
+    async def agree(self, copy: BlockCopy, until: datetime) -> None:
+        """Return once this node seems to be on the chain of the others, or none of them says anything, or at *until*.
+
+        At once when nothing speaks against it. So a leader 0 that was cut off does not count a part of the votes.
+        """
+        ctx = self._ctx
+        began = _monotonic()
+        listening = max(2 * COMPARE_SECONDS, 2 * ctx.block0_in_work().dates.clock.slot_duration + COMPARE_SECONDS)
+        while not self._alone and self._is_in_doubt() and ctx.clock.now() < until:
+            await copy.advance(ctx.node.api)
+            await self.compare(copy)
+            speaks = [other for other in self._others.values() if other.heard_at >= began]
+            if not speaks and _monotonic() - began >= listening:
+                return
+            await ctx.next_look(ctx.block0_in_work().dates.clock.slot_duration)
+
+    def _is_in_doubt(self) -> bool:
+        return not self._ctx.node.state.peers_connected or any(type_ in self._ctx.conditions for type_ in CONDITIONS)
+
+    def _say(self, heard: Sequence["_Other"], copy: BlockCopy) -> None:
+        ctx = self._ctx
         apart = [other.report for other in heard if other.apart >= REPORTS_IN_A_ROW]
         ahead = [other.report for other in heard if other.ahead >= REPORTS_IN_A_ROW]
-        conditions.set(SPLIT_BRAIN, _split(apart))
-        conditions.set(CHAIN_BEHIND, _behind(ahead, copy.tip.height))
-        self._ctx.node.overtaken(any(other.report.height > copy.tip.height for other in heard))
+        ctx.conditions.set(SPLIT_BRAIN, _split(apart))
+        ctx.conditions.set(CHAIN_BEHIND, _behind(ahead, copy.tip.height))
+        ctx.node.overtaken(any(other.report.height > copy.tip.height for other in heard))
+        disputed = ctx.chain().disputed
+        if apart:
+            disputed.touch(mode=0o600)
+        elif heard:
+            disputed.unlink(missing_ok=True)
 
-    def _isolation(self, now: float) -> tuple[str, str] | None:
-        node = self._ctx.node.state
-        if not node.running or node.peers_connected:
+    def _isolation(self, copy: BlockCopy) -> tuple[str, str] | None:
+        is_over = copy.tip.date >= self._ctx.block0_in_work().dates.vote_end and self._ctx.policy.role is Role.NODE
+        if self._ctx.node.state.peers_connected or is_over:  # then the others stop one by one
             self._lonely_since = None
             return None
+        now = _monotonic()
         self._lonely_since = self._lonely_since or now
         if now - self._lonely_since < ISOLATED_SECONDS:
             return None
@@ -123,3 +171,7 @@ def _behind(ahead: Sequence[Neighbour], height: int) -> tuple[str, str] | None:
 
 def _reported(others: Sequence[Neighbour]) -> str:
     return ", ".join([f"{other.hostname} reported block {other.tip[:8]} at height {other.height}" for other in others])
+
+
+def _monotonic() -> float:
+    return asyncio.get_running_loop().time()

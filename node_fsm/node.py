@@ -96,6 +96,7 @@ class NodeSupervisor:
     async def stop(self) -> None:
         """Say that no node is wanted, and wait until nothing of it is left."""
         self._wanted.clear()
+        self._overtaken = False
         if self._keeping:
             self._keeping.cancel()
         while self._state.phase is not NodePhase.STOPPED:
@@ -140,10 +141,7 @@ class NodeSupervisor:
             try:
                 await self._until(run.clock.start)
                 key = await keys.ask(run)
-                if key is None and not run.peers:
-                    raise TemporaryError(
-                        "NodeWithoutPeers", "a follower needs a leader to follow: no p2p_address in jorm_nodes yet"
-                    )
+                self._check_wiring(run)
                 process = await NodeProcess.start(self._launch(run), key)
                 self._publish(pid=process.pid, starts=self._state.starts + 1)
                 end = await self._follow(process, run, vitals)
@@ -155,6 +153,20 @@ class NodeSupervisor:
                 end = Exit(Remedy.RESTART, "SystemRefused", f"the system refuses what a start needs: {error}")
             failures = 1 if vitals.steady(_monotonic()) else failures + 1
             await self._pause(end, start_delay(self._limits, end.remedy, failures))
+
+    def _check_wiring(self, run: ChainRun) -> None:
+        """Only the seed may go on without others, and only with the blocks that it had: else it makes another chain."""
+        if not run.peers and not run.seed:
+            raise TemporaryError(
+                "NodeWithoutPeers",
+                "the node needs another leader to get the chain from: jorm_nodes has no p2p_address of one yet",
+            )
+        if run.seed and self._state.height and not run.directory.is_held:
+            raise PermanentError(
+                "StorageLost",
+                f"the node had the chain {run.block0_hash} at height {self._state.height}, and its storage is gone;"
+                " it is not started before it is known who else has the chain",
+            )
 
     def _launch(self, run: ChainRun) -> Launch:
         settings, directory = self._settings, run.directory
@@ -207,6 +219,8 @@ class NodeSupervisor:
             return
         now = _monotonic()
         vitals.running(stats.tip, now)
+        if stats.height:
+            run.directory.mark_held()
         idle = vitals.stalled(now)
         stalled_since = None
         if idle is not None:

@@ -115,7 +115,7 @@ class Database(Protocol):
         ...
 
     async def chain_copies(self, block0_hash: str) -> tuple[ChainCopy, ...]:
-        """What the leaders in ``jorm_nodes`` ever reported to hold of this chain, by hostname."""
+        """What all nodes ever reported to hold of this chain, by hostname."""
         ...
 
     async def record_loss(self, block0_hash: str, hostname: str, *, lost: bool) -> None:

@@ -41,7 +41,8 @@ async def ask_versions(ctx: Context) -> Versions:
     )
     ctx.metrics.versions(found.service, found.jcli or "unknown", found.jormungandr or "unknown")
     ctx.conditions.set(PROGRAM_UNUSABLE, (problems[0].reason, problems[0].message) if problems else None)
-    ctx.conditions.set(SANDBOX, _sandbox(found))
+    if not problems:  # a program that does not answer now may be a stand-in all the same
+        ctx.conditions.set(SANDBOX, _sandbox(found))
     return found
 
 

@@ -13,6 +13,8 @@ from node_fsm.context import Context
 from node_fsm.workspace import ChainDirectory
 
 AT_ONCE = 100
+IN_MEMPOOL = "FragmentAlreadyInLog"
+"""The node's word for a fragment that it has already, waiting or decided."""
 
 
 async def resubmit(ctx: Context, chain: ChainDirectory, copy: BlockCopy) -> None:
@@ -23,14 +25,15 @@ async def resubmit(ctx: Context, chain: ChainDirectory, copy: BlockCopy) -> None
     it: before that the ledger refuses votes, and the node for good.
     """
     waiting = await asyncio.to_thread(_waiting, chain, copy, ctx.block0_in_work().dates.vote_start_time)
-    refused = 0
+    accepted = refused = 0
     for start in range(0, len(waiting), AT_ONCE):
         posted = await ctx.node.api.post_fragments(waiting[start : start + AT_ONCE])
         for fragment in posted:
             logger.debug("posted {} again: {}", fragment.id, fragment.reason or "accepted")
-            refused += not fragment.accepted
-    if waiting:
-        logger.log("WARNING" if refused else "INFO", "posted {} votes again, {} were refused", len(waiting), refused)
+            accepted += fragment.accepted
+            refused += not fragment.accepted and fragment.reason != IN_MEMPOOL
+    if accepted or refused:
+        logger.log("WARNING" if refused else "INFO", "posted {} votes again, {} were refused", accepted, refused)
 
 
 def _waiting(chain: ChainDirectory, copy: BlockCopy, vote_start: datetime) -> Sequence[bytes]:

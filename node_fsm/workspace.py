@@ -59,6 +59,30 @@ class ChainDirectory:
         return self.path / "storage"
 
     @property
+    def held(self) -> Path:
+        """A mark in the node's store: there since a node ran on it with blocks after block 0.
+
+        A node that only waits for its peers makes a store too; without this mark there is nothing of the chain in it.
+        """
+        return self.storage / "held"
+
+    @property
+    def is_held(self) -> bool:
+        """Whether blocks after block 0 are in the node's store."""
+        return self.held.exists()
+
+    def mark_held(self) -> None:
+        """Note that the node runs with blocks after block 0. Without store or space for it there is no mark."""
+        if not self.is_held:
+            with suppress(OSError):
+                self.held.touch(mode=0o600)
+
+    @property
+    def disputed(self) -> Path:
+        """There while other nodes report blocks that are not on this node's chain."""
+        return self.path / "disputed"
+
+    @property
     def fragments(self) -> Path:
         """The node's persistent log of what was posted to it."""
         return self.path / "fragments"

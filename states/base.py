@@ -19,7 +19,7 @@ class PhaseState(State):
 
     phase: ClassVar[Phase]
     conditions: ClassVar[frozenset[str]] = frozenset()
-    """The conditions that are over when this phase is left."""
+    """The conditions that are over when this phase is left, unless the next one has them too."""
 
     def __init__(self) -> None:
         super().__init__(name=self.phase.value)

@@ -7,9 +7,10 @@ from loguru import logger
 from node_fsm.archiving import About
 from node_fsm.context import Context
 from node_fsm.core.current import current
+from node_fsm.core.decide import is_leftover
 from node_fsm.core.events import Event
-from node_fsm.core.model import ArchiveKind, ElectionOverview, Overview
-from node_fsm.core.phases import Phase
+from node_fsm.core.model import ArchiveKind, Overview
+from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import Decision, LocalChain
 from node_fsm.joining import KEY_NOT_IN_CHAIN
 from node_fsm.tally import WINDOW_MISSED
@@ -28,12 +29,12 @@ class Reset(PhaseState):
         election = current(overview, ctx.clock.now(), ctx.policy)
         deleted, kept = [], []
         for chain in ctx.workspace.chains():
-            if _is_in_use(chain, election):
+            if not is_leftover(chain, election, overview.withdrawn):
                 continue
-            if chain.has_blocks and chain.block0_hash not in overview.archived:
+            if chain.has_blocks and not _is_covered(ctx, chain, overview):
                 _note(ctx, chain, overview)
                 kept.append(ctx.workspace.set_aside(chain, ctx.clock.now()).name)
-                logger.warning("no archive covers the chain {}: it was set aside as {}", chain.block0_hash, kept[-1])
+                logger.warning("no archive surely covers the chain {}: set aside as {}", chain.block0_hash, kept[-1])
             else:
                 await asyncio.to_thread(ctx.workspace.remove, chain)
                 deleted.append(chain.block0_hash or f"the draft of election {chain.election_id}")
@@ -43,12 +44,11 @@ class Reset(PhaseState):
         return Decision(Event.LOCAL_DATA_RESET, "; ".join(what) or "there was nothing left to delete")
 
 
-def _is_in_use(chain: LocalChain, election: ElectionOverview | None) -> bool:
-    if election is None or chain.election_id != election.id:
-        return False
-    if chain.block0_hash is None:
-        return True
-    return election.block0 is not None and chain.block0_hash == election.block0.hash
+def _is_covered(ctx: Context, local: LocalChain, overview: Overview) -> bool:
+    """Whether an archive has what is here. One of another part of a chain that had split has it perhaps not."""
+    assert local.block0_hash is not None, "only a chain has blocks"
+    is_disputed = ctx.workspace.chain(local.election_id, local.block0_hash).disputed.exists()
+    return local.block0_hash in overview.archived and not (is_disputed and ctx.policy.role is Role.NODE)
 
 
 def _note(ctx: Context, local: LocalChain, overview: Overview) -> None:

@@ -3,13 +3,14 @@
 import asyncio
 from typing import NamedTuple
 
+from node_fsm import neighbours
 from node_fsm.block_copy import BlockCopy
 from node_fsm.context import Context
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.phases import Phase, Role
-from node_fsm.core.view import Decision
-from node_fsm.joining import adopt_block0, require_node
-from node_fsm.neighbours import CHAIN_BEHIND, ISOLATED, SPLIT_BRAIN, Neighbours
+from node_fsm.core.view import UNKNOWN, Decision
+from node_fsm.joining import adopt_block0, give_up_storage, require_node
+from node_fsm.neighbours import Neighbours
 from node_fsm.resubmission import resubmit
 from node_fsm.specification_watch import BLOCK0_CONFLICT, SPEC_DRIFT, SpecificationWatch
 from node_fsm.workspace import ChainDirectory
@@ -17,15 +18,14 @@ from states.base import PhaseState
 
 NODE_NOT_RUNNING = "node_not_running"
 CHAIN_STALLED = "chain_stalled"
+STORAGE_DAMAGED = "StorageDamaged"
 
 
 class Running(PhaseState):
     """Neither the database nor S3 is needed while the node runs; what they lack is made up for when they are back."""
 
     phase = Phase.RUNNING
-    conditions = frozenset(
-        {NODE_NOT_RUNNING, CHAIN_STALLED, SPEC_DRIFT, BLOCK0_CONFLICT, ISOLATED, SPLIT_BRAIN, CHAIN_BEHIND}
-    )
+    conditions = neighbours.CONDITIONS | {NODE_NOT_RUNNING, CHAIN_STALLED, SPEC_DRIFT, BLOCK0_CONFLICT}
 
     async def run(self, ctx: Context) -> Decision:
         """Never returns: the chain's tip, or a withdrawn or replaced block 0, ends Running."""
@@ -50,6 +50,8 @@ class _Chain:
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._joined: _Joined | None = None
+        self._wired_by: object = None
+        """The reading of the database by which the node was last wired."""
         self._resubmitted = (0, 0)
         """After which start of the node and which loss of blocks votes were last posted again."""
 
@@ -61,7 +63,13 @@ class _Chain:
         ctx.conditions.set(NODE_NOT_RUNNING, None if state.running else state.problem)
         ctx.conditions.set(CHAIN_STALLED, _stall(ctx))
         if not state.running:
+            joined.neighbours.silence()
+            if state.problem and state.problem[0] == STORAGE_DAMAGED:
+                await give_up_storage(ctx, joined.chain)
+        if not state.running or ctx.overview() is not self._wired_by:
+            self._wired_by = ctx.overview()
             await require_node(ctx, joined.chain, joined.leaders)  # peers may have come, and the seed have changed
+        if not state.running:
             return
         await copy.advance(ctx.node.api)
         ctx.metrics.votes_cast(copy.votes)
@@ -76,8 +84,7 @@ class _Chain:
         chain, summary = await adopt_block0(ctx)
         await require_node(ctx, chain, summary.leader_ids)
         copy = await asyncio.to_thread(BlockCopy.open, chain.blocks, chain.block0)
-        alone = ctx.policy.role is Role.LEADER0 and len(summary.leader_ids) == 1
-        return _Joined(chain, summary.leader_ids, copy, Neighbours(ctx, alone=alone))
+        return _Joined(chain, summary.leader_ids, copy, Neighbours.of(ctx, summary.leader_ids))
 
 
 class _Joined(NamedTuple):
@@ -91,9 +98,16 @@ class _Joined(NamedTuple):
 
 def _stall(ctx: Context) -> tuple[str, str] | None:
     since = ctx.node.state.stalled_since
-    if since is None:
+    if since is None or _is_counted(ctx):
         return None
     return (
         "NoNewBlock",
         f"the chain has had no block since {since.isoformat()}; check that the other leaders run and reach this one",
     )
+
+
+def _is_counted(ctx: Context) -> bool:
+    """Whether results stand: then leader 0 stops its node, and the chain may stand still."""
+    overview = ctx.overview()
+    election = None if overview is UNKNOWN else overview.election(ctx.election_in_work().election_id)
+    return election is not None and election.results_posted

@@ -1,14 +1,19 @@
 """Tallying: the votes are counted, the tally is put on the chain, the results are posted."""
 
 import asyncio
+from datetime import datetime
 
+from node_fsm import neighbours
 from node_fsm.block_copy import BlockCopy
 from node_fsm.context import Context
+from node_fsm.core.chain_time import ChainDates
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.events import Event
 from node_fsm.core.model import PlanResult
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision
+from node_fsm.joining import summary_of
+from node_fsm.neighbours import Neighbours
 from node_fsm.tally import (
     WINDOW_MISSED,
     check_count,
@@ -30,6 +35,7 @@ class Tallying(PhaseState):
     """The database may be away while the tally goes onto the chain, whose window is finite; it is needed at the end."""
 
     phase = Phase.TALLYING
+    conditions = neighbours.CONDITIONS
 
     async def run(self, ctx: Context) -> Decision:
         """Post the results, unless they stand already."""
@@ -40,6 +46,8 @@ class Tallying(PhaseState):
         if window_open or not _is_complete(chain, copy, ctx):
             await ctx.node.ready(READY_SECONDS)
             await settle(ctx, copy, block0.dates.vote_end)
+            leaders = (await asyncio.to_thread(summary_of, chain)).leader_ids
+            await Neighbours.of(ctx, leaders).agree(copy, _patience(block0.dates))
             await record(ctx, chain)
         if standing:
             await follow_tallies(ctx, copy, standing)
@@ -77,3 +85,8 @@ async def _posted(ctx: Context, block0_hash: str) -> tuple[PlanResult, ...]:
 def _is_complete(chain: ChainDirectory, copy: BlockCopy, ctx: Context) -> bool:
     """Whether everything that the count needs of the node is here."""
     return chain.record.exists() and copy.tip.date >= ctx.block0_in_work().dates.vote_end
+
+
+def _patience(dates: ChainDates) -> datetime:
+    """Until when a tally waits for the other nodes: half of the time that there is, so that enough is left for it."""
+    return dates.vote_end_time + (dates.committee_end_time - dates.vote_end_time) / 2

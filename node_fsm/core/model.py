@@ -239,7 +239,10 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """One node's row of ``node_status``: the cluster at a glance."""
+    """One node's row of ``node_status``: the cluster at a glance.
+
+    Height and tip are None while no node runs; *holds_chain* says whether what it has is on its disk.
+    """
 
     hostname: str
     phase: str
@@ -253,18 +256,21 @@ class StatusReport:
     conditions: tuple[str, ...]
     version: str
     updated_at: datetime
+    holds_chain: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ChainCopy:
     """The chain as the node of *hostname* has it on its disk: *height* is the last reported, *lost* whether it is gone.
 
-    Unlike the node's status it outlives restarts, because it says who may go on with the chain alone.
+    Unlike the node's status it outlives restarts, because it says who may go on with the chain alone. *is_leader*
+    says whether ``jorm_nodes`` has it as a leader now: only a leader can be the one that others wait for.
     """
 
     hostname: str
     height: int
     lost: bool
+    is_leader: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,8 +171,8 @@ async def _require_unpublished(connection: AsyncConnection, election: Any, publi
     for chain in chains:
         if chain.withdrawn_at is None:
             raise _refused(
-                f"block 0 {chain.block0_hash} of {election.name} vanished without being withdrawn; let the leader 0"
-                " that has it put it back, or give it up with `node-fsm election cancel`"
+                f"block 0 {chain.block0_hash} of {election.name} vanished without being withdrawn; restore"
+                " election.extras of its row from a backup, or give it up with `node-fsm election cancel`"
             )
         if chain.block0_hash == publication.hash:
             raise _refused(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.dialects.postgresql import insert
 
 from node_fsm.core.model import ChainCopy, JournalEntry, Neighbour, StatusReport
 from node_fsm.database import tables
@@ -51,17 +51,20 @@ class Reports(Session):
         statement = insert(tables.node_status).values(hostname=report.hostname, **row)
         async with self.transaction("report_status") as connection:
             await connection.execute(statement.on_conflict_do_update(index_elements=["hostname"], set_=row))
-            if report.block0_hash is not None and report.height is not None:
-                copy = ChainCopy(report.hostname, report.height, lost=False)
-                await connection.execute(_chain_copy(report.block0_hash, copy))
+            if report.holds_chain:
+                row = {"height": report.height, "lost": False}
+                held = insert(tables.chain_copy).values(block0_hash=report.block0_hash, hostname=report.hostname, **row)
+                await connection.execute(
+                    held.on_conflict_do_update(index_elements=["block0_hash", "hostname"], set_=row)
+                )
 
     async def chain_copies(self, block0_hash: str) -> tuple[ChainCopy, ...]:
-        """What the leaders in ``jorm_nodes`` ever reported to hold of this chain, by hostname."""
+        """What all nodes ever reported to hold of this chain, by hostname."""
         copy, node = tables.chain_copy.c, tables.jorm_nodes.c
         query = (
-            select(copy.hostname, copy.height, copy.lost)
-            .join(tables.jorm_nodes, node.hostname == copy.hostname)
-            .where(copy.block0_hash == block0_hash, node.leader_id.is_not(None))
+            select(copy.hostname, copy.height, copy.lost, node.leader_id.is_not(None))
+            .outerjoin(tables.jorm_nodes, node.hostname == copy.hostname)
+            .where(copy.block0_hash == block0_hash)
             .order_by(copy.hostname)
         )
         async with self.transaction("chain_copies") as connection:
@@ -98,9 +101,3 @@ class Reports(Session):
                 .where(node.hostname == hostname, node.p2p_address.is_distinct_from(p2p_address))
                 .values(p2p_address=p2p_address)
             )
-
-
-def _chain_copy(block0_hash: str, copy: ChainCopy) -> Insert:
-    row = {"height": copy.height, "lost": copy.lost}
-    statement = insert(tables.chain_copy).values(block0_hash=block0_hash, hostname=copy.hostname, **row)
-    return statement.on_conflict_do_update(index_elements=["block0_hash", "hostname"], set_=row)

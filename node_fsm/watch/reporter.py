@@ -25,7 +25,7 @@ class Reporter:
 
     def __init__(self, database: Database, status: Callable[[], StatusReport], advertise: str) -> None:
         self._database = database
-        self._advertise = advertise
+        self.advertise = advertise
         self._status = status
         self._entries: deque[JournalEntry] = deque(maxlen=KEPT_ENTRIES)
         self._wake = asyncio.Event()
@@ -55,7 +55,7 @@ class Reporter:
         status = self._status()
         try:
             await self._database.report_status(status)  # first: other nodes depend on it
-            await self._database.announce(status.hostname, self._advertise)
+            await self._database.announce(status.hostname, self.advertise)
             if entries:
                 await self._database.journal(entries)
             while self._entries and self._entries[0] in entries:

@@ -21,6 +21,7 @@ REPORT = StatusReport(
     conditions=("overlap", "sandbox"),
     version="1.0",
     updated_at=START,
+    holds_chain=True,
 )
 
 
@@ -48,7 +49,7 @@ async def test_each_node_has_one_status(database: PostgresDatabase, sql: asyncpg
     await database.report_status(REPORT)
     waiting = replace(
         REPORT, phase="Waiting", election_id=None, block0_hash=None, height=None, tip=None, tip_date=None,
-        peers=None, conditions=(),
+        peers=None, conditions=(), holds_chain=False,
     )  # fmt: skip
     await database.report_status(waiting)
     await database.report_status(replace(REPORT, hostname="leader1"))
@@ -59,7 +60,7 @@ async def test_each_node_has_one_status(database: PostgresDatabase, sql: asyncpg
     ]
 
 
-async def test_what_the_leaders_hold_of_a_chain_outlives_their_restarts(
+async def test_what_nodes_hold_of_a_chain_outlives_their_restarts(
     database: PostgresDatabase, sql: asyncpg.Connection
 ) -> None:
     await sql.execute(
@@ -69,17 +70,22 @@ async def test_what_the_leaders_hold_of_a_chain_outlives_their_restarts(
     reported = (("b", 9, "a"), ("b", 5, "a"), ("a", 7, "a"), ("f", 8, "a"), ("gone", 8, "a"), ("a", 99, "b"))
     for hostname, height, chain in reported:
         await database.report_status(replace(REPORT, hostname=hostname, height=height, block0_hash=chain * 64))
-    for block0_hash in ("a" * 64, None):
-        await database.report_status(replace(REPORT, hostname="a", height=None, block0_hash=block0_hash))
-    copies = (ChainCopy("a", 7, lost=False), ChainCopy("b", 5, lost=False))
-    assert await database.chain_copies("a" * 64) == copies
+    for block0_hash, height in (("a" * 64, 1), ("a" * 64, None), (None, None)):
+        report = replace(REPORT, hostname="a", height=height, block0_hash=block0_hash, holds_chain=False)
+        await database.report_status(report)
+    a = ChainCopy("a", 7, lost=False, is_leader=True)
+    b = ChainCopy("b", 5, lost=False, is_leader=True)
+    others = (ChainCopy("f", 8, lost=False, is_leader=False), ChainCopy("gone", 8, lost=False, is_leader=False))
+    assert await database.chain_copies("a" * 64) == (a, b, *others)
     await database.record_loss("a" * 64, "b", lost=True)
-    assert await database.chain_copies("a" * 64) == (copies[0], replace(copies[1], lost=True))
+    assert await database.chain_copies("a" * 64) == (a, replace(b, lost=True), *others)
+    await database.report_status(replace(REPORT, hostname="b", height=6, block0_hash="a" * 64, holds_chain=False))
+    assert (await database.chain_copies("a" * 64))[1].lost, "a node that only waits for the chain has none"
     await database.record_loss("a" * 64, "b", lost=False)
-    assert await database.chain_copies("a" * 64) == copies
+    assert await database.chain_copies("a" * 64) == (a, b, *others)
     await database.record_loss("a" * 64, "b", lost=True)
     await database.report_status(replace(REPORT, hostname="b", height=6, block0_hash="a" * 64))
-    assert await database.chain_copies("a" * 64) == (copies[0], ChainCopy("b", 6, lost=False))
+    assert (await database.chain_copies("a" * 64))[1] == replace(b, height=6)
 
 
 async def test_neighbours_are_the_other_nodes_of_a_chain_that_have_a_tip(database: PostgresDatabase) -> None:
@@ -90,7 +96,9 @@ async def test_neighbours_are_the_other_nodes_of_a_chain_that_have_a_tip(databas
         ("c", None, None, "a"),
         ("d", 9, "t9", "b"),
     ):
-        await database.report_status(replace(REPORT, hostname=hostname, height=height, tip=tip, block0_hash=chain * 64))
+        await database.report_status(
+            replace(REPORT, hostname=hostname, height=height, tip=tip, block0_hash=chain * 64, holds_chain=False)
+        )
     assert await database.neighbours("a" * 64, "own") == (
         Neighbour("a", 9, "t9", START),
         Neighbour("b", 5, "t5", START),

@@ -42,7 +42,7 @@ def node_settings(fake_node: FakeNode) -> NodeSettings:
 def chain_run(tmp_path: Path) -> ChainRun:
     """A one-node chain that began long ago."""
     directory = ChainDirectory(tmp_path / "chain")
-    directory.path.mkdir()
+    directory.storage.mkdir(parents=True)
     return ChainRun(
         directory=directory,
         block0_hash=BLOCK0_HASH,

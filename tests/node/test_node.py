@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -23,6 +24,7 @@ from tests.node.fake_node import BLOCK0_HASH, FakeNode
 from tests.support.polling import eventually
 from tests.support.processes import is_running
 
+OTHERS = ("/ip4/127.0.0.1/tcp/1",)
 QUICK = NodeLimits(
     first_delay=0.05,
     longest_delay=0.2,
@@ -96,7 +98,7 @@ async def test_requiring_the_same_again_changes_nothing(
 ) -> None:
     supervisor.require(chain_run)
     await supervisor.ready(20)
-    supervisor.require(replace(chain_run, peers=("/ip4/127.0.0.1/tcp/1",), seed=False))
+    supervisor.require(replace(chain_run, peers=OTHERS, seed=False))
     supervisor.require(chain_run)
     await supervisor.ready(0.1)
     assert len(fake_node.starts) == 1
@@ -228,7 +230,7 @@ async def test_what_a_restart_does_not_heal_is_tried_again_slowly(
         await supervisor.ready(0.1)
     assert len(fake_node.starts) == 1
     fake_node.behave(exits=None)
-    supervisor.require(replace(chain_run, seed=False))  # what was wrong may be mended now
+    supervisor.require(replace(chain_run, peers=OTHERS))  # what was wrong may be mended now
     await supervisor.ready(20)
 
 
@@ -238,7 +240,7 @@ async def test_a_change_while_a_start_fails_is_not_missed(
     supervisor = await supervise(replace(QUICK, repair_delay=600))
 
     async def secret() -> Secret | None:
-        supervisor.require(replace(chain_run, seed=False))
+        supervisor.require(replace(chain_run, peers=OTHERS))
         return KEY
 
     fake_node.behave(exits=4)
@@ -294,7 +296,7 @@ async def test_a_node_that_waits_for_peers_is_started_anew_with_new_ones(
     supervisor.require(chain_run)
     await eventually(lambda: supervisor.state.phase is NodePhase.BOOTSTRAPPING)
     supervisor.require(chain_run)
-    supervisor.require(replace(chain_run, seed=not chain_run.seed))
+    supervisor.require(replace(chain_run, peers=OTHERS))
     await eventually(lambda: len(fake_node.starts) == 2)
     fake_node.behave(bootstrapping=False)
     await supervisor.ready(20)
@@ -412,23 +414,44 @@ async def test_a_key_that_a_person_must_mend_starts_nothing(
     assert fake_node.starts == []
 
 
-async def test_a_follower_without_leaders_does_not_go_alone(
-    supervisor: NodeSupervisor, chain_run: ChainRun, fake_node: FakeNode
+@pytest.mark.parametrize("key", [None, KEY], ids=["follower", "leader"])
+async def test_only_the_seed_begins_without_others(
+    supervisor: NodeSupervisor, chain_run: ChainRun, fake_node: FakeNode, key: Secret | None
 ) -> None:
-    async def no_key() -> Secret | None:
-        return None
+    async def secret() -> Secret | None:
+        return key
 
-    supervisor.require(replace(chain_run, secret=no_key))
+    supervisor.require(replace(chain_run, secret=secret, seed=False))
     await eventually(lambda: supervisor.state.phase is NodePhase.FAILED)
     assert supervisor.state.problem
     assert supervisor.state.problem.reason == "NodeWithoutPeers"
     assert fake_node.starts == []
 
 
+async def test_a_seed_whose_store_vanished_does_not_begin_the_chain_anew(
+    supervisor: NodeSupervisor, chain_run: ChainRun, fake_node: FakeNode
+) -> None:
+    supervisor.require(chain_run)
+    await supervisor.ready(20)
+    await eventually(lambda: chain_run.directory.is_held)
+    assert supervisor.state.pid
+    away = chain_run.directory.path / "away"
+    chain_run.directory.storage.rename(away)
+    chain_run.directory.storage.mkdir()  # as by a node that only waits for its peers
+    os.kill(supervisor.state.pid, signal.SIGKILL)
+    await eventually(lambda: bool(supervisor.state.problem and supervisor.state.problem.reason == "StorageLost"))
+    starts = len(fake_node.starts)
+    await asyncio.sleep(2 * QUICK.repair_delay)
+    assert len(fake_node.starts) == starts
+    chain_run.directory.storage.rmdir()
+    away.rename(chain_run.directory.storage)
+    await supervisor.ready(20)
+
+
 async def test_a_full_or_broken_disk_is_a_problem_to_wait_out(
     supervisor: NodeSupervisor, chain_run: ChainRun, fake_node: FakeNode
 ) -> None:
-    chain_run.directory.path.rmdir()
+    shutil.rmtree(chain_run.directory.path)
     supervisor.require(chain_run)
     await eventually(lambda: supervisor.state.phase is NodePhase.FAILED)
     assert supervisor.state.problem

@@ -16,6 +16,7 @@ from node_fsm.node_log import MAX_LINE, Lines, log_error_line, log_line
 @pytest.fixture
 def records() -> Iterator[list[Any]]:
     taken: list[Any] = []
+    logger.configure(extra={})  # what a service that ran in this process bound for all its lines
     sink = logger.add(lambda message: taken.append(message.record), level="TRACE", format="{message}")
     yield taken
     logger.remove(sink)

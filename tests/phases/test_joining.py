@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import ChainCopy, NodeRow
 from node_fsm.core.phases import Role
-from node_fsm.joining import adopt_block0, is_seed, peers_of, require_node
+from node_fsm.joining import adopt_block0, give_up_storage, is_seed, peers_of, require_node
 from node_fsm.ports import ChainRun
 from tests.phases.world import World
 from tests.support.memory_database import DATABASE_AWAY
@@ -41,12 +41,12 @@ NODES = (
 )
 
 
-def test_peers_are_the_other_leaders_of_the_chain_that_have_an_address() -> None:
-    leaders = ("pk-a", "pk-b", "pk-c")
-    assert peers_of(NODES, "a", leaders) == ("/dns4/c/tcp/1",)
-    assert peers_of(NODES, "d", leaders) == ("/ip4/10.0.0.1/tcp/1", "/dns4/c/tcp/1")
-    assert peers_of(NODES, "a", ("pk-a",)) == ()
-    assert peers_of(tuple(reversed(NODES)), "d", leaders) == peers_of(NODES, "d", leaders)
+def test_peers_are_the_other_leaders_that_have_an_address() -> None:
+    assert peers_of(NODES, "a") == ("/dns4/c/tcp/1", "/ip4/10.0.0.5/tcp/1")
+    assert peers_of(NODES, "d") == ("/ip4/10.0.0.1/tcp/1", "/dns4/c/tcp/1", "/ip4/10.0.0.5/tcp/1")
+    assert peers_of(NODES[:2], "a") == ("/dns4/c/tcp/1",)
+    assert peers_of(NODES[2:4], "a") == ()
+    assert peers_of(tuple(reversed(NODES)), "d") == peers_of(NODES, "d")
 
 
 @pytest.mark.parametrize(
@@ -61,39 +61,52 @@ def test_peers_are_the_other_leaders_of_the_chain_that_have_an_address() -> None
         ({"leader0": -7, "leader1": 3}, {"leader1"}),
         ({"leader0": -7, "leader1": 0}, set()),
         ({"leader0": -7, "leader1": -9}, set()),
+        ({"follower": 7}, set()),
+        ({"follower": 9, "leader1": 7}, {"leader1"}),
     ],
 )
 def test_at_most_one_node_goes_on_alone(copies: dict[str, int], seeds: set[str]) -> None:
     """Here a copy that is lost has a negative height."""
     roles = {"leader0": Role.LEADER0, "leader1": Role.NODE, "leader2": Role.NODE}
-    known = [ChainCopy(hostname, abs(height), lost=height < 0) for hostname, height in copies.items()]
+    known = [
+        ChainCopy(name, abs(height), lost=height < 0, is_leader="follower" not in name)
+        for name, height in copies.items()
+    ]
     assert {hostname for hostname, role in roles.items() if is_seed(role, hostname, known)} == seeds
 
 
-@given(st.dictionaries(st.sampled_from("abcd"), st.tuples(st.integers(0, 3), st.booleans())))
+@given(st.dictionaries(st.sampled_from("abcd"), st.tuples(st.integers(0, 3), st.booleans(), st.booleans())))
 def test_a_node_that_holds_no_block_is_never_the_seed_of_a_chain_that_has_some(
-    known: dict[str, tuple[int, bool]],
+    known: dict[str, tuple[int, bool, bool]],
 ) -> None:
     copies = [ChainCopy(hostname, *copy) for hostname, copy in known.items()]
     seeds = [name for name in "abcd" if is_seed(Role.LEADER0 if name == "a" else Role.NODE, name, copies)]
     assert len(seeds) <= 1
     if any(copy.height for copy in copies):
-        assert all(known[seed][0] > 0 and not known[seed][1] for seed in seeds)
+        assert all(known[seed][0] > 0 and not known[seed][1] and known[seed][2] for seed in seeds)
     else:
         assert seeds == ["a"]
 
 
 def hold(world: World, **heights: int) -> None:
     """Have machines on record with so much of the chain."""
-    copies = {name: ChainCopy(name, height, lost=False) for name, height in heights.items()}
+    copies = {name: ChainCopy(name, height, lost=False, is_leader=True) for name, height in heights.items()}
     world.database.copies[world.hash] = copies
 
 
-@pytest.mark.parametrize("empty", [False, True])
-async def test_a_leader_0_without_its_storage_does_not_begin_the_chain_anew(published: World, empty: bool) -> None:
+def store(world: World) -> None:
+    """Have blocks in the node's store."""
+    world.chain.storage.mkdir(parents=True, exist_ok=True)
+    world.chain.mark_held()
+    assert world.chain.is_held
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_leader_0_without_its_storage_does_not_begin_the_chain_anew(published: World, begun: bool) -> None:
+    """Nor with the store that a node makes while it only waits for its peers."""
     hold(published, leader0=1, leader1=0)
-    if empty:
-        published.chain.storage.mkdir(parents=True)
+    if begun:
+        (published.chain.storage / "volatile").mkdir(parents=True)
     for _ in range(2):  # also when the loss is on record already
         with pytest.raises(PermanentError) as refusal:
             await require(published)
@@ -105,8 +118,7 @@ async def test_a_leader_0_without_its_storage_does_not_begin_the_chain_anew(publ
 
 async def test_with_its_storage_it_goes_on(published: World) -> None:
     hold(published, leader0=1)
-    published.chain.storage.mkdir(parents=True)
-    (published.chain.storage / "volatile").mkdir()
+    store(published)
     assert (await require(published)).seed
 
 
@@ -124,6 +136,9 @@ async def test_a_storage_that_came_back_counts_again(published: World) -> None:
     with pytest.raises(PermanentError, match="StorageLost"):
         await require(published)
     (published.chain.storage / "volatile").mkdir(parents=True)
+    with pytest.raises(PermanentError, match="StorageLost"):
+        await require(published)
+    store(published)
     assert (await require(published)).seed
 
 
@@ -188,3 +203,35 @@ async def test_a_node_of_another_chain_does_not_count_as_required(published: Wor
     published.database.failure = DATABASE_AWAY
     with pytest.raises(TemporaryError, match="DatabaseUnavailable"):
         await require(published)
+
+
+async def test_a_chain_that_only_a_follower_has_is_not_begun_anew_either(published: World) -> None:
+    """The rows of the leaders that had it are gone."""
+    hold(published, follower=7, gone=9)
+    with pytest.raises(PermanentError, match="StorageLost"):
+        await require(published)
+
+
+async def test_a_running_node_is_left_alone_by_what_would_keep_it_from_starting(published: World) -> None:
+    await require(published)
+    hold(published, leader0=5)
+    await require(published)
+    assert published.database.copies[published.hash]["leader0"].lost
+    published.node.state.running = False
+    with pytest.raises(PermanentError, match="StorageLost"):
+        await require(published)
+
+
+@pytest.mark.parametrize("others", [0, 7])
+async def test_a_damaged_store_is_given_up_only_while_another_leader_has_the_chain(
+    published: World, others: int
+) -> None:
+    hold(published, leader0=9, leader1=others)
+    await require(published) if others else None
+    store(published)
+    await give_up_storage(published.ctx, published.chain)
+    assert published.chain.storage.exists() is not bool(others)
+    kept = [path for path in published.chain.path.iterdir() if path.name.startswith("storage-damaged-")]
+    assert len(kept) == bool(others)
+    await give_up_storage(published.ctx, published.chain)
+    assert (await require(published)).seed is not bool(others)

@@ -1,12 +1,16 @@
 """What a node says of the others of its chain: alone, apart, behind."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
-from node_fsm.core.model import StatusReport
-from node_fsm.neighbours import CHAIN_BEHIND, ISOLATED, SPLIT_BRAIN
+from node_fsm.core.model import ArchiveKind, ArchiveRecord, StatusReport
+from node_fsm.neighbours import CHAIN_BEHIND, CONDITIONS, ISOLATED, SILENT_SECONDS, SPLIT_BRAIN
+from states.reset import Reset
 from states.running import Running
+from states.tallying import Tallying
+from tests.phases.small_election import TALLYING_END, VOTING_END
 from tests.phases.test_running import copied, height, is_followed, vote, votes_cast
 from tests.phases.world import World
 from tests.support.memory_database import DATABASE_AWAY
@@ -29,6 +33,7 @@ def report(world: World, height: int, tip: str) -> None:
         conditions=(),
         version="0",
         updated_at=at,
+        holds_chain=False,
     )
     world.database.statuses["leader2"] = status
 
@@ -95,7 +100,7 @@ async def test_a_split_with_a_node_that_fell_silent_is_forgotten(in_company: Wor
         await in_company.until(lambda: height(in_company) > 20)
         await hear(in_company, 3, 10, "other chain")
         assert in_company.condition(SPLIT_BRAIN) == "TipsDiffer"
-        await in_company.until(lambda: in_company.condition(SPLIT_BRAIN) is None, 90)
+        await in_company.until(lambda: in_company.condition(SPLIT_BRAIN) is None, SILENT_SECONDS + 15)
 
 
 async def test_a_node_far_behind_the_others_says_so(in_company: World) -> None:
@@ -120,8 +125,102 @@ async def test_the_others_are_left_alone_while_the_database_is_away(in_company: 
     assert failures == []
 
 
-def test_leaving_running_ends_what_it_said_of_the_others() -> None:
-    assert {ISOLATED, SPLIT_BRAIN, CHAIN_BEHIND} <= Running.conditions
+def test_what_is_said_of_the_others_ends_with_the_phases_of_the_chain() -> None:
+    assert Running.conditions >= CONDITIONS
+    assert Tallying.conditions >= CONDITIONS
+
+
+async def test_nothing_is_said_of_the_others_while_the_node_is_down(leader1: World) -> None:
+    async with leader1.doing(Running()):
+        await leader1.until(lambda: height(leader1) > 3)
+        await hear(leader1, 3, 2, "other chain")
+        assert {held.type for held in leader1.ctx.conditions} == {ISOLATED, SPLIT_BRAIN}
+        leader1.node.kill(up=False)
+        await leader1.until(lambda: list(leader1.ctx.conditions) == [], 5)
+        await leader1.until(lambda: leader1.node.state.running, 5)
+        await asyncio.sleep(12)
+        assert leader1.condition(SPLIT_BRAIN) is None, "what was known before is old"
+
+
+async def test_once_voting_is_over_other_nodes_may_be_left_alone(leader1: World) -> None:
+    """Leader 0 stops its node to archive the chain."""
+    async with leader1.doing(Running()):
+        await leader1.until(lambda: leader1.condition(ISOLATED) == "NoPeers")
+        await leader1.until(lambda: height(leader1) > VOTING_END + 1)
+        await leader1.until(lambda: leader1.condition(ISOLATED) is None, 5)
+
+
+async def test_a_split_is_noted_beside_the_chain_until_it_is_healed(in_company: World) -> None:
+    async with in_company.doing(Running()):
+        await in_company.until(lambda: height(in_company) > 20)
+        await hear(in_company, 3, 10, "other chain")
+        assert in_company.chain.disputed.exists()
+        await hear(in_company, 1, 12)
+        assert not in_company.chain.disputed.exists()
+
+
+async def test_a_chain_that_was_split_is_set_aside_although_an_archive_has_its_name(in_company: World) -> None:
+    """Leader 0 archived the other part of it."""
+    async with in_company.doing(Running()):
+        await in_company.until(lambda: height(in_company) > 20)
+        await hear(in_company, 3, 10, "other chain")
+    archived = ArchiveRecord(
+        *(1, "first", in_company.hash, "run", ArchiveKind.FINAL, "other tip", "s3://x", "", 1, ""),
+        verified_at=in_company.clock.now(),
+    )
+    await in_company.database.record_archive(archived)
+    await in_company.finish(Reset())
+    assert in_company.ctx.workspace.chains() == ()
+    assert len(in_company.ctx.workspace.set_aside_chains()) == 1
+
+
+async def tally(world: World) -> float:
+    """Tally after a vote that has ended; how many seconds it took."""
+    began = world.clock.now()
+    await world.finish(Tallying())
+    return (world.clock.now() - began).total_seconds()
+
+
+async def test_a_tally_does_not_wait_for_others_while_some_are_connected(world: World) -> None:
+    await world.end_voting()
+    world.node.state.peers_connected = 1
+    assert await tally(world) < 10
+    assert world.database.calls["neighbours"] == 0
+
+
+async def test_a_tally_waits_shortly_when_nobody_is_connected_and_nobody_speaks(world: World) -> None:
+    await world.end_voting()
+    assert 20 <= await tally(world) < 30
+    assert world.results
+
+
+async def test_a_leader_0_that_was_cut_off_does_not_count_its_part_of_the_votes(world: World) -> None:
+    """As long as the others speak of another chain, and as there is time: then it counts what it has, and says so."""
+    await world.end_voting()
+    half = (TALLYING_END - VOTING_END) / 2
+
+    async def others() -> None:
+        for height_ in range(1000, 2000):
+            report(world, height_, "other chain")
+            await asyncio.sleep(5)
+
+    task = asyncio.create_task(others())
+    assert half - 5 <= await tally(world) < half + 15
+    task.cancel()
+    assert world.condition(CHAIN_BEHIND) == "OthersAhead"
+    assert world.results
+
+
+async def test_a_leader_0_that_is_back_with_the_others_counts_at_once(world: World) -> None:
+    await world.end_voting()
+
+    async def heal() -> None:
+        await asyncio.sleep(12)
+        world.node.state.peers_connected = 1
+
+    task = asyncio.create_task(heal())
+    assert 12 <= await tally(world) < 20
+    await task
 
 
 async def test_votes_of_a_part_of_the_chain_that_was_given_up_are_posted_again(published: World) -> None:

@@ -186,3 +186,12 @@ async def test_a_replaced_block_0_makes_room_for_the_new_one(leader1: World) -> 
     leader1.row.block0 = (replace(publication, hash=OLD), data)
     await leader1.finish(Reset())
     assert leader1.ctx.workspace.chains() == ()
+
+
+async def test_a_chain_whose_block0_vanished_from_its_row_stays(published: World) -> None:
+    """It was not withdrawn: a node that waits for its row to be mended goes on with what it has."""
+    chain = make_chain(published, ID, published.hash)
+    published.row.block0 = None
+    await published.finish(Reset())
+    assert chain.blocks.read_bytes() == b"blocks"
+    assert set_aside(published) == []

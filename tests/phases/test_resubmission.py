@@ -1,5 +1,6 @@
 """Votes that a stopped node had accepted, and that are in no block, are posted again."""
 
+import io
 from struct import pack
 
 import pytest
@@ -145,6 +146,14 @@ async def test_one_that_is_refused_does_not_hold_up_the_others(voting: World) ->
     voting.node.grow()
     assert voting.node.chain is not None
     assert vote(voting, 6) in voting.node.chain.raw
+
+
+async def test_what_the_node_has_already_is_no_refusal(voting: World, log: io.StringIO) -> None:
+    assert len(await resubmitted(voting)) == 2
+    assert "votes again" not in log.getvalue()
+    voting.node.refusals.append("FragmentInvalid")
+    assert len(await resubmitted(voting)) == 2
+    assert "posted 0 votes again, 1 were refused" in log.getvalue()
 
 
 async def test_many_are_posted_in_batches(voting: World, monkeypatch: pytest.MonkeyPatch) -> None:

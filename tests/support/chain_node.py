@@ -112,6 +112,8 @@ class ChainNode:
             if not self.stalled:
                 self._make_block(BlockDate(*divmod(slot, self._times.slots_per_epoch)))
         self._slots = max(self._slots, slots)
+        if self.chain.tip.height:
+            self.required[-1].directory.mark_held()
         tip = self.chain.tip
         self.state.tip, self.state.tip_date, self.state.height = tip.id, tip.date, tip.height
         self.state.last_block_time = self._times.time_at(tip.date)

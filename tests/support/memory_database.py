@@ -176,8 +176,9 @@ class MemoryDatabase:
     async def report_status(self, report: StatusReport) -> None:
         with self._call("report_status"):
             self.statuses[report.hostname] = report
-            if report.block0_hash and report.height is not None:
-                copy = ChainCopy(report.hostname, report.height, lost=False)
+            if report.block0_hash and report.holds_chain:
+                assert report.height is not None
+                copy = ChainCopy(report.hostname, report.height, lost=False, is_leader=True)
                 self.copies.setdefault(report.block0_hash, {})[report.hostname] = copy
 
     async def drift(self, election_id: int, block0_hash: str) -> str:
@@ -186,7 +187,9 @@ class MemoryDatabase:
 
     async def chain_copies(self, block0_hash: str) -> tuple[ChainCopy, ...]:
         with self._call("chain_copies"):
-            return tuple(copy for _, copy in sorted(self.copies.get(block0_hash, {}).items()))
+            leaders = {node.hostname for node in self.nodes if node.leader_id}
+            copies = sorted(self.copies.get(block0_hash, {}).items())
+            return tuple(replace(copy, is_leader=name in leaders) for name, copy in copies)
 
     async def record_loss(self, block0_hash: str, hostname: str, *, lost: bool) -> None:
         with self._call("record_loss"):

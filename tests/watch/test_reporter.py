@@ -30,6 +30,7 @@ class Reporting:
         return StatusReport(
             *("leader0", "Running", START, 1, "ab" * 32, self.height, None, None, 0, (), "0"),
             updated_at=self.database.clock.now(),
+            holds_chain=False,
         )
 
     def journal(self, *numbers: int) -> None:
