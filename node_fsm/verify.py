@@ -118,6 +118,9 @@ def _read_manifest(text: bytes) -> tuple[Manifest | None, Check]:
         return None, Check(MANIFEST_NAME, ok=False, detail=str(error))
     election = manifest.election
     said = f"{manifest.kind} archive of {election.name!r} (election {election.id}), made {manifest.created_at}"
+    made_by = f"{manifest.versions.jcli} {manifest.versions.jormungandr}"
+    if "(sandbox" in made_by:
+        said += f" on stand-ins ({made_by}): no real election"
     return manifest, Check(MANIFEST_NAME, ok=True, detail=said)
 
 

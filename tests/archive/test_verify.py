@@ -24,6 +24,7 @@ from tests.archive.helpers import (
     ARCHIVED,
     PRIVATE,
     PUBLIC,
+    VERSIONS,
     FixedClock,
     MemoryStore,
     entry,
@@ -185,6 +186,15 @@ class TestCommand:
             assert "FAILED" not in output
             assert f"ok      results of plan {PUBLIC.plan_id}" in output
             assert output.endswith(f"{directory} is whole\n")
+
+    def test_an_archive_of_stand_ins_is_said_to_be_one(self, archive: Archive) -> None:
+        assert "stand-ins" not in self.run(archive.packed)[1]
+        versions = VERSIONS.model_copy(update={"jcli": "jcli 0.13.0 (sandbox)"})
+        forge(archive, lambda manifest: manifest.model_copy(update={"versions": versions}))
+        assert (
+            " on stand-ins (jcli 0.13.0 (sandbox) jormungandr 0.15.0): no real election\n"
+            in self.run(archive.packed)[1]
+        )
 
     def test_a_damaged_directory(self, archive: Archive) -> None:
         (archive.unpacked / "blocks.bin").write_bytes(b"")
