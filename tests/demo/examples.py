@@ -35,4 +35,4 @@ def state(phase: Phase, election: str | None = None, conditions: tuple[tuple[str
 
 def node(answer: State | None, *, restarts: int = 0, height: int | None = None, peers: int | None = None) -> NodeView:
     """Leader 0 as it is seen."""
-    return NodeView("leader0", "leader0", restarts, answer, height, peers)
+    return NodeView("leader0", restarts, answer, height, peers)

@@ -31,7 +31,10 @@ def test_the_other_commands_import_nothing_of_it() -> None:
     [
         (["--keep", "{here}"], "is not empty"),
         (["--report", "{here}/missing/report.json"], "cannot be written"),
-        (["--jcli", "{here}/missing"], "is no executable file"),
+        (["--report", "{here}"], "cannot be written: Is a directory"),
+        (["--keep", "/proc/kept"], "is no directory to keep anything in: No such file or directory"),
+        (["--jcli", "{here}/missing", "--jormungandr", "{here}/missing"], "is no executable file"),
+        (["--jcli", "{here}/missing"], "--jcli and --jormungandr belong together"),
     ],
 )
 def test_what_cannot_work_is_said_in_a_sentence_at_once(tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -39,6 +42,6 @@ def test_what_cannot_work_is_said_in_a_sentence_at_once(tmp_path: Path, argument
     given = [argument.format(here=tmp_path) for argument in arguments]
     program = Path(sys.executable).with_name("node-fsm")
     done = subprocess.run([program, "demo", *given], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr

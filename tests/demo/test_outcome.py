@@ -12,7 +12,7 @@ from node_fsm.core.phases import Phase
 from node_fsm.sandbox.demo.binaries import Binaries
 from node_fsm.sandbox.demo.outcome import Archive, ElectionOutcome, NodeOutcome, Outcome, Step
 from node_fsm.sandbox.demo.report import report
-from node_fsm.sandbox.demo.summary import print_summary
+from node_fsm.sandbox.demo.summary import print_summary, verdict
 from tests.demo.examples import NOW, drawn
 
 BINARIES = Binaries(Path("jcli"), Path("jormungandr"), "jcli 0.13.0 (sandbox)", "jormungandr 0.13.0 (sandbox)")
@@ -95,7 +95,7 @@ def test_the_report_has_the_names_that_programs_read() -> None:
 
 
 def test_the_report_of_a_demo_that_did_not_get_far_has_the_same_shape() -> None:
-    made = report(Outcome([ElectionOutcome(drawn())], [], ["it did not get far"]), BINARIES)
+    made = report(Outcome([ElectionOutcome(drawn())], stopped="it did not get far"), BINARIES)
     assert made["ok"] is False
     assert made["elections"][0]["results"] == {}
     assert made["elections"][0]["archive"] == {"uri": None, "verified": False}
@@ -104,7 +104,13 @@ def test_the_report_of_a_demo_that_did_not_get_far_has_the_same_shape() -> None:
 def test_the_last_line_says_that_everything_matched_and_how_long_it_took() -> None:
     election = matching()
     last = summary(Outcome([election], [WHOLE]))
-    assert last.splitlines()[-1] == "everything matched in 107 s"
+    assert last.splitlines()[-2:] == [
+        "the archives are gone with the demo; --keep DIR keeps a copy",
+        f"everything matched in 107 s, on {BINARIES}",
+    ]
+    again, late, abstaining = (election.drawn.again.voter, election.drawn.late.voter, election.drawn.abstaining)
+    assert f"second vote of who has {again.power}, the late one of who has {late.power}" in last
+    assert f"who has {abstaining.power} abstained" in last
     assert "FetchingKey 0 · Running 1 · Reset 2 · Waiting 3" in last
     assert f"{ARCHIVE.uri}\n  verified offline, 6 checks passed" in last
     votes = str(election.drawn.expected()[election.drawn.proposals[0].external_id][0])
@@ -116,12 +122,52 @@ def test_the_last_line_says_that_everything_matched_and_how_long_it_took() -> No
 def test_the_last_lines_say_what_did_not_match() -> None:
     election = replace(matching(), results={})
     last = summary(Outcome([election], [], election.problems()))
-    assert last.splitlines()[-2:] == ["1 did not match, after 107 s:", "  first: the results are not what was drawn"]
-    assert "differs" in last
+    assert last.splitlines()[-2:] == [
+        f"1 did not match, after 107 s, on {BINARIES}:",
+        "  first: the results are not what was drawn",
+    ]
+    assert "no result" in last
+    assert "differs" not in last
+    assert "abstained" not in last
 
 
-def summary(outcome: Outcome) -> str:
-    console = Console(file=StringIO(), width=100)
-    print_summary(console, outcome, NOW, 107.4)
+def test_votes_that_differ_are_told_beside_each_other() -> None:
+    election = matching()
+    results = {external_id: [votes + 1 for votes in row] for external_id, row in election.results.items()}
+    last = summary(Outcome([replace(election, results=results)], [], ["one"]))
+    assert last.count("differs") == 5
+
+
+def test_of_a_demo_that_was_stopped_no_election_is_said_to_differ() -> None:
+    last = summary(Outcome([ElectionOutcome(drawn())], [], ["a vote is lost"], stopped="S3 ended by itself"))
+    assert last.splitlines() == [
+        f"the demo stopped after 107 s, on {BINARIES}:",
+        "  S3 ended by itself",
+        f"1 did not match, after 107 s, on {BINARIES}:",
+        "  a vote is lost",
+    ]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_numbers_are_whole_in_a_narrow_terminal(width: int) -> None:
+    election = matching()
+    last = summary(Outcome([election], [WHOLE]), width)
+    for votes in (votes for row in election.results.values() for votes in row):
+        assert last.count(str(votes)) >= 2
+    assert "…" not in last
+    assert "Where the park goes" in last
+    assert "Running 1" in " ".join(last.replace("│", " ").split())
+
+
+def test_what_is_kept_is_told() -> None:
+    last = summary(Outcome([matching()], [WHOLE]), kept=Path("/kept[1]"))
+    assert "logs, storage, archives, votes and report are kept in /kept[1]" in last.splitlines()
+    assert "gone with the demo" not in last
+
+
+def summary(outcome: Outcome, width: int = 100, kept: Path | None = None) -> str:
+    console = Console(file=StringIO(), width=width)
+    print_summary(console, outcome, NOW, kept)
+    console.print(verdict(outcome, BINARIES, 107.4), soft_wrap=True)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()

@@ -9,7 +9,7 @@ from typing import Self
 
 from node_fsm.command import run_command
 from node_fsm.core.errors import ServiceError
-from node_fsm.sandbox.demo.errors import DemoError
+from node_fsm.sandbox.demo.errors import DemoError, UsageError
 
 _VERSION_SECONDS = 30.0
 
@@ -33,17 +33,23 @@ class Binaries:
 
     @classmethod
     async def find(cls, jcli: Path | None, jormungandr: Path | None) -> Self:
-        """The executables at these paths or of these names in PATH; the stand-ins where None is given."""
+        """The executables at these paths or of these names in PATH; the stand-ins when both are None."""
+        if (jcli is None) != (jormungandr is None):
+            raise UsageError("--jcli and --jormungandr belong together: give both, or none for the stand-ins")
         found_jcli = _executable(jcli) if jcli else script("sandbox-jcli")
         found_jormungandr = _executable(jormungandr) if jormungandr else script("sandbox-jormungandr")
         versions = await asyncio.gather(_version(found_jcli, "jcli"), _version(found_jormungandr, "jormungandr"))
         return cls(found_jcli, found_jormungandr, *versions)
 
+    def __str__(self) -> str:
+        versions = f"{self.jcli_version} and {self.jormungandr_version}"
+        return f"the stand-ins {versions}" if "(sandbox" in versions else versions
+
 
 def _executable(path: Path) -> Path:
     found = shutil.which(path)
     if found is None:
-        raise DemoError(f"{path} is no executable file")
+        raise UsageError(f"{path} is no executable file")
     return Path(found).absolute()
 
 
@@ -53,8 +59,8 @@ async def _version(executable: Path, name: str) -> str:
             [str(executable), "--full-version"], setting=f"--{name}", timeout=_VERSION_SECONDS
         )
     except ServiceError as error:
-        raise DemoError(f"{executable} does not tell its version: {error.message}") from None
+        raise UsageError(f"{executable} does not tell its version: {error.message}") from None
     version = completed.stdout.decode(errors="replace").strip()
     if not version.startswith(f"{name} "):
-        raise DemoError(f"{executable} is no {name}: of its version it says {version!r}")
+        raise UsageError(f"{executable} is no {name}: of its version it says {version!r}")
     return version

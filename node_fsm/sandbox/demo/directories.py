@@ -1,13 +1,12 @@
 """Where the demo writes: a temporary directory, and what is to be kept in the caller's."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 
-from node_fsm.sandbox.demo.errors import DemoError
+from node_fsm.sandbox.demo.errors import DemoError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,24 +21,24 @@ class Directories:
 def directories(keep: Path | None) -> Iterator[Directories]:
     """Directories to work in; what is not in *keep* is gone afterwards."""
     if keep is not None:
-        _require_empty(keep)
-    with TemporaryDirectory(prefix="node-fsm-demo-") as name:
-        temporary = Path(name)
-        work = keep.absolute() if keep else temporary / "work"
-        work.mkdir(parents=True, exist_ok=True)
-        yield Directories(work, temporary)
-
-
-def require_writable(file: Path) -> None:
-    """DemoError when *file* could not be written at the end, which is better known at the beginning."""
-    target = file if file.exists() else file.absolute().parent
-    if file.is_dir() or not os.access(target, os.W_OK):
-        raise DemoError(f"{file} cannot be written")
-
-
-def _require_empty(directory: Path) -> None:
+        _make_empty(keep)
     try:
-        if directory.exists() and any(directory.iterdir()):
-            raise DemoError(f"{directory} is not empty: name a new directory, or an empty one, to keep everything in")
-    except NotADirectoryError:
-        raise DemoError(f"{directory} is no directory") from None
+        temporary = TemporaryDirectory(prefix="node-fsm-demo-")
+    except OSError as error:
+        raise DemoError(f"there is no temporary directory to work in: {error.strerror}") from None
+    with temporary as name:
+        work = keep.absolute() if keep else Path(name, "work")
+        work.mkdir(exist_ok=True)
+        yield Directories(work, Path(name))
+
+
+def _make_empty(directory: Path) -> None:
+    """Make *directory* unless it is there; UsageError when it is not empty or nothing can be written there."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        empty = not any(directory.iterdir())
+        TemporaryFile(dir=directory).close()
+    except OSError as error:
+        raise UsageError(f"{directory} is no directory to keep anything in: {error.strerror}") from None
+    if not empty:
+        raise UsageError(f"{directory} is not empty: name a new directory, or an empty one, to keep everything in")

@@ -1,32 +1,17 @@
 """Showing the demo while it runs: a live screen on a terminal, one line for each change elsewhere."""
 
 import time
+from abc import ABC, abstractmethod
 from collections import deque
-from typing import Protocol, Self
+from typing import Self
 
 from rich.console import Console
 from rich.live import Live
 
-from node_fsm.sandbox.demo.screen import render
+from node_fsm.sandbox.demo.screen import Screen
 from node_fsm.sandbox.demo.snapshot import Snapshot
 
 _NEWS_LINES = 10
-
-
-class Display(Protocol):
-    """Where the demo tells what happens; *latest* is the last that it told."""
-
-    latest: str
-
-    def tell(self, line: str) -> None:
-        """Something happened."""
-
-    def show(self, snapshot: Snapshot) -> None:
-        """This is how everything is now."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 class Stopwatch:
@@ -40,45 +25,58 @@ class Stopwatch:
         return time.monotonic() - self._began
 
 
-class LineDisplay:
-    """For logs: what happens, a line each, and no snapshots."""
+class Display(ABC):
+    """Where the demo tells what happens; *latest* is the last that it told, *snapshot* the last that it showed."""
 
-    def __init__(self, console: Console, stopwatch: Stopwatch) -> None:
+    def __init__(self, stopwatch: Stopwatch) -> None:
         self.latest = ""
-        self._console = console
+        self.snapshot: Snapshot | None = None
         self._stopwatch = stopwatch
 
     def tell(self, line: str) -> None:
+        """Something happened."""
         self.latest = line
-        self._console.print(stamped(self._stopwatch, line), soft_wrap=True, markup=False, highlight=False)
+        self._add(f"{self._stopwatch.seconds:6.1f} s  {line}")
 
     def show(self, snapshot: Snapshot) -> None:
-        pass
+        """This is how everything is now."""
+        self.snapshot = snapshot
 
     def __enter__(self) -> Self:
         return self
 
+    @abstractmethod
+    def __exit__(self, *_: object) -> None: ...
+
+    @abstractmethod
+    def _add(self, line: str) -> None:
+        """Show one more line."""
+
+
+class LineDisplay(Display):
+    """For logs: what happens, a line each, and no snapshots."""
+
+    def __init__(self, console: Console, stopwatch: Stopwatch) -> None:
+        super().__init__(stopwatch)
+        self._console = console
+
     def __exit__(self, *_: object) -> None:
         pass
 
+    def _add(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True, markup=False, highlight=False)
 
-class LiveDisplay:
+
+class LiveDisplay(Display):
     """For terminals: the cluster as it is, and the last that happened."""
 
     def __init__(self, console: Console, stopwatch: Stopwatch) -> None:
-        self.latest = ""
-        self._stopwatch = stopwatch
+        super().__init__(stopwatch)
         self._news: deque[str] = deque(maxlen=_NEWS_LINES)
-        self._snapshot: Snapshot | None = None
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
 
-    def tell(self, line: str) -> None:
-        self.latest = line
-        self._news.append(stamped(self._stopwatch, line))
-        self._refresh()
-
     def show(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
+        super().show(snapshot)
         self._refresh()
 
     def __enter__(self) -> Self:
@@ -88,15 +86,14 @@ class LiveDisplay:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
+    def _add(self, line: str) -> None:
+        self._news.append(line)
+        self._refresh()
+
     def _refresh(self) -> None:
-        self._live.update(render(self._snapshot, list(self._news), self._stopwatch.seconds), refresh=True)
+        self._live.update(Screen(self.snapshot, tuple(self._news), self._stopwatch.seconds), refresh=True)
 
 
 def display_for(console: Console, stopwatch: Stopwatch) -> Display:
     """The one that suits *console*."""
     return LiveDisplay(console, stopwatch) if console.is_terminal else LineDisplay(console, stopwatch)
-
-
-def stamped(stopwatch: Stopwatch, line: str) -> str:
-    """*line* with the seconds since the demo began before it."""
-    return f"{stopwatch.seconds:6.1f} s  {line}"

@@ -79,8 +79,14 @@ class NodeOutcome:
 
 @dataclass(slots=True)
 class Outcome:
-    """All of it; *problems* is empty exactly when everything matched."""
+    """All of it: why the demo *stopped* before its end, if it did, and the *problems*: what did not match."""
 
     elections: list[ElectionOutcome] = field(default_factory=list)
     nodes: list[NodeOutcome] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    stopped: str | None = None
+
+    @property
+    def matched(self) -> bool:
+        """Whether it came to its end, and everything matched."""
+        return not self.problems and self.stopped is None

@@ -48,6 +48,7 @@ class Performance:
                 elections = await alongside(
                     self._hold_elections(cluster, servers, observer),
                     observer.run(),
+                    *(server.watch() for server in servers.running),
                     *(member.service.watch() for member in cluster.members),
                 )
                 self._display.tell("stopping the services, verifying the archives")

@@ -9,7 +9,7 @@ from node_fsm.sandbox.demo.outcome import ElectionOutcome, NodeOutcome, Outcome
 def report(outcome: Outcome, binaries: Binaries) -> dict[str, Any]:
     """The JSON object of ``--report``."""
     return {
-        "ok": not outcome.problems,
+        "ok": outcome.matched,
         "elections": [_election(election) for election in outcome.elections],
         "nodes": {node.hostname: _node(node) for node in outcome.nodes},
         "jcli_version": binaries.jcli_version,

@@ -12,17 +12,18 @@ from typing import Any
 from rich.console import Console
 
 from node_fsm.core.errors import ServiceError
+from node_fsm.programs import SANDBOX
 from node_fsm.sandbox.demo.binaries import Binaries
-from node_fsm.sandbox.demo.directories import Directories, directories, require_writable
-from node_fsm.sandbox.demo.display import Stopwatch, display_for
-from node_fsm.sandbox.demo.errors import DemoError
+from node_fsm.sandbox.demo.directories import Directories, directories
+from node_fsm.sandbox.demo.display import Display, Stopwatch, display_for
+from node_fsm.sandbox.demo.errors import DemoError, UsageError
 from node_fsm.sandbox.demo.isolation import isolate
 from node_fsm.sandbox.demo.outcome import Outcome
 from node_fsm.sandbox.demo.performance import Performance
 from node_fsm.sandbox.demo.report import report
 from node_fsm.sandbox.demo.schedule import LIMIT
 from node_fsm.sandbox.demo.signals import InterruptedBySignalError, until_signalled
-from node_fsm.sandbox.demo.summary import print_summary
+from node_fsm.sandbox.demo.summary import print_summary, verdict
 from node_fsm.sandbox.server import EmbeddedServerError
 
 FAILED = 1
@@ -49,27 +50,30 @@ def run_demo(options: Options) -> int:
         return error.exit_code
     except DemoError as error:
         errors.print(str(error), style="bold red")
-        return FAILED
+        return error.exit_code
 
 
 async def _demo(options: Options, console: Console) -> int:
     stopwatch, began = Stopwatch(), datetime.now(UTC)
-    if options.report:
-        require_writable(options.report)
-    binaries = await Binaries.find(options.jcli, options.jormungandr)
     outcome = Outcome()
     with directories(options.keep) as places:
-        reports = [places.work / "report.json", *([options.report] if options.report else [])]
+        if options.report:
+            _begin(options.report)
+        binaries = await Binaries.find(options.jcli, options.jormungandr)
         try:
             await _perform(binaries, places, outcome, console, stopwatch)
-        except (DemoError, EmbeddedServerError, ServiceError) as error:
-            outcome.problems.append(str(error))
-        for file in reports:
-            _write(file, report(outcome, binaries))
-    print_summary(console, outcome, began, stopwatch.seconds)
-    if options.keep:
-        console.print(f"logs, storage, archives, votes and report are kept in {places.work}", soft_wrap=True)
-    return FAILED if outcome.problems else 0
+        except (DemoError, EmbeddedServerError, ServiceError, OSError) as error:
+            outcome.stopped = str(error) or type(error).__name__
+        kept = places.work if options.keep else None
+        print_summary(console, outcome, began, kept)
+        for file in (options.report, kept and kept / "report.json"):
+            try:
+                if file:
+                    _write(file, report(outcome, binaries))
+            except OSError as error:
+                outcome.problems.append(f"{file} cannot be written: {error.strerror}")
+        console.print(verdict(outcome, binaries, stopwatch.seconds), soft_wrap=True)
+    return 0 if outcome.matched else FAILED
 
 
 async def _perform(
@@ -86,14 +90,27 @@ async def _perform(
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise DemoError(
-                f"stopped after {stopwatch.seconds:.0f} s: this machine cannot hold both elections in 3 minutes;"
-                f" the last that happened was: {display.latest}"
-            ) from None
+            raise DemoError(_too_slow(display)) from None
+
+
+def _too_slow(display: Display) -> str:
+    complaints = [
+        f"{node.hostname}: {type_}, {reason}"
+        for node in (display.snapshot.nodes if display.snapshot else ())
+        for type_, reason in node.conditions.items()
+        if type_ != SANDBOX
+    ]
+    held = f"; conditions that hold: {'; '.join(complaints)}" if complaints else ""
+    return f"this machine cannot hold both elections in 3 minutes; the last that happened was: {display.latest}{held}"
+
+
+def _begin(file: Path) -> None:
+    """Have no earlier report pass for this demo's, and notice at once when none can be written."""
+    try:
+        _write(file, {"ok": False})
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
 
 
 def _write(file: Path, content: dict[str, Any]) -> None:
-    try:
-        file.write_text(json.dumps(content, indent=2) + "\n")
-    except OSError as error:
-        raise DemoError(f"{file} cannot be written: {error.strerror}") from None
+    file.write_text(json.dumps(content, indent=2) + "\n")

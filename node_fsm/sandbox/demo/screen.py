@@ -1,9 +1,11 @@
-"""The live view: pure functions from a snapshot to what rich draws."""
+"""The live view of one moment, for terminals of any size."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -18,58 +20,89 @@ _STYLES = {
     Phase.ARCHIVING: "cyan",
     Phase.RESET: "magenta",
 }
-_BAR_WIDTH = 44
+_LONGEST_PHASE = max(map(len, Phase))
+_WIDE, _NARROW = 110, 70
+"""From how many columns on there is room for conditions beside the nodes, and for deadlines."""
+
+_FEWEST_NEWS = 3
+_LONGEST_BAR, _SHORTEST_BAR = 44, 10
+_BESIDE_THE_BAR = 58
 
 
-def render(snapshot: Snapshot | None, news: Sequence[str], seconds: float) -> RenderableType:
-    """The whole screen: a line of time, the nodes, the votes, the news."""
-    parts: list[RenderableType] = [Text(f"node-fsm demo   {seconds:.0f} s of at most {LIMIT:.0f} s", style="bold")]
-    if snapshot:
-        parts.append(nodes_table(snapshot))
-        parts.append(votes_line(snapshot.votes) if snapshot.votes else Text("no votes yet", style="dim"))
-    parts += [Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in news]
-    return Group(*parts)
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """A line of time, the nodes, the votes, and as much of the news as there is room for, but always the newest."""
+
+    snapshot: Snapshot | None
+    news: tuple[str, ...]
+    seconds: float
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        parts = Group(*self._parts(options.max_width))
+        height = options.size.height
+        above = console.render_lines(parts, options, pad=False, new_lines=True)[: max(0, height - _FEWEST_NEWS)]
+        yield from chain.from_iterable(above)
+        for line in self.news[len(above) - height :]:
+            yield Text(line, style="dim", no_wrap=True, overflow="ellipsis")
+
+    def _parts(self, width: int) -> Iterator[RenderableType]:
+        yield Text(f"node-fsm demo   {self.seconds:.0f} s of at most {LIMIT:.0f} s", style="bold")
+        if self.snapshot:
+            yield nodes_table(self.snapshot, width)
+            if width < _WIDE:
+                yield from conditions_lines(self.snapshot)
+            votes = self.snapshot.votes
+            yield votes_line(votes, width) if votes else Text("no votes yet", style="dim")
 
 
-def nodes_table(snapshot: Snapshot) -> Table:
-    """One row for each node."""
-    table = Table(expand=False)
-    for column in ("node", "phase", "election"):
-        table.add_column(column, no_wrap=True)
-    for column in ("height", "peers", "restarts"):
+def nodes_table(snapshot: Snapshot, width: int) -> Table:
+    """One row for each node, with the columns that there is room for."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("node", no_wrap=True)
+    table.add_column("phase", no_wrap=True, min_width=_LONGEST_PHASE)
+    table.add_column("election", no_wrap=True)
+    for column in ("tip", "peers", "restarts"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("next deadline", no_wrap=True)
-    table.add_column("conditions", overflow="fold")
+    if width >= _NARROW:
+        table.add_column("next", no_wrap=True)
+    if width >= _WIDE:
+        table.add_column("conditions", overflow="fold")
     for node in snapshot.nodes:
-        table.add_row(*_row(node, snapshot.at))
+        table.add_row(*_row(node, snapshot.at)[: len(table.columns)])
     return table
 
 
-def votes_line(votes: VotesView) -> Text:
-    """How many of the drawn votes are where, with a bar."""
-    filled = round(_BAR_WIDTH * votes.in_blocks / max(1, votes.drawn))
+def conditions_lines(snapshot: Snapshot) -> Iterator[Text]:
+    """A line for each node that has conditions."""
+    for node in snapshot.nodes:
+        if node.conditions:
+            yield Text.assemble(f"{node.hostname}  ", (node.conditions_told, "yellow"))
+
+
+def votes_line(votes: VotesView, width: int) -> Text:
+    """How many of the drawn votes are where, with a bar where there is room for one."""
+    bar = min(_LONGEST_BAR, width - _BESIDE_THE_BAR)
+    bar = bar if bar >= _SHORTEST_BAR else 0
+    filled = round(bar * votes.in_blocks / max(1, votes.drawn))
     return Text.assemble(
         f"votes ({votes.election}) ",
         ("█" * filled, "green"),
-        ("░" * (_BAR_WIDTH - filled), "dim"),
+        ("░" * (bar - filled), "dim"),
         f" {votes.cast} cast, {votes.in_blocks} of {votes.drawn} in blocks, {votes.rejected} rejected",
     )
 
 
 def _row(node: NodeView, at: datetime) -> list[Text]:
     state = node.state
-    name = Text(node.hostname)
-    if node.kind != node.hostname:
-        name.append(f" ({node.kind})", "dim")
     numbers = [Text("" if number is None else str(number)) for number in (node.height, node.peers, node.restarts)]
     if state is None:
-        return [name, Text("no answer", "red"), Text(), *numbers, Text(), Text()]
+        return [Text(node.hostname), Text("no answer", "red"), Text(), *numbers]
     deadline = state.next_deadline
     return [
-        name,
+        Text(node.hostname),
         Text(state.phase, _STYLES.get(state.phase, "blue")),
         Text(state.election or ""),
         *numbers,
-        Text(f"{deadline.name} in {(deadline.at - at).total_seconds():.0f} s" if deadline else ""),
-        Text(", ".join(f"{type_}: {reason}" for type_, reason in node.conditions.items()), "yellow"),
+        Text(f"{deadline.name} {(deadline.at - at).total_seconds():.0f} s" if deadline else ""),
+        Text(node.conditions_told, "yellow"),
     ]

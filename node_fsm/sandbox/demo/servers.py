@@ -13,18 +13,20 @@ from node_fsm.sandbox.demo.concurrency import together
 from node_fsm.sandbox.demo.member import BUCKET, Part
 from node_fsm.sandbox.postgres import EmbeddedPostgres
 from node_fsm.sandbox.s3 import EmbeddedS3
+from node_fsm.sandbox.server import EmbeddedServer
 
 _DATABASE = "elections"
 
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where the database and S3 are, and a client of each."""
+    """Where the database and S3 are, a client of each, and both as they run here."""
 
     database_url: str
     s3_url: str
     session: Session
     store: S3Store
+    running: tuple[EmbeddedServer, ...]
 
 
 @asynccontextmanager
@@ -41,7 +43,7 @@ async def running_servers(parts: Sequence[Part]) -> AsyncIterator[Servers]:
         store = S3Store(s3.endpoint_url)
         stack.push_async_callback(store.close)
         await together(_add_nodes(database_url, session, parts), _put_keys(s3, parts))
-        yield Servers(database_url, s3.endpoint_url, session, store)
+        yield Servers(database_url, s3.endpoint_url, session, store, (postgres, s3))
 
 
 async def _add_nodes(database_url: str, session: Session, parts: Sequence[Part]) -> None:

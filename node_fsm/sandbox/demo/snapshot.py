@@ -12,7 +12,6 @@ class NodeView:
     """One node: *state* is None while its service does not answer, *height* and *peers* while the node does not."""
 
     hostname: str
-    kind: str
     restarts: int
     state: State | None = None
     height: int | None = None
@@ -22,6 +21,11 @@ class NodeView:
     def conditions(self) -> dict[str, str]:
         """What bothers the service: reasons by type."""
         return {held.type: held.reason for held in self.state.conditions} if self.state else {}
+
+    @property
+    def conditions_told(self) -> str:
+        """The same in a line."""
+        return ", ".join(f"{type_}: {reason}" for type_, reason in self.conditions.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,36 +2,78 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from node_fsm.sandbox.demo.binaries import Binaries
+from node_fsm.sandbox.demo.drawing import DrawnElection
 from node_fsm.sandbox.demo.outcome import ElectionOutcome, NodeOutcome, Outcome
 
+_NARROW = 70
+"""With fewer columns than this a table would lose its numbers; there are lines instead."""
 
-def print_summary(console: Console, outcome: Outcome, began: datetime, seconds: float) -> None:
+
+def print_summary(console: Console, outcome: Outcome, began: datetime, kept: Path | None) -> None:
     """Print everything that came of the demo; *began* is what the times of phases are counted from."""
-    for part in _parts(outcome, began):
+    for part in _parts(outcome, began, narrow=console.width < _NARROW):
         console.print(part, soft_wrap=isinstance(part, Text))
-    console.print(verdict(outcome, seconds), soft_wrap=True)
+    if kept:
+        console.print(Text(f"logs, storage, archives, votes and report are kept in {kept}"), soft_wrap=True)
+    elif outcome.matched:
+        console.print(Text("the archives are gone with the demo; --keep DIR keeps a copy"), soft_wrap=True)
 
 
-def verdict(outcome: Outcome, seconds: float) -> Text:
-    """The last line, or lines when something did not match."""
-    if not outcome.problems:
-        return Text(f"everything matched in {seconds:.0f} s", "bold green")
-    lines = [f"{len(outcome.problems)} did not match, after {seconds:.0f} s:", *outcome.problems]
-    return Text("\n  ".join(lines), "bold red")
+def verdict(outcome: Outcome, binaries: Binaries, seconds: float) -> Text:
+    """The last line, or lines when the demo was stopped or something did not match."""
+    took = f"{seconds:.0f} s, on {binaries}"
+    if outcome.matched:
+        return Text(f"everything matched in {took}", "bold green")
+    lines = []
+    if outcome.stopped:
+        lines += [f"the demo stopped after {took}:", f"  {outcome.stopped}"]
+    if outcome.problems:
+        lines.append(f"{len(outcome.problems)} did not match, after {took}:")
+        lines += [f"  {problem}" for problem in outcome.problems]
+    return Text("\n".join(lines), "bold red")
 
 
-def _parts(outcome: Outcome, began: datetime) -> Iterator[RenderableType]:
-    if outcome.elections:
-        yield results_table(outcome.elections)
+def _parts(outcome: Outcome, began: datetime, *, narrow: bool) -> Iterator[RenderableType]:
+    if outcome.stopped:  # before there were results
+        return
+    yield result_lines(outcome.elections) if narrow else results_table(outcome.elections)
     for election in outcome.elections:
         yield archive_lines(election)
-    if outcome.nodes:
-        yield phases_table(outcome.nodes, began)
+        if outcome.matched:
+            yield _uncounted(election.drawn)
+    yield phase_lines(outcome.nodes, began) if narrow else phases_table(outcome.nodes, began)
+
+
+class _Result(NamedTuple):
+    """The votes for one option; *posted* is None when there is no result."""
+
+    proposal: str
+    option: str
+    drawn: int
+    posted: int | None
+
+    @property
+    def mark(self) -> Text:
+        if self.posted is None:
+            return Text("no result", "bold red")
+        return Text("=", "green") if self.posted == self.drawn else Text("differs", "bold red")
+
+
+def _results(election: ElectionOutcome) -> Iterator[_Result]:
+    expected = election.drawn.expected()
+    for proposal in election.drawn.proposals:
+        posted = election.results.get(proposal.external_id, [])
+        for index, option in enumerate(proposal.options):
+            votes = posted[index] if index < len(posted) else None
+            yield _Result(proposal.title, option, expected[proposal.external_id][index], votes)
 
 
 def results_table(elections: list[ElectionOutcome]) -> Table:
@@ -43,22 +85,28 @@ def results_table(elections: list[ElectionOutcome]) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("")
     for election in elections:
-        expected = election.drawn.expected()
-        for proposal in election.drawn.proposals:
-            posted = election.results.get(proposal.external_id, [])
-            for index, option in enumerate(proposal.options):
-                drawn = expected[proposal.external_id][index]
-                votes = posted[index] if index < len(posted) else None
-                table.add_row(
-                    election.drawn.name if proposal is election.drawn.proposals[0] and not index else "",
-                    "" if index else proposal.title,
-                    option,
-                    str(drawn),
-                    "" if votes is None else str(votes),
-                    Text("=", "green") if votes == drawn else Text("differs", "bold red"),
-                )
+        name, proposal = election.drawn.name, ""
+        for result in _results(election):
+            title = "" if result.proposal == proposal else result.proposal
+            posted = "" if result.posted is None else str(result.posted)
+            table.add_row(name, title, result.option, str(result.drawn), posted, result.mark)
+            name, proposal = "", result.proposal
         table.add_section()
     return table
+
+
+def result_lines(elections: list[ElectionOutcome]) -> Text:
+    """One line for each option of each proposal."""
+    lines = [
+        Text.assemble(
+            f"{election.drawn.name}, {result.proposal}, {result.option}: {result.drawn} drawn, ",
+            f"{result.posted} posted " if result.posted is not None else "",
+            result.mark,
+        )
+        for election in elections
+        for result in _results(election)
+    ]
+    return Text("\n").join(lines)
 
 
 def archive_lines(election: ElectionOutcome) -> Text:
@@ -80,18 +128,34 @@ def phases_table(nodes: list[NodeOutcome], began: datetime) -> Table:
     table.add_column("election", no_wrap=True)
     table.add_column("phases", overflow="fold")
     for node in nodes:
-        for place, election in enumerate(dict.fromkeys(step.election for step in node.steps)):
-            steps = [
-                f"{step.phase} {(step.at - began).total_seconds():.0f}"
-                for step in node.steps
-                if step.election == election
-            ]
-            first = not place
-            table.add_row(
-                node.hostname if first else "",
-                str(node.restarts) if first else "",
-                election or "",
-                " · ".join(steps),
-            )
+        first = (node.hostname, str(node.restarts))
+        for election, steps in _walks(node, began):
+            table.add_row(*first, election, steps)
+            first = ("", "")
         table.add_section()
     return table
+
+
+def phase_lines(nodes: list[NodeOutcome], began: datetime) -> Text:
+    """The same, a line for each node and election."""
+    lines = [
+        f"{node.hostname} ({node.restarts} restarts), {election}: {steps}"
+        for node in nodes
+        for election, steps in _walks(node, began)
+    ]
+    return Text("\n".join(lines))
+
+
+def _walks(node: NodeOutcome, began: datetime) -> Iterator[tuple[str, str]]:
+    """Each election with the phases that the node went through in it."""
+    for election in dict.fromkeys(step.election for step in node.steps):
+        steps = [step for step in node.steps if step.election == election]
+        yield election or "", " · ".join(f"{step.phase} {(step.at - began).total_seconds():.0f}" for step in steps)
+
+
+def _uncounted(drawn: DrawnElection) -> Text:
+    """Who did not count, as it had to be."""
+    return Text(
+        f"  rejected: the second vote of who has {drawn.again.voter.power}, the late one of who has"
+        f" {drawn.late.voter.power}; who has {drawn.abstaining.power} abstained"
+    )
