@@ -80,6 +80,7 @@ async def _chain_run(ctx: Context, chain: ChainDirectory, leaders: Collection[st
         peers=peers_of(overview.nodes, ctx.settings.hostname),
         seed=seed,
         secret=lambda: _secret(ctx, leaders),
+        held=chain.is_held,
     )
 
 

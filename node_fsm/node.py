@@ -161,11 +161,11 @@ class NodeSupervisor:
                 "NodeWithoutPeers",
                 "the node needs another leader to get the chain from: jorm_nodes has no p2p_address of one yet",
             )
-        if run.seed and self._state.height and not run.directory.is_held:
+        if run.seed and (run.held or self._state.height) and not run.directory.is_held:
             raise PermanentError(
                 "StorageLost",
-                f"the node had the chain {run.block0_hash} at height {self._state.height}, and its storage is gone;"
-                " it is not started before it is known who else has the chain",
+                f"this node had blocks of the chain {run.block0_hash}, and its storage is gone; it is not started before"
+                " it is known who else has the chain",
             )
 
     def _launch(self, run: ChainRun) -> Launch:

@@ -243,7 +243,8 @@ class ChainRun:
     """The chain that the node must run.
 
     *directory* takes its files; *peers* are multiaddrs of other leaders; *seed* marks the one node that goes on
-    by itself when it reaches none of them. *secret* is asked before every start, None for a follower.
+    by itself when it reaches none of them. *secret* is asked before every start, None for a follower. *held* says
+    whether the node's store had blocks when this was decided: a seed that lost them since must not go on.
     """
 
     directory: ChainDirectory
@@ -252,6 +253,7 @@ class ChainRun:
     peers: tuple[str, ...]
     seed: bool
     secret: Callable[[], Awaitable[Secret | None]] = field(compare=False)
+    held: bool = field(compare=False)
 
 
 class Node(Protocol):

@@ -50,4 +50,5 @@ def chain_run(tmp_path: Path) -> ChainRun:
         peers=(),
         seed=True,
         secret=leader_key,
+        held=False,
     )

@@ -448,6 +448,15 @@ async def test_a_seed_whose_store_vanished_does_not_begin_the_chain_anew(
     await supervisor.ready(20)
 
 
+async def test_a_seed_does_not_begin_without_the_store_that_it_was_chosen_for(
+    supervisor: NodeSupervisor, chain_run: ChainRun, fake_node: FakeNode
+) -> None:
+    """It vanished before the first start in this service's life."""
+    supervisor.require(replace(chain_run, held=True))
+    await eventually(lambda: bool(supervisor.state.problem and supervisor.state.problem.reason == "StorageLost"))
+    assert fake_node.starts == []
+
+
 async def test_a_full_or_broken_disk_is_a_problem_to_wait_out(
     supervisor: NodeSupervisor, chain_run: ChainRun, fake_node: FakeNode
 ) -> None:

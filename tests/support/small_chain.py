@@ -39,7 +39,9 @@ class SmallChain:
         async def secret() -> Secret | None:
             return None if leader is None else self.leaders[leader].secret
 
-        return ChainRun(directory, self.block0_hash, self.clock, peers, seed=leader == 0, secret=secret)
+        return ChainRun(
+            directory, self.block0_hash, self.clock, peers, seed=leader == 0, secret=secret, held=directory.is_held
+        )
 
 
 async def make_chain(
