@@ -109,8 +109,8 @@ def test_the_last_line_says_that_everything_matched_and_how_long_it_took() -> No
         f"everything matched in 107 s, on {BINARIES}",
     ]
     again, late, abstaining = (election.drawn.again.voter, election.drawn.late.voter, election.drawn.abstaining)
-    assert f"second vote of who has {again.power}, the late one of who has {late.power}" in last
-    assert f"who has {abstaining.power} abstained" in last
+    assert f"the one with {again.power} voted twice and the one with {late.power} too late, both rejected" in last
+    assert f"the one with {abstaining.power} abstained" in last
     assert "FetchingKey 0 · Running 1 · Reset 2 · Waiting 3" in last
     assert f"{ARCHIVE.uri}\n  verified offline, 6 checks passed" in last
     votes = str(election.drawn.expected()[election.drawn.proposals[0].external_id][0])

@@ -156,6 +156,6 @@ def _walks(node: NodeOutcome, began: datetime) -> Iterator[tuple[str, str]]:
 def _uncounted(drawn: DrawnElection) -> Text:
     """Who did not count, as it had to be."""
     return Text(
-        f"  rejected: the second vote of who has {drawn.again.voter.power}, the late one of who has"
-        f" {drawn.late.voter.power}; who has {drawn.abstaining.power} abstained"
+        f"  of the voters the one with {drawn.again.voter.power} voted twice and the one with {drawn.late.voter.power}"
+        f" too late, both rejected; the one with {drawn.abstaining.power} abstained"
     )
