@@ -164,8 +164,8 @@ class NodeSupervisor:
         if run.seed and (run.held or self._state.height) and not run.directory.is_held:
             raise PermanentError(
                 "StorageLost",
-                f"this node had blocks of the chain {run.block0_hash}, and its storage is gone; it is not started before"
-                " it is known who else has the chain",
+                f"this node had blocks of the chain {run.block0_hash}, and its storage is gone; it is not started"
+                " before it is known who else has the chain",
             )
 
     def _launch(self, run: ChainRun) -> Launch:
