@@ -155,6 +155,7 @@ def test_numbers_are_whole_in_a_narrow_terminal(width: int) -> None:
     for votes in (votes for row in election.results.values() for votes in row):
         assert last.count(str(votes)) >= 2
     assert "…" not in last
+    assert width == 80 or max(map(len, last.split("\nthe archives")[0].splitlines())) <= width
     assert "Where the park goes" in last
     assert "Running 1" in " ".join(last.replace("│", " ").split())
 

@@ -19,8 +19,9 @@ _NARROW = 70
 
 def print_summary(console: Console, outcome: Outcome, began: datetime, kept: Path | None) -> None:
     """Print everything that came of the demo; *began* is what the times of phases are counted from."""
-    for part in _parts(outcome, began, narrow=console.width < _NARROW):
-        console.print(part, soft_wrap=isinstance(part, Text))
+    narrow = console.width < _NARROW
+    for part in _parts(outcome, began, narrow=narrow):
+        console.print(part, soft_wrap=isinstance(part, Text) and not narrow)
     if kept:
         console.print(Text(f"logs, storage, archives, votes and report are kept in {kept}"), soft_wrap=True)
     elif outcome.matched:
@@ -139,7 +140,7 @@ def phases_table(nodes: list[NodeOutcome], began: datetime) -> Table:
 def phase_lines(nodes: list[NodeOutcome], began: datetime) -> Text:
     """The same, a line for each node and election."""
     lines = [
-        f"{node.hostname} ({node.restarts} restarts), {election}: {steps}"
+        f"{node.hostname}, restarts {node.restarts}, {election}: {steps}"
         for node in nodes
         for election, steps in _walks(node, began)
     ]
