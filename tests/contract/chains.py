@@ -2,44 +2,32 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from secrets import token_bytes
 from typing import Any
 
-from node_fsm.chain import bech32
-from node_fsm.chain.address import account_address, ed25519_public_key_text, parse_account_address
+from node_fsm.chain.address import account_address, parse_account_address
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.chain.transactions import Input, Output
 from node_fsm.core.chain_time import BlockDate, ChainClock
-from node_fsm.core.secret import Secret
 from node_fsm.jcli import Jcli
 from node_fsm.sandbox import certificates_write, chain_write
-from node_fsm.sandbox.crypto import SigningKey, blake2b_256
+from node_fsm.sandbox.crypto import blake2b_256
+from node_fsm.sandbox.demo import wallet
+from tests.support.chain_configuration import configuration
 
 TOKEN = f"{'0' * 56}.{b'power'.hex()}"
 FUND = 1000
 POWER = 7
-SLOTS_PER_EPOCH = 10
 GENESIS = BlockDate(0, 0)
 FAR = BlockDate(1000, 0)
 FARTHER = BlockDate(2000, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Wallet:
+class Wallet(wallet.Wallet):
     """A key with its account on a test chain."""
-
-    seed: bytes = field(default_factory=lambda: token_bytes(32))
-
-    @property
-    def key(self) -> SigningKey:
-        return SigningKey(self.seed)
-
-    @property
-    def public_key(self) -> bytes:
-        return self.key.public_key
 
     @property
     def id(self) -> str:
@@ -47,18 +35,8 @@ class Wallet:
         return self.public_key.hex()
 
     @property
-    def public_text(self) -> str:
-        """The public key in bech32."""
-        return ed25519_public_key_text(self.public_key)
-
-    @property
     def address(self) -> str:
         return account_address(self.public_key, production=False)
-
-    @property
-    def secret(self) -> Secret:
-        """The secret key in bech32."""
-        return Secret(bech32.encode("ed25519_sk", self.seed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +113,14 @@ async def make_chain(
         initial.append({"cert": signed.read_text().strip()})
         plan_ids.append(await adapter.vote_plan_id(certificate))
     genesis, block0 = directory / "genesis.json", directory / "block0.bin"
-    configuration = _configuration(start, leader_wallets, committee) | dict(parameters or {})
-    genesis.write_text(json.dumps({"blockchain_configuration": configuration, "initial": initial}))
+    leader_ids = [leader.leader_id for leader in leader_wallets]
+    configured = configuration(start, leader_ids, [member.id for member in committee]) | dict(parameters or {})
+    genesis.write_text(json.dumps({"blockchain_configuration": configured, "initial": initial}))
     await adapter.genesis_encode(genesis, block0)
     return Chain(
         block0=block0,
         block0_hash=await adapter.genesis_hash(block0),
-        clock=ChainClock(start, configuration["slot_duration"], configuration["slots_per_epoch"]),
+        clock=ChainClock(start, configured["slot_duration"], configured["slots_per_epoch"]),
         leaders=leader_wallets,
         plan_ids=tuple(plan_ids),
     )
@@ -200,26 +179,6 @@ def tally(chain: Chain, payer: Wallet, *, plan: int = 0, **other: Any) -> Fragme
     plan_id = bytes.fromhex(other.pop("plan_id", None) or chain.plan_ids[plan])
     certificate = certificates_write.public_tally(plan_id)
     return Transaction(chain, payer, certificate, kind=FragmentKind.VOTE_TALLY, **other).sign()
-
-
-def _configuration(start: datetime, leaders: Sequence[Wallet], committee: Sequence[Wallet]) -> dict[str, Any]:
-    return {
-        "block0_date": int(start.timestamp()),
-        "discrimination": "test",
-        "block0_consensus": "bft",
-        "slots_per_epoch": SLOTS_PER_EPOCH,
-        "slot_duration": 1,
-        "epoch_stability_depth": 102400,
-        "consensus_genesis_praos_active_slot_coeff": 0.1,
-        "linear_fees": {"constant": 0, "coefficient": 0, "certificate": 0},
-        "proposal_expiration": 100,
-        "kes_update_speed": 43200,
-        "block_content_max_size": 102400,
-        "treasury": 0,
-        "total_reward_supply": 0,
-        "consensus_leader_ids": [leader.public_text for leader in leaders],
-        "committees": [wallet.id for wallet in committee],
-    }
 
 
 def _raw_address(wallet: Wallet) -> bytes:

@@ -10,8 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.contract.chains import SLOTS_PER_EPOCH, TOKEN
+from tests.contract.chains import TOKEN
 from tests.contract.commands import Jcli
+from tests.support.chain_configuration import SLOTS_PER_EPOCH
 
 FILE = Path(__file__).with_name("data") / "jcli_recording.json"
 

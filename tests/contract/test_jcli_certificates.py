@@ -182,7 +182,7 @@ def test_signing_refusals(jcli: Jcli) -> None:
     sign = ("certificate", "sign")
     jcli.write("plan.cert", jcli.out(*NEW_PLAN, stdin=json.dumps(plan())))
     jcli.write("wallet.sk", WALLET.secret.reveal())
-    jcli.write("wallet.pk", WALLET.public_text)
+    jcli.write("wallet.pk", WALLET.leader_id)
     jcli.write("vote.cert", jcli.out(*PUBLIC_VOTE, "--vote-plan-id", PLAN_ID, "--proposal-index", "0", "--choice", "0"))
     for words, message in (
         (["--certificate", "plan.cert"], "No signing keys specified (use -k or --key to specify)"),
@@ -208,7 +208,7 @@ def test_ids_of_what_is_no_plan(jcli: Jcli) -> None:
     for text, message in (
         (vote, "invalid certificate, expecting a vote plan one"),
         (plan_text[:-1], "Invalid bech32 data"),
-        (WALLET.public_text, "Invalid input, expected Signed Certificate or just Certificate"),
+        (WALLET.leader_id, "Invalid input, expected Signed Certificate or just Certificate"),
         (bech32.encode("cert", b"\x06\x00", bech32.BECH32M), "Invalid certificate bech32"),
     ):
         assert jcli.refused(*show, stdin=text) == (1, message)

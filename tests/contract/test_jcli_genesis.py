@@ -50,7 +50,7 @@ def document(certificates: Sequence[str] = ()) -> Document:
             "total_reward_supply": 5,
             "tx_max_expiry_epochs": 6,
             "fees_go_to": "rewards",
-            "consensus_leader_ids": [LEADER.public_text, STRANGER.public_text],
+            "consensus_leader_ids": [LEADER.leader_id, STRANGER.leader_id],
             "committees": [COMMITTEE.id],
         },
         "initial": [

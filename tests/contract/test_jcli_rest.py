@@ -81,7 +81,7 @@ def node() -> Iterator[FakeNode]:
         (["v0", "network", "stats", "get"], "v0/network/stats"),
         (["v1", "vote", "account-votes", "--account-id", ACCOUNT.address], f"v1/votes/plan/account-votes/{ACCOUNT.id}"),
         (
-            ["v1", "vote", "account-votes", "-a", ACCOUNT.public_text, "--vote-plan-id", PLAN_ID],
+            ["v1", "vote", "account-votes", "-a", ACCOUNT.leader_id, "--vote-plan-id", PLAN_ID],
             f"v1/votes/plan/{PLAN_ID}/account-votes/{ACCOUNT.id}",
         ),
     ],
@@ -105,7 +105,7 @@ def test_an_account(jcli: Jcli, node: FakeNode) -> None:
         "value": 1000,
     }
     node.answer = json.dumps(account).encode()
-    for words in ([ACCOUNT.address], [ACCOUNT.public_text]):
+    for words in ([ACCOUNT.address], [ACCOUNT.leader_id]):
         text = jcli.out("rest", "v0", "account", "get", *words, "--host", node.url, "--output-format", "json")
         assert text == json.dumps(account, indent=2)
     assert node.requests == [("GET", f"/api/v0/account/{ACCOUNT.id}", b"")] * 2

@@ -256,7 +256,7 @@ def test_refusals(making: Making, words: list[str], message: str) -> None:
 
 
 def test_certificates_that_are_none(making: Making) -> None:
-    for text in ("nonsense", PAYER.public_text, bech32.encode("cert", b"\x07\x00", bech32.BECH32M)):
+    for text in ("nonsense", PAYER.leader_id, bech32.encode("cert", b"\x07\x00", bech32.BECH32M)):
         message = making.refused("add-certificate", text)
         assert message.startswith("error: Invalid value for '<certificate>': ")
 
@@ -265,7 +265,7 @@ def test_witnesses_that_are_none(jcli: Jcli, making: Making) -> None:
     making.final("vote")
     for text, message in (
         ("nonsense", "could not parse Bech32 in witness file 'w'"),
-        (PAYER.public_text, "invalid Bech32 prefix in witness file, expected 'witness', found 'ed25519_pk' in 'w'"),
+        (PAYER.leader_id, "invalid Bech32 prefix in witness file, expected 'witness', found 'ed25519_pk' in 'w'"),
         (bech32.encode("witness", b"\x02"), "could not parse data in witness file 'w'"),
     ):
         jcli.write("w", text)
@@ -341,7 +341,7 @@ def test_the_same_witness_again(jcli: Jcli, making: Making) -> None:
 )
 def test_witness_refusals(jcli: Jcli, change: dict[str, str | None], code: int, message: str) -> None:
     jcli.write("payer.sk", PAYER.secret.reveal())
-    jcli.write("payer.pk", PAYER.public_text)
+    jcli.write("payer.pk", PAYER.leader_id)
     usual: dict[str, str | None] = {"data": DATA, "block0_hash": BLOCK0_HASH, "kind": "account", "counter": "0"}
     usual |= {"lane": "0", "output": "w", "secret": "payer.sk"}
     given = usual | change
@@ -357,7 +357,7 @@ def test_witness_refusals(jcli: Jcli, change: dict[str, str | None], code: int, 
 
 
 def test_keys_that_cannot_authorise(jcli: Jcli, making: Making) -> None:
-    jcli.write("payer.pk", PAYER.public_text)
+    jcli.write("payer.pk", PAYER.leader_id)
     making.final("tally")
     making.witness()
     making.do("seal")

@@ -52,7 +52,7 @@ async def network(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) 
     # A peer may be named by DNS; whose id it is said to have is not looked at.
     named = [f"/dns4/localhost/tcp/{leader.p2p_port}" for leader in (first, second)]
     follower.peers = named
-    trusted = [{"address": peer, "id": Wallet().public_text} for peer in named]
+    trusted = [{"address": peer, "id": Wallet().leader_id} for peer in named]
     follower.overrides = {"p2p": {"allow_private_addresses": True, "trusted_peers": trusted}}
     lonely = Node(
         binaries, chain, directory / "lonely", leader=0, peers=[f"/ip4/{LOOPBACK}/tcp/{free_port()}"], seed=True

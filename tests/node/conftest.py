@@ -1,20 +1,36 @@
 """A fake node and what it is started with."""
 
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from node_fsm.core.chain_time import ChainClock
 from node_fsm.core.secret import Secret
+from node_fsm.node import NodeSupervisor
 from node_fsm.node_config import Listen
-from node_fsm.node_status import NodeSettings
+from node_fsm.node_status import NodeLimits, NodeSettings
 from node_fsm.ports import ChainRun
 from node_fsm.sandbox.server import free_port
 from node_fsm.workspace import ChainDirectory
 from tests.node.fake_node import BLOCK0_HASH, FakeNode
 
 KEY = Secret("ed25519_sk1hidden")
+OTHERS = ("/ip4/127.0.0.1/tcp/1",)
+QUICK = NodeLimits(
+    first_delay=0.05,
+    longest_delay=0.2,
+    repair_delay=0.3,
+    silent=30,
+    stalled=30,
+    stalled_slots=0,
+    start_poll=0.02,
+    shortest_poll=0.02,
+    longest_poll=0.02,
+)
 
 
 async def leader_key() -> Secret | None:
@@ -52,3 +68,26 @@ def chain_run(tmp_path: Path) -> ChainRun:
         secret=leader_key,
         held=False,
     )
+
+
+@pytest_asyncio.fixture
+async def supervise(
+    node_settings: NodeSettings,
+) -> AsyncIterator[Callable[[NodeLimits], Awaitable[NodeSupervisor]]]:
+    """Makes a supervisor with these limits, and lets it run until the test ends."""
+    tasks = []
+
+    async def make(limits: NodeLimits) -> NodeSupervisor:
+        supervisor = NodeSupervisor(node_settings, on_change=lambda: None, limits=limits)
+        tasks.append(asyncio.create_task(supervisor.run()))
+        return supervisor
+
+    yield make
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest_asyncio.fixture
+async def supervisor(supervise: Callable[[NodeLimits], Awaitable[NodeSupervisor]]) -> NodeSupervisor:
+    return await supervise(QUICK)

@@ -11,11 +11,11 @@ from node_fsm.core.secret import Secret
 from node_fsm.jcli import Jcli
 from node_fsm.ports import ChainRun
 from node_fsm.workspace import ChainDirectory
+from tests.support.chain_configuration import SLOTS_PER_EPOCH, configuration
 from tests.support.wallet import Wallet, new_wallet
 
 TOKEN = f"{'0' * 56}.{b'power'.hex()}"
 POWER = 7
-SLOTS_PER_EPOCH = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +87,7 @@ def _genesis(
     start: datetime, leaders: tuple[Wallet, ...], voters: tuple[Wallet, ...], signed_plan: str
 ) -> dict[str, Any]:
     return {
-        "blockchain_configuration": {
-            "block0_date": int(start.timestamp()),
-            "discrimination": "test",
-            "block0_consensus": "bft",
-            "slots_per_epoch": SLOTS_PER_EPOCH,
-            "slot_duration": 1,
-            "epoch_stability_depth": 102400,
-            "consensus_genesis_praos_active_slot_coeff": 0.1,
-            "linear_fees": {"constant": 0, "coefficient": 0, "certificate": 0},
-            "proposal_expiration": 100,
-            "kes_update_speed": 43200,
-            "block_content_max_size": 102400,
-            "treasury": 0,
-            "total_reward_supply": 0,
-            "consensus_leader_ids": [leader.public_key for leader in leaders],
-            "committees": [],
-        },
+        "blockchain_configuration": configuration(start, [leader.public_key for leader in leaders]),
         "initial": [
             {"fund": [{"address": wallet.address, "value": 1000} for wallet in (*leaders, *voters)]},
             {"token": {"token_id": TOKEN, "to": [{"address": voter.address, "value": POWER} for voter in voters]}},
