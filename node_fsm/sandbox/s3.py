@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import importlib.util
 import logging
+import signal
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
@@ -86,6 +87,7 @@ def main() -> None:
     """Run the server by its command line."""
     parser = argparse.ArgumentParser(prog="python -m node_fsm.sandbox.s3", description="An S3 server in memory")
     parser.add_argument("--port", type=int, default=0, help="loopback port, 0 for any free one")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start jobs in the background with it ignored
     with suppress(KeyboardInterrupt):
         serve(parser.parse_args().port)
 

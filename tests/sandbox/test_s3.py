@@ -122,8 +122,10 @@ async def test_it_logs_no_requests(server: EmbeddedS3) -> None:
 
 
 async def test_by_its_command_line_it_takes_a_free_port_and_prints_its_url() -> None:
+    """It ends on SIGINT, also as a job in the background of a shell, which has that signal ignored."""
+    command = [sys.executable, "-m", "node_fsm.sandbox.s3", "--port", "0"]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "node_fsm.sandbox.s3", "--port", "0"), stdout=asyncio.subprocess.PIPE
+        *("env", "--ignore-signal=INT", *command), stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     try:
