@@ -118,6 +118,10 @@ class BlockCopy:
         index = bisect_left(self._blocks, date, key=lambda block: block.date)
         return self._blocks[index] if index < len(self._blocks) else None
 
+    def has_block(self, block_id: str) -> bool:
+        """Whether a block with this id is in the copy."""
+        return any(block.id == block_id for block in reversed(self._blocks))
+
     def id_at(self, height: int) -> str | None:
         """The id of the block of that height; None when the copy does not reach it."""
         return self._blocks[height].id if height < len(self._blocks) else None

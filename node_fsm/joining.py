@@ -18,6 +18,7 @@ from node_fsm.signing_key import fetch_signing_key
 from node_fsm.workspace import ChainDirectory, make_private
 
 KEY_NOT_IN_CHAIN = "key_not_in_chain"
+STORAGE_DAMAGED = "StorageDamaged"
 
 
 async def adopt_block0(ctx: Context) -> tuple[ChainDirectory, Block0Summary]:
@@ -58,7 +59,15 @@ async def require_node(ctx: Context, chain: ChainDirectory, leaders: Collection[
     ctx.node.require(run)
 
 
-async def give_up_storage(ctx: Context, chain: ChainDirectory) -> None:
+async def rewire(ctx: Context, chain: ChainDirectory, leaders: Collection[str]) -> None:
+    """Decide anew for a node that does not run: peers may have come, the seed have changed, its store be damaged."""
+    state = ctx.node.state
+    if state.problem and state.problem[0] == STORAGE_DAMAGED and state.pid is None:
+        await _give_up_storage(ctx, chain)
+    await require_node(ctx, chain, leaders)
+
+
+async def _give_up_storage(ctx: Context, chain: ChainDirectory) -> None:
     """Move a store that the node calls damaged out of its way, if another leader has the chain to copy it from."""
     copies = await ctx.database.chain_copies(ctx.block0_in_work().hash)
     if chain.is_held and any(copy.hostname != ctx.settings.hostname for copy in _held(copies)):
@@ -114,9 +123,9 @@ async def _is_seed(ctx: Context, chain: ChainDirectory) -> bool:
     block0_hash, hostname, role = ctx.block0_in_work().hash, ctx.settings.hostname, ctx.policy.role
     copies = await ctx.database.chain_copies(block0_hash)
     own = next((copy for copy in copies if copy.hostname == hostname and copy.height > 0), None)
-    if own and own.lost is chain.is_held:
-        logger.warning("the chain {} is {} this machine", block0_hash, "back on" if own.lost else "gone from")
-        await ctx.database.record_loss(block0_hash, hostname, lost=not own.lost)
+    if chain.is_held if own is None else own.lost is chain.is_held:
+        logger.warning("the chain {} is {} this machine", block0_hash, "back on" if chain.is_held else "gone from")
+        await ctx.database.record_copy(block0_hash, hostname, lost=not chain.is_held)
         copies = await ctx.database.chain_copies(block0_hash)
     if role is Role.LEADER0 and _has_begun(copies) and not _held(copies):
         raise PermanentError(

@@ -6,6 +6,7 @@ So it is looked for here: in the number of connected peers, and in what the othe
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from node_fsm.block_copy import BlockCopy
@@ -13,6 +14,7 @@ from node_fsm.context import Context
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.model import Neighbour
 from node_fsm.core.phases import Role
+from node_fsm.workspace import write_private
 
 ISOLATED = "isolated"
 SPLIT_BRAIN = "split_brain"
@@ -39,6 +41,7 @@ class Neighbours:
         self._began = self._next_comparison = _monotonic()
         self._lonely_since: float | None = None
         self._others: dict[str, _Other] = {}
+        self._database_answers = True
 
     @classmethod
     def of(cls, ctx: Context, leaders: Collection[str]) -> "Neighbours":
@@ -57,8 +60,10 @@ class Neighbours:
         try:
             reports = await self._ctx.database.neighbours(self._ctx.block0_in_work().hash, self._ctx.settings.hostname)
         except TemporaryError:
+            self._database_answers = False
             self._ctx.node.overtaken(False)
             return  # the chain goes on without the database; what was known of the others stays
+        self._database_answers = True
         for report in reports:
             self._others.setdefault(report.hostname, _Other(report, now)).hear(report, copy, now)
         heard = [other for other in self._others.values() if now - other.heard_at < SILENT_SECONDS]
@@ -74,23 +79,33 @@ class Neighbours:
             self._ctx.conditions.clear(condition)
 
     async def agree(self, copy: BlockCopy, until: datetime) -> None:
-        """Return once this node seems to be on the chain of the others, or none of them says anything, or at *until*.
+        """Return once another node has the same chain, or none says anything to the database, or at *until*.
 
         At once when nothing speaks against it. So a leader 0 that was cut off does not count a part of the votes.
         """
-        ctx = self._ctx
-        began = _monotonic()
-        listening = max(2 * COMPARE_SECONDS, 2 * ctx.block0_in_work().dates.clock.slot_duration + COMPARE_SECONDS)
-        while not self._alone and self._is_in_doubt() and ctx.clock.now() < until:
+        ctx, began, doubted = self._ctx, _monotonic(), False
+        slot = ctx.block0_in_work().dates.clock.slot_duration
+        listening = max(2 * COMPARE_SECONDS, 2 * slot + COMPARE_SECONDS)
+        while not self._alone and ctx.clock.now() < until:
+            doubted = doubted or self._is_in_doubt()
+            if not doubted:
+                return
             await copy.advance(ctx.node.api)
             await self.compare(copy)
-            speaks = [other for other in self._others.values() if other.heard_at >= began]
-            if not speaks and _monotonic() - began >= listening:
-                return
-            await ctx.next_look(ctx.block0_in_work().dates.clock.slot_duration)
+            if not self._database_answers:
+                began = _monotonic()  # nothing was heard, which is not to say that nobody speaks
+            heard = [other for other in self._others.values() if other.heard_at >= began]
+            if any(other.agrees for other in heard) and not self._is_in_doubt():
+                break
+            if not heard and _monotonic() - began >= listening:
+                break
+            await ctx.next_look(slot)
+        ctx.node.overtaken(False)
 
     def _is_in_doubt(self) -> bool:
-        return not self._ctx.node.state.peers_connected or any(type_ in self._ctx.conditions for type_ in CONDITIONS)
+        ctx = self._ctx
+        is_said = any(type_ in ctx.conditions for type_ in CONDITIONS)
+        return is_said or not ctx.node.state.peers_connected or ctx.chain().disputed.exists()
 
     def _say(self, heard: Sequence["_Other"], copy: BlockCopy) -> None:
         ctx = self._ctx
@@ -99,11 +114,18 @@ class Neighbours:
         ctx.conditions.set(SPLIT_BRAIN, _split(apart))
         ctx.conditions.set(CHAIN_BEHIND, _behind(ahead, copy.tip.height))
         ctx.node.overtaken(any(other.report.height > copy.tip.height for other in heard))
-        disputed = ctx.chain().disputed
-        if apart:
-            disputed.touch(mode=0o600)
-        elif heard:
-            disputed.unlink(missing_ok=True)
+        self._note_dispute({other.hostname for other in apart}, {o.report.hostname for o in heard if o.agrees})
+
+    def _note_dispute(self, apart: set[str], agreeing: set[str]) -> None:
+        """Keep beside the chain who reported another one, until each of them has reported this one."""
+        disputed = self._ctx.chain().disputed
+        noted = set(disputed.read_text().split()) if disputed.exists() else set()
+        left = (noted | apart) - agreeing
+        with suppress(OSError):  # a full disk: it is tried again at the next comparison
+            if left and left != noted:
+                write_private(disputed, "\n".join(sorted(left)).encode())
+            elif not left:
+                disputed.unlink(missing_ok=True)
 
     def _isolation(self, copy: BlockCopy) -> tuple[str, str] | None:
         is_over = copy.tip.date >= self._ctx.block0_in_work().dates.vote_end and self._ctx.policy.role is Role.NODE
@@ -133,12 +155,14 @@ class _Other:
         self.report = report
         self.heard_at = now - SILENT_SECONDS
         self.apart = self.ahead = 0
+        self.agrees = False
 
     def hear(self, report: Neighbour, copy: BlockCopy, now: float) -> None:
         if report == self.report:
             return
         self.report, self.heard_at = report, now
         ours = copy.id_at(report.height)
+        self.agrees = ours == report.tip
         if ours is not None:
             self.apart = self.apart + 1 if ours != report.tip else 0
         self.ahead = self.ahead + 1 if report.height > copy.tip.height + BEHIND_BLOCKS else 0

@@ -118,8 +118,8 @@ class Database(Protocol):
         """What all nodes ever reported to hold of this chain, by hostname."""
         ...
 
-    async def record_loss(self, block0_hash: str, hostname: str, *, lost: bool) -> None:
-        """Say that the chain is gone from that machine, or back on it; how much of it there was stays known."""
+    async def record_copy(self, block0_hash: str, hostname: str, *, lost: bool) -> None:
+        """Say that the chain is gone from that machine, or (again) on it; how much of it was known stays known."""
         ...
 
     async def neighbours(self, block0_hash: str, hostname: str) -> tuple[Neighbour, ...]:
@@ -206,6 +206,8 @@ class NodeState(Protocol):
         """How often a node has been started."""
         ...
 
+    @property
+    def pid(self) -> int | None: ...
     @property
     def block0_hash(self) -> str | None: ...
     @property

@@ -6,13 +6,14 @@ chain that has settled. The count itself comes from our own copy of the blocks a
 
 import asyncio
 import json
+import shutil
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from loguru import logger
 
-from node_fsm.block_copy import BlockCopy
+from node_fsm.block_copy import BlockCopy, CopiedBlock
 from node_fsm.chain.address import account_address, ed25519_public_key
 from node_fsm.chain.block0 import Block0Summary
 from node_fsm.chain.errors import ChainDataError
@@ -47,15 +48,32 @@ async def settle(ctx: Context, copy: BlockCopy, date: BlockDate) -> None:
             await ctx.next_look(clock.slot_duration / 2)
 
 
-async def record(ctx: Context, chain: ChainDirectory) -> None:
-    """Keep what the node says of itself and the votes, each answer as the node printed it; once per election."""
+async def record(ctx: Context, chain: ChainDirectory, copy: BlockCopy, block: CopiedBlock) -> None:
+    """Keep what the node says of itself and the votes, each answer as the node printed it.
+
+    Once per election, unless *block*, the first after voting, is another one than then: what was recorded of a chain
+    that was given up since says nothing of this one.
+    """
     if chain.record.exists():
-        return
+        if not chain.record_block.exists() or copy.has_block(chain.record_block.read_text()):
+            return
+        logger.warning("the chain has turned since the votes were recorded; they are recorded anew")
+        shutil.rmtree(chain.record)
     partial = chain.record.with_name("record.partial")
     make_private(partial)
     for name, answer in (await ctx.node.records()).items():
         write_private(partial / name, answer)
+    write_private(chain.record_block, block.id.encode())
     partial.rename(chain.record)
+
+
+def check_still_there(copy: BlockCopy, block: CopiedBlock) -> None:
+    """TemporaryError ``ChainTurned`` when the first block after voting, up to which votes were counted, is gone."""
+    if not copy.has_block(block.id):
+        raise TemporaryError(
+            "ChainTurned",
+            f"block {block.id}, up to which the votes were counted, is no longer on the chain; they are counted again",
+        )
 
 
 def snapshot(chain: ChainDirectory, plan_ids: Sequence[str]) -> dict[str, Any]:

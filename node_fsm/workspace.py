@@ -79,7 +79,7 @@ class ChainDirectory:
 
     @property
     def disputed(self) -> Path:
-        """There while other nodes report blocks that are not on this node's chain."""
+        """Names the nodes that reported blocks which are not on this node's chain, until each has agreed again."""
         return self.path / "disputed"
 
     @property
@@ -95,6 +95,11 @@ class ChainDirectory:
     def record(self) -> Path:
         """What the node said at the end of the election."""
         return self.path / "record"
+
+    @property
+    def record_block(self) -> Path:
+        """Names the block after the end of voting at which the record was made."""
+        return self.path / "record-block"
 
     @property
     def staging(self) -> Path:

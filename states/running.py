@@ -9,7 +9,7 @@ from node_fsm.context import Context
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import UNKNOWN, Decision
-from node_fsm.joining import adopt_block0, give_up_storage, require_node
+from node_fsm.joining import adopt_block0, require_node, rewire
 from node_fsm.neighbours import Neighbours
 from node_fsm.resubmission import resubmit
 from node_fsm.specification_watch import BLOCK0_CONFLICT, SPEC_DRIFT, SpecificationWatch
@@ -18,7 +18,6 @@ from states.base import PhaseState
 
 NODE_NOT_RUNNING = "node_not_running"
 CHAIN_STALLED = "chain_stalled"
-STORAGE_DAMAGED = "StorageDamaged"
 
 
 class Running(PhaseState):
@@ -64,13 +63,11 @@ class _Chain:
         ctx.conditions.set(CHAIN_STALLED, _stall(ctx))
         if not state.running:
             joined.neighbours.silence()
-            if state.problem and state.problem[0] == STORAGE_DAMAGED:
-                await give_up_storage(ctx, joined.chain)
-        if not state.running or ctx.overview() is not self._wired_by:
-            self._wired_by = ctx.overview()
-            await require_node(ctx, joined.chain, joined.leaders)  # peers may have come, and the seed have changed
-        if not state.running:
+            await rewire(ctx, joined.chain, joined.leaders)
             return
+        if ctx.overview() is not self._wired_by:
+            self._wired_by = ctx.overview()
+            await require_node(ctx, joined.chain, joined.leaders)  # for its next start, when the database may be away
         await copy.advance(ctx.node.api)
         ctx.metrics.votes_cast(copy.votes)
         lost = (state.starts, copy.losses)

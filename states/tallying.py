@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime
 
 from node_fsm import neighbours
-from node_fsm.block_copy import BlockCopy
+from node_fsm.block_copy import BlockCopy, CopiedBlock
 from node_fsm.context import Context
 from node_fsm.core.chain_time import ChainDates
 from node_fsm.core.errors import TemporaryError
@@ -12,11 +12,12 @@ from node_fsm.core.events import Event
 from node_fsm.core.model import PlanResult
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision
-from node_fsm.joining import summary_of
+from node_fsm.joining import rewire, summary_of
 from node_fsm.neighbours import Neighbours
 from node_fsm.tally import (
     WINDOW_MISSED,
     check_count,
+    check_still_there,
     count,
     follow_tallies,
     record,
@@ -44,20 +45,25 @@ class Tallying(PhaseState):
         copy = await asyncio.to_thread(BlockCopy.open, chain.blocks, chain.block0)
         window_open = ctx.clock.now() < block0.dates.committee_end_time
         if window_open or not _is_complete(chain, copy, ctx):
+            leaders = (await asyncio.to_thread(summary_of, chain)).leader_ids
+            if not ctx.node.state.running:
+                await rewire(ctx, chain, leaders)
             await ctx.node.ready(READY_SECONDS)
             await settle(ctx, copy, block0.dates.vote_end)
-            leaders = (await asyncio.to_thread(summary_of, chain)).leader_ids
             await Neighbours.of(ctx, leaders).agree(copy, _patience(block0.dates))
-            await record(ctx, chain)
+            await settle(ctx, copy, block0.dates.vote_end)
+            await record(ctx, chain, copy, _last_counted(copy, block0.dates))
         if standing:
             await follow_tallies(ctx, copy, standing)
             return Decision(Event.RESULTS_POSTED, "the results stand already")
+        last = _last_counted(copy, block0.dates)
         counted = await count(chain)
         plan_ids = [plan.id for plan in counted.block0.vote_plans]
         snapshots = snapshot(chain, plan_ids)
         check_count(counted, snapshots)
         if window_open:
             await tally_on_chain(ctx, copy, counted.block0)
+            check_still_there(copy, last)
         posted = results(counted, copy)
         missed = [result.plan_id for result in posted if not result.on_chain]
         if missed:
@@ -85,6 +91,13 @@ async def _posted(ctx: Context, block0_hash: str) -> tuple[PlanResult, ...]:
 def _is_complete(chain: ChainDirectory, copy: BlockCopy, ctx: Context) -> bool:
     """Whether everything that the count needs of the node is here."""
     return chain.record.exists() and copy.tip.date >= ctx.block0_in_work().dates.vote_end
+
+
+def _last_counted(copy: BlockCopy, dates: ChainDates) -> CopiedBlock:
+    """The first block after voting: whatever counts stands in it or before it."""
+    block = copy.first_at(dates.vote_end)
+    assert block is not None, "the chain was followed past the end of voting"
+    return block
 
 
 def _patience(dates: ChainDates) -> datetime:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from node_fsm.core.model import ChainCopy, JournalEntry, Neighbour, StatusReport
@@ -70,14 +70,15 @@ class Reports(Session):
         async with self.transaction("chain_copies") as connection:
             return tuple(ChainCopy(*row) for row in await connection.execute(query))
 
-    async def record_loss(self, block0_hash: str, hostname: str, *, lost: bool) -> None:
-        """Say that the chain is gone from that machine, or back on it; how much of it there was stays known."""
-        copy = tables.chain_copy.c
-        async with self.transaction("record_loss") as connection:
+    async def record_copy(self, block0_hash: str, hostname: str, *, lost: bool) -> None:
+        """Say that the chain is gone from that machine, or (again) on it; how much of it was known stays known."""
+        row = insert(tables.chain_copy).values(block0_hash=block0_hash, hostname=hostname, height=1, lost=lost)
+        async with self.transaction("record_copy") as connection:
             await connection.execute(
-                update(tables.chain_copy)
-                .where(copy.block0_hash == block0_hash, copy.hostname == hostname)
-                .values(lost=lost)
+                row.on_conflict_do_update(
+                    index_elements=["block0_hash", "hostname"],
+                    set_={"lost": lost, "height": func.greatest(tables.chain_copy.c.height, 1)},
+                )
             )
 
     async def neighbours(self, block0_hash: str, hostname: str) -> tuple[Neighbour, ...]:

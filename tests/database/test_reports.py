@@ -77,13 +77,13 @@ async def test_what_nodes_hold_of_a_chain_outlives_their_restarts(
     b = ChainCopy("b", 5, lost=False, is_leader=True)
     others = (ChainCopy("f", 8, lost=False, is_leader=False), ChainCopy("gone", 8, lost=False, is_leader=False))
     assert await database.chain_copies("a" * 64) == (a, b, *others)
-    await database.record_loss("a" * 64, "b", lost=True)
+    await database.record_copy("a" * 64, "b", lost=True)
     assert await database.chain_copies("a" * 64) == (a, replace(b, lost=True), *others)
     await database.report_status(replace(REPORT, hostname="b", height=6, block0_hash="a" * 64, holds_chain=False))
     assert (await database.chain_copies("a" * 64))[1].lost, "a node that only waits for the chain has none"
-    await database.record_loss("a" * 64, "b", lost=False)
+    await database.record_copy("a" * 64, "b", lost=False)
     assert await database.chain_copies("a" * 64) == (a, b, *others)
-    await database.record_loss("a" * 64, "b", lost=True)
+    await database.record_copy("a" * 64, "b", lost=True)
     await database.report_status(replace(REPORT, hostname="b", height=6, block0_hash="a" * 64))
     assert (await database.chain_copies("a" * 64))[1] == replace(b, height=6)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import ChainCopy, NodeRow
 from node_fsm.core.phases import Role
-from node_fsm.joining import adopt_block0, give_up_storage, is_seed, peers_of, require_node
+from node_fsm.joining import STORAGE_DAMAGED, adopt_block0, is_seed, peers_of, require_node, rewire
 from node_fsm.ports import ChainRun
 from tests.phases.world import World
 from tests.support.memory_database import DATABASE_AWAY
@@ -223,15 +223,28 @@ async def test_a_running_node_is_left_alone_by_what_would_keep_it_from_starting(
 
 
 @pytest.mark.parametrize("others", [0, 7])
+@pytest.mark.parametrize("ended", [False, True])
 async def test_a_damaged_store_is_given_up_only_while_another_leader_has_the_chain(
-    published: World, others: int
+    published: World, others: int, ended: bool
 ) -> None:
     hold(published, leader0=9, leader1=others)
-    await require(published) if others else None
+    chain, summary = await adopt_block0(published.ctx)
     store(published)
-    await give_up_storage(published.ctx, published.chain)
-    assert published.chain.storage.exists() is not bool(others)
-    kept = [path for path in published.chain.path.iterdir() if path.name.startswith("storage-damaged-")]
-    assert len(kept) == bool(others)
-    await give_up_storage(published.ctx, published.chain)
-    assert (await require(published)).seed is not bool(others)
+    state = published.node.state
+    state.problem = (STORAGE_DAMAGED, "its storage is damaged")
+    state.pid = None if ended else 4711  # the next start is under way already
+    await rewire(published.ctx, chain, summary.leader_ids)
+    is_given_up = bool(others and ended)
+    kept = [path for path in chain.path.iterdir() if path.name.startswith("storage-damaged-")]
+    assert len(kept) == is_given_up
+    assert published.node.required[-1].seed is not is_given_up
+
+
+@pytest.mark.parametrize("others", [{"gone": 9}, {"follower": 2}])
+async def test_a_machine_that_has_the_chain_without_being_on_record_goes_on_with_it(
+    published: World, others: dict[str, int]
+) -> None:
+    """Its disk came from another host, or it did not come to report anything before."""
+    hold(published, **others)
+    store(published)
+    assert (await require(published)).seed

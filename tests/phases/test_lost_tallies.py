@@ -157,6 +157,7 @@ async def test_a_tally_that_stays_pending_is_told(ended: World) -> None:
 
 
 async def test_a_node_that_does_not_run_is_waited_for(ended: World) -> None:
+    ended.node.broken = True
     ended.node.kill(up=False)
     failure = await failing(ended)
     assert failure.reason == "NodeNotReady"

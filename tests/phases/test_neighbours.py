@@ -1,11 +1,13 @@
 """What a node says of the others of its chain: alone, apart, behind."""
 
 import asyncio
+import shutil
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from node_fsm.core.model import ArchiveKind, ArchiveRecord, StatusReport
+from node_fsm.core.model import ArchiveKind, ArchiveRecord, ChainCopy, StatusReport
 from node_fsm.neighbours import CHAIN_BEHIND, CONDITIONS, ISOLATED, SILENT_SECONDS, SPLIT_BRAIN
 from states.reset import Reset
 from states.running import Running
@@ -217,10 +219,14 @@ async def test_a_leader_0_that_is_back_with_the_others_counts_at_once(world: Wor
     async def heal() -> None:
         await asyncio.sleep(12)
         world.node.state.peers_connected = 1
+        for _ in range(3):
+            assert world.node.chain is not None
+            report(world, world.node.chain.tip.height, world.node.chain.tip.id)
+            await asyncio.sleep(5)
 
     task = asyncio.create_task(heal())
-    assert 12 <= await tally(world) < 20
-    await task
+    assert 12 <= await tally(world) < 30
+    task.cancel()
 
 
 async def test_votes_of_a_part_of_the_chain_that_was_given_up_are_posted_again(published: World) -> None:
@@ -235,3 +241,84 @@ async def test_votes_of_a_part_of_the_chain_that_was_given_up_are_posted_again(p
         assert published.node.state.starts == starts
         assert copied(published).count(published.node.posted[0]) == 1
     assert failures == []
+
+
+async def others_speak(world: World, ahead: int = 1000) -> None:
+    """Leader 2 goes on reporting another chain."""
+    for number in range(200):
+        assert world.node.chain is not None
+        report(world, world.node.chain.tip.height + ahead, f"other chain {number}")
+        await asyncio.sleep(5)
+
+
+async def test_a_database_that_is_away_is_not_taken_for_the_others_silence(world: World) -> None:
+    await world.end_voting()
+    world.database.failure = DATABASE_AWAY
+    speaking = asyncio.create_task(others_speak(world))
+
+    async def come_back() -> None:
+        await asyncio.sleep(22)
+        world.database.failure = None
+
+    back = asyncio.create_task(come_back())
+    assert await tally(world) >= (TALLYING_END - VOTING_END) / 2 - 5
+    await back
+    speaking.cancel()
+
+
+async def test_a_split_that_was_noted_holds_a_tally_also_after_a_restart(world: World) -> None:
+    await world.end_voting()
+    world.chain.disputed.write_text("leader2")
+    world.node.state.peers_connected = 1  # a follower in its part
+    speaking = asyncio.create_task(others_speak(world))
+    assert await tally(world) >= 20
+    speaking.cancel()
+
+
+async def test_a_split_is_not_healed_by_the_silence_of_the_other_part(in_company: World) -> None:
+    async with in_company.doing(Running()):
+        await in_company.until(lambda: height(in_company) > 20)
+        await hear(in_company, 3, 10, "other chain")
+        for number in range(40):  # one that is in our part goes on
+            assert in_company.node.chain is not None
+            ids = in_company.node.chain.ids
+            at = in_company.clock.now()
+            tip = replace(in_company.database.statuses["leader2"], height=len(ids) - 1, tip=ids[-1], updated_at=at)
+            in_company.database.statuses["leader3"] = replace(tip, hostname="leader3")
+            await asyncio.sleep(5)
+            assert in_company.chain.disputed.read_text() == "leader2", number
+
+
+@pytest.mark.parametrize("after", [0.0, 0.3, 0.9, 1.5, 2.5, 4.5])
+async def test_what_is_posted_is_what_the_chain_says_whenever_it_turns(world: World, after: float) -> None:
+    """A peer is connected before the node takes over its longer chain, on which nobody's vote is."""
+    await world.end_voting()
+    speaking = asyncio.create_task(others_speak(world, ahead=3))
+
+    async def heal() -> None:
+        await asyncio.sleep(13)
+        world.node.state.peers_connected = 1
+        await asyncio.sleep(after)
+        world.node.turn(60)
+
+    healing = asyncio.create_task(heal())
+    failures = await world.insist(Tallying())
+    await healing
+    speaking.cancel()
+    assert {failure.reason for failure in failures} <= {"TallyLost", "ChainTurned", "TallyNotInBlock"}
+    (plan,) = world.plans
+    assert world.node.chain is not None
+    counted = world.node.chain.counted().plans[plan.id].proposals
+    assert [tuple(proposal.weights or ()) for proposal in counted] == list(world.results[0].votes)
+
+
+async def test_a_node_that_lost_its_disk_while_tallying_is_wired_anew(world: World) -> None:
+    await world.end_voting()
+    copies = {name: ChainCopy(name, 80, lost=False, is_leader=True) for name in ("leader0", "leader1")}
+    world.database.copies[world.hash] = copies
+    world.node.kill(up=False)
+    shutil.rmtree(world.chain.storage)
+    await world.insist(Tallying())
+    assert world.database.copies[world.hash]["leader0"].lost
+    assert not world.node.required[-1].seed
+    assert world.results

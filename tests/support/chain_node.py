@@ -31,7 +31,8 @@ class ChainNode:
     """The node and its REST interface. It is up from the moment that a chain is required.
 
     *refusals* are given one by one to what is posted, *rejections* to what would come into a block; while *stalled*
-    there are no blocks; *foreign_plans* are plans that others added, as the node shows them.
+    there are no blocks; while *broken* it does not start; *foreign_plans* are plans that others added, as the node
+    shows them.
     """
 
     clock: Clock
@@ -43,6 +44,7 @@ class ChainNode:
     rejections: deque[str] = field(default_factory=deque)
     foreign_plans: list[dict[str, Any]] = field(default_factory=list)
     stalled: bool = False
+    broken: bool = False
     failure: ServiceError | None = None
     is_overtaken: bool = False
     stops: int = 0
@@ -60,7 +62,7 @@ class ChainNode:
         if self.chain is None or self.chain.ids[0] != run.block0_hash:
             self.chain, self._slots = MainChain(run.directory.block0.read_bytes()), 0
         (run.directory.storage / "volatile").mkdir(parents=True, exist_ok=True)
-        if not self.state.running:
+        if not self.state.running and not self.broken:
             self.start()
 
     def overtaken(self, by_others: bool) -> None:

@@ -62,6 +62,7 @@ class FakeNodeState:
 
     running: bool = False
     starts: int = 0
+    pid: int | None = None
     block0_hash: str | None = None
     height: int | None = None
     tip: str | None = None

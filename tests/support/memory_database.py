@@ -191,10 +191,11 @@ class MemoryDatabase:
             copies = sorted(self.copies.get(block0_hash, {}).items())
             return tuple(replace(copy, is_leader=name in leaders) for name, copy in copies)
 
-    async def record_loss(self, block0_hash: str, hostname: str, *, lost: bool) -> None:
-        with self._call("record_loss"):
-            copies = self.copies[block0_hash]
-            copies[hostname] = replace(copies[hostname], lost=lost)
+    async def record_copy(self, block0_hash: str, hostname: str, *, lost: bool) -> None:
+        with self._call("record_copy"):
+            copies = self.copies.setdefault(block0_hash, {})
+            known = copies.get(hostname)
+            copies[hostname] = ChainCopy(hostname, max(known.height, 1) if known else 1, lost, is_leader=True)
 
     async def neighbours(self, block0_hash: str, hostname: str) -> tuple[Neighbour, ...]:
         with self._call("neighbours"):
