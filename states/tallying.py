@@ -51,7 +51,7 @@ class Tallying(PhaseState):
             await ctx.node.ready(READY_SECONDS)
             await settle(ctx, copy, block0.dates.vote_end)
             await Neighbours.of(ctx, leaders).agree(copy, _patience(block0.dates))
-            await settle(ctx, copy, block0.dates.vote_end)
+            await settle(ctx, copy, block0.dates.vote_end)  # again: the chain may have turned to that of the others
             await record(ctx, chain, copy, _last_counted(copy, block0.dates))
         if standing:
             await follow_tallies(ctx, copy, standing)

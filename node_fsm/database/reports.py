@@ -52,10 +52,12 @@ class Reports(Session):
         async with self.transaction("report_status") as connection:
             await connection.execute(statement.on_conflict_do_update(index_elements=["hostname"], set_=row))
             if report.holds_chain:
-                row = {"height": report.height, "lost": False}
-                held = insert(tables.chain_copy).values(block0_hash=report.block0_hash, hostname=report.hostname, **row)
+                held = {"height": report.height, "lost": False}
+                copy = insert(tables.chain_copy).values(
+                    block0_hash=report.block0_hash, hostname=report.hostname, **held
+                )
                 await connection.execute(
-                    held.on_conflict_do_update(index_elements=["block0_hash", "hostname"], set_=row)
+                    copy.on_conflict_do_update(index_elements=["block0_hash", "hostname"], set_=held)
                 )
 
     async def chain_copies(self, block0_hash: str) -> tuple[ChainCopy, ...]:

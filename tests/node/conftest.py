@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -70,15 +71,13 @@ def chain_run(tmp_path: Path) -> ChainRun:
     )
 
 
-@pytest_asyncio.fixture
-async def supervise(
-    node_settings: NodeSettings,
-) -> AsyncIterator[Callable[[NodeLimits], Awaitable[NodeSupervisor]]]:
-    """Makes a supervisor with these limits, and lets it run until the test ends."""
+@asynccontextmanager
+async def supervisors() -> AsyncIterator[Callable[[NodeSettings, NodeLimits], NodeSupervisor]]:
+    """Makes supervisors that run until it is left."""
     tasks = []
 
-    async def make(limits: NodeLimits) -> NodeSupervisor:
-        supervisor = NodeSupervisor(node_settings, on_change=lambda: None, limits=limits)
+    def make(settings: NodeSettings, limits: NodeLimits) -> NodeSupervisor:
+        supervisor = NodeSupervisor(settings, on_change=lambda: None, limits=limits)
         tasks.append(asyncio.create_task(supervisor.run()))
         return supervisor
 
@@ -86,6 +85,19 @@ async def supervise(
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest_asyncio.fixture
+async def supervise(
+    node_settings: NodeSettings,
+) -> AsyncIterator[Callable[[NodeLimits], Awaitable[NodeSupervisor]]]:
+    """Makes a supervisor with these limits, and lets it run until the test ends."""
+    async with supervisors() as make:
+
+        async def with_limits(limits: NodeLimits) -> NodeSupervisor:
+            return make(node_settings, limits)
+
+        yield with_limits
 
 
 @pytest_asyncio.fixture

@@ -23,6 +23,7 @@ from node_fsm.node_rest import RECORDS
 from node_fsm.node_status import NodeLimits, NodePhase, NodeSettings
 from node_fsm.ports import ChainRun
 from node_fsm.sandbox.server import free_port
+from tests.node.conftest import supervisors
 from tests.node.owner import start_owner
 from tests.support.polling import eventually
 from tests.support.processes import is_running
@@ -45,17 +46,8 @@ def settings(executable: Path) -> NodeSettings:
 @pytest_asyncio.fixture
 async def supervise(real_jormungandr: Path) -> AsyncIterator[Callable[[NodeSettings], NodeSupervisor]]:
     """Makes supervisors that run until the test ends."""
-    tasks = []
-
-    def make(node_settings: NodeSettings) -> NodeSupervisor:
-        supervisor = NodeSupervisor(node_settings, lambda: None, limits=LIMITS)
-        tasks.append(asyncio.create_task(supervisor.run()))
-        return supervisor
-
-    yield make
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    async with supervisors() as make:
+        yield lambda node_settings: make(node_settings, LIMITS)
 
 
 @pytest_asyncio.fixture
