@@ -13,11 +13,11 @@ help:           ## show the targets
 
 setup: $(VENV)/.installed  ## install the locked dependencies and the project into .venv
 
-$(VENV)/.installed: requirements/dev.txt pyproject.toml
+$(VENV)/.installed: requirements/dev.txt pyproject.toml sandbox/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; set PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable . --editable sandbox
 	touch $@
 
 demo: setup     ## two elections on three nodes, with a service killed in each: less than three minutes
@@ -42,10 +42,13 @@ docs: setup     ## write the generated pages and build the site
 	$(BIN)/node-fsm table --markdown > docs/phases.md
 	$(BIN)/mkdocs build --strict
 
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
 lock:           ## write the hashed lock files anew (needs uv)
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements/runtime.txt
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --extra sandbox --group dev -c requirements/runtime.txt -o requirements/dev.txt
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements/build.in -c requirements/dev.txt -o requirements/build.txt
+	$(COMPILE) pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) sandbox/pyproject.toml --no-emit-package node-fsm -c requirements/runtime.txt -o requirements/sandbox.txt
+	$(COMPILE) pyproject.toml sandbox/pyproject.toml --no-emit-package node-fsm --group dev -c requirements/sandbox.txt -o requirements/dev.txt
+	$(COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 
 clean:          ## remove what the targets made
 	rm -rf $(VENV) site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -18,15 +18,15 @@ from struct import pack
 from typing import Any
 
 import psutil
+from node_fsm_sandbox.servers.s3 import CREDENTIALS, EmbeddedS3
 
-from node_fsm.archive import ArchiveRequest, archive_chain
+from node_fsm.archive.manifest import Election, Tip, Versions
+from node_fsm.archive.store import ArchiveRequest, archive_chain
+from node_fsm.archive.tarball import Packer
 from node_fsm.chain.recount import recount
 from node_fsm.core.chain_time import utc_now
 from node_fsm.core.model import ArchiveKind
-from node_fsm.manifest import Election, Tip, Versions
-from node_fsm.s3 import S3Store
-from node_fsm.sandbox.s3 import CREDENTIALS, EmbeddedS3
-from node_fsm.tarball import Packer
+from node_fsm.s3.store import S3Store
 from tests.chain import build
 
 VOTES_PER_BLOCK = 500

@@ -22,6 +22,17 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
+from node_fsm.block0.genesis import (
+    ACCOUNT_FUND,
+    GenesisContents,
+    check_block0,
+    leader_ids,
+    signing_accounts,
+    write_genesis,
+)
+from node_fsm.block0.plans import draft_plans
+from node_fsm.block0.specification import check_specification
+from node_fsm.block0.template import Template
 from node_fsm.chain.address import account_address, ed25519_public_key_text
 from node_fsm.chain.block0 import Block0Summary
 from node_fsm.core.chain_time import BlockDate, ChainClock
@@ -35,11 +46,7 @@ from node_fsm.core.model import (
     VotingGroup,
 )
 from node_fsm.core.secret import Secret
-from node_fsm.genesis import ACCOUNT_FUND, GenesisContents, check_block0, leader_ids, signing_accounts, write_genesis
-from node_fsm.jcli import Jcli
-from node_fsm.specification import check_specification
-from node_fsm.template import Template
-from node_fsm.vote_plans import draft_plans
+from node_fsm.programs.jcli import Jcli
 
 GROUP = "voters"
 BATCH = 10_000

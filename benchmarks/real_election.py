@@ -28,13 +28,13 @@ from typing import Any
 import asyncpg
 import httpx
 import yaml
+from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
+from node_fsm_sandbox.servers.s3 import CREDENTIALS, EmbeddedS3
+from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
 from node_fsm.chain.address import ed25519_public_key_text, parse_account_address
 from node_fsm.chain.block0 import summarise
 from node_fsm.core.chain_time import BlockDate, ChainClock
-from node_fsm.sandbox.postgres import EmbeddedPostgres
-from node_fsm.sandbox.s3 import CREDENTIALS, EmbeddedS3
-from node_fsm.sandbox.server import LOOPBACK, free_port
 
 BUCKET, NAME, GROUP, OWN = "node-fsm", "published", "voters", "leader0"
 NODE_FSM = str(Path(sys.executable).with_name("node-fsm"))

@@ -17,12 +17,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
+from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
+from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
 from node_fsm.database.administration import add_node
 from node_fsm.database.migrate import upgrade
 from node_fsm.database.session import Session
-from node_fsm.sandbox.postgres import EmbeddedPostgres
-from node_fsm.sandbox.server import LOOPBACK, free_port
 
 RESCAN_SECONDS = 30
 SETTLE_SECONDS = 15

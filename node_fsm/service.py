@@ -9,8 +9,6 @@ from typing import Any
 from loguru import logger
 
 from node_fsm import __version__
-from node_fsm.config import Settings
-from node_fsm.context import Context, PhaseSettings
 from node_fsm.core.chain_time import utc_now
 from node_fsm.core.conditions import Conditions
 from node_fsm.core.machine import build_machine
@@ -18,20 +16,22 @@ from node_fsm.core.phases import Role
 from node_fsm.core.table import TABLES
 from node_fsm.core.view import Policy
 from node_fsm.database.adapter import PostgresDatabase
-from node_fsm.engine import Engine
-from node_fsm.jcli import Jcli
+from node_fsm.engine.lease_keeper import LeaseKeeper
+from node_fsm.engine.loop import Engine
 from node_fsm.log import bind_context
 from node_fsm.metrics import Metrics
-from node_fsm.node import NodeSupervisor
-from node_fsm.node_config import Listen
-from node_fsm.node_status import NodeSettings
-from node_fsm.programs import watch_programs
-from node_fsm.s3 import S3Store
+from node_fsm.node.config import Listen
+from node_fsm.node.status import NodeSettings
+from node_fsm.node.supervisor import NodeSupervisor
+from node_fsm.programs.jcli import Jcli
+from node_fsm.s3.store import S3Store
+from node_fsm.settings.model import Settings
 from node_fsm.sidecar.app import create_app
 from node_fsm.sidecar.server import SidecarServer
-from node_fsm.watch.lease_keeper import LeaseKeeper
-from node_fsm.watch.mailbox import Mailbox, Pulse
-from node_fsm.workspace import Workspace
+from node_fsm.steps.context import Context, PhaseSettings
+from node_fsm.steps.mailbox import Mailbox, Pulse
+from node_fsm.steps.versions import watch_programs
+from node_fsm.storage.workspace import Workspace
 from states import states_of
 
 STOP_SECONDS = 60.0

@@ -6,14 +6,14 @@ from dataclasses import asdict
 
 from loguru import logger
 
-from node_fsm.archiving import About, archive
-from node_fsm.context import Context
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind, ArchiveRecord
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision, LocalChain
-from node_fsm.workspace import make_private, write_private
+from node_fsm.steps.archive import About, archive
+from node_fsm.steps.context import Context
+from node_fsm.storage.workspace import make_private, write_private
 from states.base import PhaseState
 
 SUPERSEDED_PATIENCE_SECONDS = 120.0

@@ -4,9 +4,9 @@ from typing import ClassVar
 
 from transitions import State
 
-from node_fsm.context import Context
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision
+from node_fsm.steps.context import Context
 
 
 class PhaseState(State):

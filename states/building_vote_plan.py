@@ -1,10 +1,10 @@
 """BuildingVotePlan: proposals become vote plans and their signed certificates."""
 
-from node_fsm.block0_build import build_vote_plans, specification_in_work
-from node_fsm.context import Context
 from node_fsm.core.events import Event
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision
+from node_fsm.steps.context import Context
+from node_fsm.steps.publish import build_vote_plans, specification_in_work
 from states.base import PhaseState
 
 

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from node_fsm.context import Context
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Event
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import Decision
-from node_fsm.signing_key import fetch_signing_key
+from node_fsm.steps.context import Context
+from node_fsm.steps.signing_key import fetch_signing_key
 from states.base import PhaseState
 
 

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from node_fsm.block0_build import build_block0, specification_in_work
-from node_fsm.context import Context
 from node_fsm.core.events import Event
 from node_fsm.core.model import Block0Ref
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision
+from node_fsm.steps.context import Context
+from node_fsm.steps.publish import build_block0, specification_in_work
 from states.base import PhaseState
 
 

@@ -4,16 +4,16 @@ import asyncio
 
 from loguru import logger
 
-from node_fsm.archiving import About
-from node_fsm.context import Context
 from node_fsm.core.current import current
 from node_fsm.core.decide import is_leftover
 from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind, Overview
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import Decision, LocalChain
-from node_fsm.joining import KEY_NOT_IN_CHAIN
-from node_fsm.tally import WINDOW_MISSED
+from node_fsm.steps.adopt import KEY_NOT_IN_CHAIN
+from node_fsm.steps.archive import About
+from node_fsm.steps.context import Context
+from node_fsm.steps.tally import WINDOW_MISSED
 from states.base import PhaseState
 
 

@@ -3,17 +3,17 @@
 import asyncio
 from typing import NamedTuple
 
-from node_fsm import neighbours
-from node_fsm.block_copy import BlockCopy
-from node_fsm.context import Context
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import UNKNOWN, Decision
-from node_fsm.joining import adopt_block0, require_node, rewire
-from node_fsm.neighbours import Neighbours
-from node_fsm.resubmission import resubmit
-from node_fsm.specification_watch import BLOCK0_CONFLICT, SPEC_DRIFT, SpecificationWatch
-from node_fsm.workspace import ChainDirectory
+from node_fsm.steps import split as neighbours
+from node_fsm.steps.adopt import adopt_block0, require_node, rewire
+from node_fsm.steps.context import Context
+from node_fsm.steps.edits import BLOCK0_CONFLICT, SPEC_DRIFT, SpecificationWatch
+from node_fsm.steps.resubmission import resubmit
+from node_fsm.steps.split import Neighbours
+from node_fsm.storage.block_copy import BlockCopy
+from node_fsm.storage.workspace import ChainDirectory
 from states.base import PhaseState
 
 NODE_NOT_RUNNING = "node_not_running"

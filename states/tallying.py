@@ -3,18 +3,17 @@
 import asyncio
 from datetime import datetime
 
-from node_fsm import neighbours
-from node_fsm.block_copy import BlockCopy, CopiedBlock
-from node_fsm.context import Context
 from node_fsm.core.chain_time import ChainDates
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.events import Event
 from node_fsm.core.model import PlanResult
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision
-from node_fsm.joining import rewire, summary_of
-from node_fsm.neighbours import Neighbours
-from node_fsm.tally import (
+from node_fsm.steps import split as neighbours
+from node_fsm.steps.adopt import rewire, summary_of
+from node_fsm.steps.context import Context
+from node_fsm.steps.split import Neighbours
+from node_fsm.steps.tally import (
     WINDOW_MISSED,
     check_count,
     check_still_there,
@@ -26,7 +25,8 @@ from node_fsm.tally import (
     snapshot,
     tally_on_chain,
 )
-from node_fsm.workspace import ChainDirectory
+from node_fsm.storage.block_copy import BlockCopy, CopiedBlock
+from node_fsm.storage.workspace import ChainDirectory
 from states.base import PhaseState
 
 READY_SECONDS = 60.0

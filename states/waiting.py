@@ -1,13 +1,13 @@
 """Waiting: no election is due."""
 
-from node_fsm.archiving import SetAsideArchiver
-from node_fsm.block0_build import check
-from node_fsm.context import Context
 from node_fsm.core.current import current
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import ElectionOverview, JournalEntry, Overview
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import UNKNOWN, Decision
+from node_fsm.steps.archive import SetAsideArchiver
+from node_fsm.steps.context import Context
+from node_fsm.steps.publish import check
 from states.base import PhaseState
 
 ELECTION_INVALID = "election_invalid"

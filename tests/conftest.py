@@ -8,9 +8,9 @@ from itertools import count
 import pytest
 import pytest_asyncio
 from mypy_boto3_s3 import S3Client
+from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
+from node_fsm_sandbox.servers.s3 import CREDENTIALS, EmbeddedS3
 
-from node_fsm.sandbox.postgres import EmbeddedPostgres
-from node_fsm.sandbox.s3 import CREDENTIALS, EmbeddedS3
 from tests.support.bucket import Bucket
 
 pytest_plugins = ["tests.support.real"]

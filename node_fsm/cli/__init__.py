@@ -12,9 +12,9 @@ from node_fsm.cli.database import db, election, lease, node
 from node_fsm.cli.demo import demo
 from node_fsm.cli.table import table
 from node_fsm.cli.verify import verify
-from node_fsm.config import Settings, SettingsError, load_settings
 from node_fsm.core.errors import ServiceError
 from node_fsm.log import configure_logging
+from node_fsm.settings.model import Settings, SettingsError, load_settings
 
 USAGE_ERROR = 2
 

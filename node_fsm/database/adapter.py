@@ -2,10 +2,10 @@
 
 from node_fsm.database.archives import Archives
 from node_fsm.database.block0 import Block0s
+from node_fsm.database.cluster import Reports
 from node_fsm.database.lease import Leases
 from node_fsm.database.listen import Changes
 from node_fsm.database.overview import Overviews
-from node_fsm.database.reports import Reports
 from node_fsm.database.results import Results
 
 

@@ -10,8 +10,8 @@ from node_fsm.core.errors import PermanentError
 from node_fsm.database import tables
 from node_fsm.database.external_id import derived_external_id
 from node_fsm.database.session import Session, driver
-from node_fsm.election_file import MAX_PROBLEMS, ElectionFile, InputFileError
-from node_fsm.voters_file import VoterRow
+from node_fsm.importing.election_file import MAX_PROBLEMS, ElectionFile, InputFileError
+from node_fsm.importing.voters_file import VoterRow
 
 IMPORT_SECONDS = 3600.0
 

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from node_fsm.aio.threads import in_thread
 from node_fsm.core.errors import TemporaryError
-from node_fsm.threads import in_thread
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ from typing import Literal, Self
 from pydantic import BaseModel
 
 from node_fsm.core.phases import Phase, Role
+from node_fsm.engine.status import ServiceState
 from node_fsm.log import redact
-from node_fsm.sidecar.state import ServiceState
 
 
 class Health(BaseModel):

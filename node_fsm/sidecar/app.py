@@ -10,8 +10,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_fastapi_instrumentator import Instrumentator
 from prometheus_fastapi_instrumentator import metrics as http_metrics
 
+from node_fsm.engine.status import StateSource
 from node_fsm.sidecar.answers import Health, State
-from node_fsm.sidecar.state import StateSource
 
 _READ = ["GET", "HEAD"]
 _UNCOUNTED = ["^/heartbeat$", "^/health/", "^/metrics$"]

@@ -7,10 +7,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from node_fsm.archive import ArchiveRequest
+from node_fsm.archive.manifest import Election, FileEntry, Manifest, Tip, Versions
+from node_fsm.archive.store import ArchiveRequest
 from node_fsm.core.model import ArchiveKind, PlanResult
-from node_fsm.manifest import Election, FileEntry, Manifest, Tip, Versions
-from node_fsm.object_errors import ObjectExistsError, ObjectMissingError
+from node_fsm.ports.object_errors import ObjectExistsError, ObjectMissingError
 from tests.chain.build import block_id
 from tests.chain.helpers import stored
 

@@ -14,14 +14,14 @@ from typing import Any
 import psutil
 import pytest
 
-from node_fsm.archive import MAX_RUNS, archive_chain
-from node_fsm.archive_files import files_to_archive
+from node_fsm.archive.contents import files_to_archive
+from node_fsm.archive.manifest import Election, Manifest, results_hash
+from node_fsm.archive.store import MAX_RUNS, archive_chain
+from node_fsm.archive.tarball import measure
+from node_fsm.archive.verify import check_tar
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import ArchiveKind
-from node_fsm.manifest import Election, Manifest, results_hash
-from node_fsm.s3 import S3Store
-from node_fsm.tarball import measure
-from node_fsm.verify import check_tar
+from node_fsm.s3.store import S3Store
 from tests.archive.helpers import (
     ARCHIVED,
     ELECTION,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from node_fsm.archive_files import files_to_archive, refuse_secrets
+from node_fsm.archive.contents import files_to_archive, refuse_secrets
 from node_fsm.core.errors import PermanentError
 from tests.archive.helpers import ARCHIVED, make_chain
 

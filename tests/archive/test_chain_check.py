@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from node_fsm.chain_check import Claims, check_block0, check_chain
-from node_fsm.manifest import ResultEntry
+from node_fsm.archive.check import Claims, check_block0, check_chain
+from node_fsm.archive.manifest import ResultEntry
 from tests.archive.helpers import PRIVATE, PUBLIC, TIP, block0_hash, make_chain
 from tests.chain.helpers import stored
 

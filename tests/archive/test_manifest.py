@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from node_fsm.manifest import Manifest, ManifestError, ResultEntry, is_archived, results_hash
+from node_fsm.archive.manifest import Manifest, ManifestError, ResultEntry, is_archived, results_hash
 from tests.archive.helpers import ARCHIVED, LEFT_OUT, PRIVATE, PUBLIC, manifest_of
 
 MANIFEST = manifest_of(b"tar", {"block0.bin": b"block", "record/stats.json": b"{}"}).model_copy(

@@ -15,9 +15,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node_fsm.archive.manifest import FileEntry
+from node_fsm.archive.tarball import DamagedError, Packer, TarballCheck, measure
 from node_fsm.core.errors import PermanentError, TemporaryError
-from node_fsm.manifest import FileEntry
-from node_fsm.tarball import DamagedError, Packer, TarballCheck, measure
 from tests.archive.helpers import entry, manifest_of
 
 FILES = {

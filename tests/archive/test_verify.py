@@ -11,15 +11,15 @@ import pytest
 import zstandard
 from typer.testing import CliRunner
 
-from node_fsm import verify
-from node_fsm.archive import archive_chain
-from node_fsm.chain_check import Check
+from node_fsm.archive import verify
+from node_fsm.archive.check import Check
+from node_fsm.archive.manifest import Manifest
+from node_fsm.archive.store import archive_chain
+from node_fsm.archive.verify import verify_directory, verify_uri
 from node_fsm.cli import app
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import ArchiveKind
-from node_fsm.manifest import Manifest
-from node_fsm.s3 import S3Store
-from node_fsm.verify import verify_directory, verify_uri
+from node_fsm.s3.store import S3Store
 from tests.archive.helpers import (
     ARCHIVED,
     PRIVATE,

@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from node_fsm.cli.config import config, settings_table
-from node_fsm.config import Settings
+from node_fsm.settings.model import Settings
 from tests.config.test_settings import LEADER0
 
 APP = typer.Typer()

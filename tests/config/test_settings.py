@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node_fsm.config import DatabaseSettings, Settings, SettingsError, load_settings, packaged_template
 from node_fsm.core.phases import Role
+from node_fsm.settings.model import DatabaseSettings, Settings, SettingsError, load_settings, packaged_template
 
 NODE = {
     "NODE_FSM_ROLE": "node",

@@ -12,9 +12,9 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from node_fsm_sandbox.servers.s3 import CREDENTIALS
+from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
-from node_fsm.sandbox.s3 import CREDENTIALS
-from node_fsm.sandbox.server import LOOPBACK, free_port
 from tests.container.engine import Container, EngineError, build, make_base, run
 from tests.container.packages import download_packages, install_sandbox_packages
 from tests.container.release import serving
@@ -81,7 +81,7 @@ def node_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             import sys
 
             sys.path.append("{SANDBOX_PACKAGES}")
-            from node_fsm.sandbox.{package}.__main__ import main
+            from node_fsm_sandbox.{package}.__main__ import main
 
             main()
         """

@@ -10,7 +10,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from node_fsm.sandbox.server import LOOPBACK
+from node_fsm_sandbox.servers.server import LOOPBACK
 
 PROGRAMS = {"release/jcli": b"#!jcli", "release/jormungandr": b"#!jormungandr"}
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from node_fsm.config import DatabaseSettings, Settings, load_settings
 from node_fsm.core.phases import Role
 from node_fsm.service import STOP_SECONDS
+from node_fsm.settings.model import DatabaseSettings, Settings, load_settings
 from tests.container.paths import COMPOSE
 
 SECRETS = {

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from node_fsm.config import Settings, load_settings
+from node_fsm.settings.model import Settings, load_settings
 from tests.container.paths import DEPLOY_README
 from tests.container.test_compose import LEADERS, NODES, PROJECT, SERVICES
 

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
-from node_fsm.sandbox.server import LOOPBACK, free_port
 from tests.container.paths import FETCH_NODE
 from tests.container.release import PROGRAMS, write_archive
 

@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address
 
 import pytest
+from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
-from node_fsm.sandbox.server import LOOPBACK, free_port
 from tests.container.paths import HEALTHCHECK
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from node_fsm_sandbox.servers.server import LOOPBACK
 
-from node_fsm.sandbox.server import LOOPBACK
 from node_fsm.service import STOP_SECONDS
 from tests.container.engine import Container, EngineError, build, inspect_image, mounted, run
 from tests.container.release import PROGRAMS, write_archive

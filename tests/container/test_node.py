@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
+from node_fsm_sandbox.servers.server import LOOPBACK
 
-from node_fsm.sandbox.server import LOOPBACK
 from node_fsm.service import STOP_SECONDS
 from tests.container.conftest import SANDBOX_PACKAGES, Start
 from tests.contract.binaries import Binaries

@@ -19,8 +19,8 @@ def sandbox_binaries(directory: Path) -> Binaries:
     """The stand-ins, as executables in *directory* that this interpreter runs."""
     return Binaries(
         sandbox=True,
-        jcli=_executable(directory / "jcli", "node_fsm.sandbox.jcli.__main__"),
-        jormungandr=_executable(directory / "jormungandr", "node_fsm.sandbox.node.__main__"),
+        jcli=_executable(directory / "jcli", "node_fsm_sandbox.jcli.__main__"),
+        jormungandr=_executable(directory / "jormungandr", "node_fsm_sandbox.node.__main__"),
     )
 
 

@@ -7,14 +7,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from node_fsm_sandbox.demo import wallet
+from node_fsm_sandbox.formats import certificates as certificates_write
+from node_fsm_sandbox.formats import chain as chain_write
+from node_fsm_sandbox.formats.crypto import blake2b_256
+
 from node_fsm.chain.address import account_address, parse_account_address
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.chain.transactions import Input, Output
 from node_fsm.core.chain_time import BlockDate, ChainClock
-from node_fsm.jcli import Jcli
-from node_fsm.sandbox import certificates_write, chain_write
-from node_fsm.sandbox.crypto import blake2b_256
-from node_fsm.sandbox.demo import wallet
+from node_fsm.programs.jcli import Jcli
 from tests.support.chain_configuration import configuration
 
 TOKEN = f"{'0' * 56}.{b'power'.hex()}"

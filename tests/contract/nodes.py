@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 import httpx
 import yaml
+from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
 from node_fsm.chain.fragments import Fragment
 from node_fsm.core.errors import TemporaryError
-from node_fsm.node_answers import FragmentState, FragmentStatus, NodeStats
-from node_fsm.node_config import Listen, NodeConfig
-from node_fsm.node_rest import NodeRest
-from node_fsm.sandbox.server import LOOPBACK, free_port
+from node_fsm.node.config import Listen, NodeConfig
+from node_fsm.node.rest import NodeRest
+from node_fsm.ports.answers import FragmentState, FragmentStatus, NodeStats
 from tests.contract.binaries import Binaries
 from tests.contract.chains import Chain
 

@@ -5,14 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from node_fsm_sandbox.formats import ballots
+from node_fsm_sandbox.formats import certificates as certificates_write
+from node_fsm_sandbox.formats.chain import block0_certificate, fragment
+from node_fsm_sandbox.formats.crypto import SigningKey, blake2b_256, verify
 
 from node_fsm.chain import bech32
 from node_fsm.chain.certificates import OFF_CHAIN, Proposal, VotePlan, decode_vote_cast, decode_vote_plan
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.core.block_date import BlockDate
-from node_fsm.sandbox import ballots, certificates_write
-from node_fsm.sandbox.chain_write import block0_certificate, fragment
-from node_fsm.sandbox.crypto import SigningKey, blake2b_256, verify
 from tests.contract.chains import TOKEN, Plan, Wallet
 from tests.contract.commands import PANIC_CODE, Jcli
 

@@ -5,9 +5,9 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from node_fsm_sandbox.formats import ballots
 
 from node_fsm.chain import bech32
-from node_fsm.sandbox import ballots
 from tests.contract.binaries import Binaries
 from tests.contract.commands import Jcli
 

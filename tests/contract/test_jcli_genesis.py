@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
+from node_fsm_sandbox.formats import ballots
 
 from node_fsm.chain import bech32
 from node_fsm.chain.address import account_address
 from node_fsm.chain.block0 import Block0Summary, Total, summarise
 from node_fsm.chain.certificates import MintedToken
 from node_fsm.chain.transactions import Output
-from node_fsm.sandbox import ballots
 from tests.contract.chains import TOKEN, Plan, Wallet
 from tests.contract.commands import PANIC_CODE, Ended, Jcli
 

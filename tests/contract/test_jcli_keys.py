@@ -1,10 +1,10 @@
 """Keys, addresses, and what jcli says to those who call it wrongly."""
 
 import pytest
+from node_fsm_sandbox.formats.crypto import SigningKey
 
 from node_fsm.chain import bech32
 from node_fsm.chain.address import account_address, ed25519_public_key, ed25519_public_key_text
-from node_fsm.sandbox.crypto import SigningKey
 from tests.contract.binaries import Binaries
 from tests.contract.commands import PANIC_CODE, Jcli
 

@@ -8,12 +8,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
+from node_fsm_sandbox.formats import certificates as certificates_write
+from node_fsm_sandbox.formats import chain as chain_write
+from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
 from node_fsm.chain.fragments import FragmentKind
 from node_fsm.chain.transactions import Input
 from node_fsm.core.block_date import BlockDate
-from node_fsm.sandbox import certificates_write, chain_write
-from node_fsm.sandbox.server import LOOPBACK, free_port
 from tests.contract.chains import Wallet
 from tests.contract.commands import Ended, Jcli
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from node_fsm_sandbox.formats import ballots, ristretto
+from node_fsm_sandbox.formats.chain import block0_certificate, fragment
+from node_fsm_sandbox.formats.crypto import SIGNATURE_SIZE
 
 from node_fsm.chain import bech32
 from node_fsm.chain.certificates import VoteCast, decode_vote_cast, decode_vote_tally
 from node_fsm.chain.fragments import Fragment, FragmentKind
-from node_fsm.sandbox import ballots, ristretto
-from node_fsm.sandbox.chain_write import block0_certificate, fragment
-from node_fsm.sandbox.crypto import SIGNATURE_SIZE
 from tests.contract.binaries import Binaries
 from tests.contract.chains import TOKEN
 from tests.contract.commands import PANIC_CODE, Jcli

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from node_fsm_sandbox.formats.signatures import signed_parts
 
 from node_fsm.chain import bech32
 from node_fsm.chain.certificates import (
@@ -18,7 +19,6 @@ from node_fsm.chain.certificates import (
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.chain.transactions import Input, Transaction, Witness, WitnessKind, decode_transaction
 from node_fsm.core.block_date import BlockDate
-from node_fsm.sandbox.signatures import signed_parts
 from tests.contract.chains import Plan, Wallet
 from tests.contract.commands import PANIC_CODE, Jcli
 

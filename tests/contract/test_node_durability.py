@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from node_fsm.block_copy import BlockCopy
 from node_fsm.chain.fragment_log import read_fragment_log
 from node_fsm.chain.recount import recount
-from node_fsm.node_answers import FragmentState
-from node_fsm.node_rest import NodeRest
+from node_fsm.node.rest import NodeRest
+from node_fsm.ports.answers import FragmentState
+from node_fsm.storage.block_copy import BlockCopy
 from tests.contract.binaries import Binaries
 from tests.contract.chains import POWER, Chain, Wallet, make_chain, vote
 from tests.contract.nodes import Node

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from node_fsm_sandbox.formats import certificates as certificates_write
+from node_fsm_sandbox.formats.crypto import blake2b_256
 
 from node_fsm.chain.certificates import OFF_CHAIN, Proposal
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.core.chain_time import BlockDate
-from node_fsm.node_answers import FragmentState
-from node_fsm.node_rest import NodeRest
-from node_fsm.sandbox import certificates_write
-from node_fsm.sandbox.crypto import blake2b_256
+from node_fsm.node.rest import NodeRest
+from node_fsm.ports.answers import FragmentState
 from tests.contract.binaries import Binaries
 from tests.contract.chains import (
     FAR,

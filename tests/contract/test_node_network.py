@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
-from node_fsm.node_answers import FragmentState, NodeStats
-from node_fsm.node_rest import NodeRest
-from node_fsm.sandbox.server import LOOPBACK, free_port
+from node_fsm.node.rest import NodeRest
+from node_fsm.ports.answers import FragmentState, NodeStats
 from tests.contract.binaries import Binaries
 from tests.contract.chains import Chain, Wallet, make_chain, vote
 from tests.contract.nodes import Node, until

@@ -13,8 +13,8 @@ import pytest_asyncio
 
 from node_fsm.chain import bech32
 from node_fsm.chain.fragments import Fragment, FragmentKind
-from node_fsm.command import run_command
 from node_fsm.core.chain_time import BlockDate
+from node_fsm.programs.command import run_command
 from tests.contract.binaries import Binaries
 from tests.contract.chains import POWER, Chain, Plan, Transaction, Wallet, make_chain, tally, vote
 from tests.contract.nodes import Node, until

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
 from node_fsm.chain import bech32
-from node_fsm.sandbox.server import LOOPBACK, free_port
 from tests.contract.binaries import Binaries
 from tests.contract.chains import Chain, make_chain
 from tests.contract.nodes import Node, finished, until

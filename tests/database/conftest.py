@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest_asyncio
 
-from node_fsm.database import PostgresDatabase
+from node_fsm.database.adapter import PostgresDatabase
 from tests.database.world import add_election
 
 

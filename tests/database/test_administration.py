@@ -5,7 +5,7 @@ from pathlib import Path
 import asyncpg
 
 from node_fsm.core.model import ArchiveKind, ArchiveRecord
-from node_fsm.database import PostgresDatabase
+from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.administration import cancel_election
 from node_fsm.database.election_show import describe_election
 from tests.database.world import START, publish, results_of

@@ -2,7 +2,7 @@ import asyncpg
 import pytest
 
 from node_fsm.core.errors import PermanentError
-from node_fsm.database import PostgresDatabase
+from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.connect import parse_url
 from node_fsm.database.session import Session
 

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from node_fsm.core.errors import PermanentError
-from node_fsm.database import PostgresDatabase
+from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.canonical import MAX_DIFFERENCES
 from tests.database.world import key, publish
 

@@ -9,11 +9,11 @@ import pytest
 from node_fsm.chain.address import account_address
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import PayloadType, VotingGroup
-from node_fsm.database import PostgresDatabase
+from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.administration import cancel_election
 from node_fsm.database.election_import import Imported, import_election
-from node_fsm.election_file import InputFileError, parse_election
-from node_fsm.voters_file import read_voters
+from node_fsm.importing.election_file import InputFileError, parse_election
+from node_fsm.importing.voters_file import read_voters
 from tests.database.world import add_election, publish
 from tests.imports.files import ELECTION, VOTERS, member_key, spoiled, written
 

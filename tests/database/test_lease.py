@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import Lease
-from node_fsm.database import PostgresDatabase
+from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.administration import take_lease
 from node_fsm.database.lease import require_lease
 

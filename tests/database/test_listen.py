@@ -8,7 +8,7 @@ import pytest
 from loguru import logger
 from sqlalchemy import make_url
 
-from node_fsm.database import PostgresDatabase
+from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.listen import Patience
 from tests.support.polling import eventually
 from tests.support.proxy import FaultyProxy

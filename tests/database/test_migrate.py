@@ -4,12 +4,12 @@ import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
 
 from node_fsm.core.errors import PermanentError
 from node_fsm.database import tables
 from node_fsm.database.migrate import upgrade
 from node_fsm.database.session import Session
-from node_fsm.sandbox.postgres import EmbeddedPostgres
 
 
 async def test_the_migrations_make_the_tables_that_queries_name(database_url: str) -> None:

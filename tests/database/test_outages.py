@@ -8,13 +8,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 import pytest_asyncio
+from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
 from sqlalchemy import make_url, text
 
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
-from node_fsm.database import PostgresDatabase
+from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.file_pieces import PIECE_SIZE
 from node_fsm.database.migrate import upgrade
-from node_fsm.sandbox.postgres import EmbeddedPostgres
 from tests.database.world import add_election, prepare, until_somebody_waits_for_a_lock
 from tests.support.proxy import FaultyProxy
 

@@ -7,7 +7,7 @@ import asyncpg
 from sqlalchemy import make_url
 
 from node_fsm.core.model import ArchiveKind, ArchiveRecord, Block0Ref, NodeRow
-from node_fsm.database import PostgresDatabase
+from node_fsm.database.adapter import PostgresDatabase
 from tests.database.world import START, add_election, publish, results_of
 
 _GRANT_ALL_BUT_LARGE_COLUMNS = """

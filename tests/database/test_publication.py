@@ -11,7 +11,7 @@ import pytest
 
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import Publication
-from node_fsm.database import PostgresDatabase
+from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.block0 import MAX_SIZE
 from node_fsm.database.file_pieces import PIECE_SIZE
 from tests.database.world import add_election, prepare, publish, until_somebody_waits_for_a_lock

@@ -4,7 +4,7 @@ from datetime import timedelta
 import asyncpg
 
 from node_fsm.core.model import ChainCopy, JournalEntry, Neighbour, StatusReport
-from node_fsm.database import PostgresDatabase
+from node_fsm.database.adapter import PostgresDatabase
 from tests.database.world import START
 
 ENTRY = JournalEntry("leader0", 7, "Fund 1", "Waiting", "election_due", "FetchingKey", START, "it is time")

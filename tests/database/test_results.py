@@ -7,7 +7,7 @@ import pytest
 
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import ArchiveKind, ArchiveRecord, PlanResult
-from node_fsm.database import PostgresDatabase
+from node_fsm.database.adapter import PostgresDatabase
 from tests.database.world import START, publish, results_of
 
 

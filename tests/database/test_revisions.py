@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from node_fsm.core.model import ArchiveKind, ArchiveRecord
-from node_fsm.database import PostgresDatabase
+from node_fsm.database.adapter import PostgresDatabase
 from tests.database.world import START, add_election, key, publish, results_of
 
 Notifications = asyncio.Queue[dict[str, object]]

@@ -8,7 +8,7 @@ import pytest
 
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import PayloadType, VotingGroup
-from node_fsm.database import PostgresDatabase
+from node_fsm.database.adapter import PostgresDatabase
 from tests.database.world import OPTIONS, START, add_election, key
 
 COVERED = [

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from node_fsm.core.errors import PermanentError
-from node_fsm.database import PostgresDatabase
+from node_fsm.database.adapter import PostgresDatabase
 from tests.database.world import prepare, publish
 
 VANISH = "UPDATE election SET extras = extras - 'block0'"

@@ -10,7 +10,7 @@ import asyncpg
 
 from node_fsm.core.chain_time import ChainClock, ChainDates
 from node_fsm.core.model import ElectionSpec, Lease, PlanResult, Publication, VotePlan
-from node_fsm.database import PostgresDatabase
+from node_fsm.database.adapter import PostgresDatabase
 
 START = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
 GROUPS = ("direct", "rep")

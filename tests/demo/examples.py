@@ -3,10 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from random import Random
 
+from node_fsm_sandbox.demo.drawing import DrawnElection, draw_election, draw_voters
+from node_fsm_sandbox.demo.schedule import schedule
+from node_fsm_sandbox.demo.snapshot import NodeView
+
 from node_fsm.core.phases import Phase, Role
-from node_fsm.sandbox.demo.drawing import DrawnElection, draw_election, draw_voters
-from node_fsm.sandbox.demo.schedule import schedule
-from node_fsm.sandbox.demo.snapshot import NodeView
 from node_fsm.sidecar.answers import HeldCondition, NextDeadline, State
 
 NOW = datetime(2030, 1, 31, 12, 0, 0, 400_000, tzinfo=UTC)

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from node_fsm_sandbox.demo.binaries import Binaries
+from node_fsm_sandbox.demo.errors import UsageError
 
-from node_fsm.sandbox.demo.binaries import Binaries
-from node_fsm.sandbox.demo.errors import UsageError
 from tests.support.executable import write_executable
 
 

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-
-from node_fsm.sandbox.demo.directories import directories
-from node_fsm.sandbox.demo.errors import DemoError, UsageError
+from node_fsm_sandbox.demo.directories import directories
+from node_fsm_sandbox.demo.errors import DemoError, UsageError
 
 
 def test_nothing_stays_when_nothing_is_to_be_kept() -> None:

@@ -5,12 +5,12 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
+from node_fsm_sandbox.demo.display import LineDisplay, LiveDisplay, Stopwatch, display_for
+from node_fsm_sandbox.demo.screen import Screen
+from node_fsm_sandbox.demo.snapshot import NodeView, Snapshot, VotesView
 from rich.console import Console, RenderableType
 
 from node_fsm.core.phases import Phase
-from node_fsm.sandbox.demo.display import LineDisplay, LiveDisplay, Stopwatch, display_for
-from node_fsm.sandbox.demo.screen import Screen
-from node_fsm.sandbox.demo.snapshot import NodeView, Snapshot, VotesView
 from node_fsm.sidecar.answers import NextDeadline
 from tests.demo.examples import NOW, node, state
 

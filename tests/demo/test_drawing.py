@@ -1,6 +1,7 @@
 """What is drawn, and what must come of it."""
 
-from node_fsm.sandbox.demo.drawing import VOTERS, Voter
+from node_fsm_sandbox.demo.drawing import VOTERS, Voter
+
 from tests.demo.examples import drawn
 
 

@@ -4,12 +4,12 @@ import csv
 from pathlib import Path
 
 import yaml
+from node_fsm_sandbox.demo.files import write_election, write_template
 
-from node_fsm.config import packaged_template
-from node_fsm.election_file import parse_election
-from node_fsm.sandbox.demo.files import write_election, write_template
-from node_fsm.template import load_template
-from node_fsm.voters_file import read_voters
+from node_fsm.block0.template import load_template
+from node_fsm.importing.election_file import parse_election
+from node_fsm.importing.voters_file import read_voters
+from node_fsm.settings.model import packaged_template
 from tests.demo.examples import drawn
 
 

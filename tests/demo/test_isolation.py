@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from node_fsm.config import Settings, load_settings
-from node_fsm.sandbox.demo.isolation import isolate, service_environment
-from node_fsm.sandbox.demo.member import new_parts, settings_of
-from node_fsm.sandbox.s3 import CREDENTIALS
+from node_fsm_sandbox.demo.isolation import isolate, service_environment
+from node_fsm_sandbox.demo.member import new_parts, settings_of
+from node_fsm_sandbox.servers.s3 import CREDENTIALS
+
+from node_fsm.settings.model import Settings, load_settings
 
 CALLER = {
     "PATH": "/bin",

@@ -6,13 +6,13 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from node_fsm_sandbox.demo.binaries import Binaries
+from node_fsm_sandbox.demo.outcome import Archive, ElectionOutcome, NodeOutcome, Outcome, Step
+from node_fsm_sandbox.demo.report import report
+from node_fsm_sandbox.demo.summary import print_summary, verdict
 from rich.console import Console
 
 from node_fsm.core.phases import Phase
-from node_fsm.sandbox.demo.binaries import Binaries
-from node_fsm.sandbox.demo.outcome import Archive, ElectionOutcome, NodeOutcome, Outcome, Step
-from node_fsm.sandbox.demo.report import report
-from node_fsm.sandbox.demo.summary import print_summary, verdict
 from tests.demo.examples import NOW, drawn
 
 BINARIES = Binaries(Path("jcli"), Path("jormungandr"), "jcli 0.13.0 (sandbox)", "jormungandr 0.13.0 (sandbox)")

@@ -4,15 +4,15 @@ from collections.abc import Collection
 from typing import cast
 
 import pytest
+from node_fsm_sandbox.demo.polling_station import BallotPaper, PollingStation, sign
+from node_fsm_sandbox.formats.chain import spending_counter
+from node_fsm_sandbox.formats.signatures import signed_parts
 
 from node_fsm.chain.certificates import decode_vote_cast
 from node_fsm.core.block_date import BlockDate
 from node_fsm.core.errors import TemporaryError
-from node_fsm.node_answers import FragmentState, FragmentStatus
-from node_fsm.node_rest import NodeRest
-from node_fsm.sandbox.chain_write import spending_counter
-from node_fsm.sandbox.demo.polling_station import BallotPaper, PollingStation, sign
-from node_fsm.sandbox.signatures import signed_parts
+from node_fsm.node.rest import NodeRest
+from node_fsm.ports.answers import FragmentState, FragmentStatus
 from tests.demo.examples import drawn
 
 BLOCK0_HASH = "0b" * 32

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from node_fsm_sandbox.demo import run
+from node_fsm_sandbox.demo.performance import Performance
+from node_fsm_sandbox.demo.run import Options, run_demo
+from node_fsm_sandbox.demo.snapshot import Snapshot
+from node_fsm_sandbox.servers.server import EmbeddedServerError
 
 from node_fsm.core.phases import Phase
-from node_fsm.sandbox.demo import run
-from node_fsm.sandbox.demo.performance import Performance
-from node_fsm.sandbox.demo.run import Options, run_demo
-from node_fsm.sandbox.demo.snapshot import Snapshot
-from node_fsm.sandbox.server import EmbeddedServerError
 from tests.demo.examples import NOW, node, state
 from tests.demo.process import DemoProcess
 
@@ -46,7 +46,7 @@ def test_a_server_that_cannot_start_is_told_in_its_own_words(
     async def refuse(_: object) -> None:
         raise EmbeddedServerError("Postgres does not serve after 60 s")
 
-    monkeypatch.setattr("node_fsm.sandbox.postgres.EmbeddedPostgres.start", refuse)
+    monkeypatch.setattr("node_fsm_sandbox.servers.postgres.EmbeddedPostgres.start", refuse)
     assert run_demo(Options(report=tmp_path / "report.json")) == 1
     assert "  Postgres does not serve after 60 s" in capsys.readouterr().out.splitlines()
     assert json.loads((tmp_path / "report.json").read_text())["elections"] == []
@@ -121,7 +121,7 @@ def test_a_report_that_cannot_be_written_at_the_end_loses_nothing_else(
     assert "ok" in json.loads(other.read_text())
 
 
-@pytest.mark.parametrize(("name", "command"), [("S3", "node_fsm.sandbox.s3"), ("Postgres", "bin/postgres")])
+@pytest.mark.parametrize(("name", "command"), [("S3", "node_fsm_sandbox.servers.s3"), ("Postgres", "bin/postgres")])
 def test_a_server_that_dies_is_named_and_not_the_machine(tmp_path: Path, name: str, command: str) -> None:
     with DemoProcess(tmp_path) as demo:
         demo.wait_for("two elections are imported")

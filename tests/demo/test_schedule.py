@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
+from node_fsm_sandbox.demo.files import SLOT_DURATION
+from node_fsm_sandbox.demo.schedule import BETWEEN, CHAIN_LEAD, LEAD, LIMIT, OFFSET_MINUTES, VOTING, schedule
+
 from node_fsm.core.chain_time import ChainClock, chain_start
-from node_fsm.sandbox.demo.files import SLOT_DURATION
-from node_fsm.sandbox.demo.schedule import BETWEEN, CHAIN_LEAD, LEAD, LIMIT, OFFSET_MINUTES, VOTING, schedule
 from tests.demo.examples import NOW
 
 

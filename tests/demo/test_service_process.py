@@ -10,10 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 import pytest_asyncio
+from node_fsm_sandbox.demo import service_process
+from node_fsm_sandbox.demo.errors import DemoError
+from node_fsm_sandbox.demo.service_process import ServiceProcess
 
-from node_fsm.sandbox.demo import service_process
-from node_fsm.sandbox.demo.errors import DemoError
-from node_fsm.sandbox.demo.service_process import ServiceProcess
 from tests.support.polling import eventually
 from tests.support.processes import is_running
 

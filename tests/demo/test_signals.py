@@ -5,8 +5,7 @@ import os
 import signal
 
 import pytest
-
-from node_fsm.sandbox.demo.signals import InterruptedBySignalError, until_signalled
+from node_fsm_sandbox.demo.signals import InterruptedBySignalError, until_signalled
 
 
 async def for_ever() -> None:

@@ -1,7 +1,8 @@
 """What a log says of the difference between two looks."""
 
+from node_fsm_sandbox.demo.snapshot import changes
+
 from node_fsm.core.phases import Phase
-from node_fsm.sandbox.demo.snapshot import changes
 from tests.demo.examples import node, state
 
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from node_fsm.config import Settings, load_settings
+from node_fsm.settings.model import Settings, load_settings
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import pytest
 
-from node_fsm.context import Context, PhaseSettings
 from node_fsm.core.conditions import Conditions
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.events import Event
@@ -17,10 +16,11 @@ from node_fsm.core.model import Lease
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.table import LEADER0
 from node_fsm.core.view import Decision, Policy
-from node_fsm.engine import Engine
+from node_fsm.engine.loop import Engine
 from node_fsm.metrics import Metrics
-from node_fsm.watch.mailbox import Mailbox, Pulse
-from node_fsm.workspace import Workspace
+from node_fsm.steps.context import Context, PhaseSettings
+from node_fsm.steps.mailbox import Mailbox, Pulse
+from node_fsm.storage.workspace import Workspace
 from states.base import PhaseState
 from tests.support.fakes import START, FakeClock, FakeDatabase, FakeNode, block0, election, overview
 
@@ -140,7 +140,7 @@ async def test_a_decision_beats_the_work_that_has_ended(due: Callable[..., World
 
 
 async def test_retries_what_the_outside_refused(due: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("node_fsm.engine.FIRST_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("node_fsm.engine.loop.FIRST_RETRY_SECONDS", 0.01)
     attempts: list[str | None] = []
 
     async def fetch(ctx: Context) -> Decision:
@@ -175,7 +175,7 @@ async def test_what_failed_for_want_of_the_node_goes_on_when_it_is_back(
     due: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Votes that a node lost are posted again then, and expire if that waits for the next attempt."""
-    monkeypatch.setattr("node_fsm.engine.FIRST_RETRY_SECONDS", 60.0)
+    monkeypatch.setattr("node_fsm.engine.loop.FIRST_RETRY_SECONDS", 60.0)
 
     async def fetch(ctx: Context) -> Decision:
         if not ctx.node.state.running:
@@ -193,7 +193,7 @@ async def test_what_failed_for_want_of_the_node_goes_on_when_it_is_back(
 async def test_what_failed_for_want_of_the_lease_goes_on_when_it_is_there(
     due: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("node_fsm.engine.FIRST_RETRY_SECONDS", 3600.0)
+    monkeypatch.setattr("node_fsm.engine.loop.FIRST_RETRY_SECONDS", 3600.0)
 
     async def fetch(ctx: Context) -> Decision:
         if ctx.lease is None:

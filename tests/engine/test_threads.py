@@ -5,7 +5,7 @@ import gc
 import threading
 from typing import Any
 
-from node_fsm.threads import in_thread
+from node_fsm.aio.threads import in_thread
 
 
 async def test_cancellation_waits_for_the_thread_whose_error_is_then_nobodys() -> None:

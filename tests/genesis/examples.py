@@ -6,6 +6,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from node_fsm.block0.genesis import GenesisContents, leader_ids, signing_accounts, write_genesis
+from node_fsm.block0.plans import voting_token
+from node_fsm.block0.template import load_template
 from node_fsm.chain.address import account_address
 from node_fsm.core.chain_time import ChainClock
 from node_fsm.core.model import (
@@ -17,9 +20,6 @@ from node_fsm.core.model import (
     Proposal,
     VotingGroup,
 )
-from node_fsm.genesis import GenesisContents, leader_ids, signing_accounts, write_genesis
-from node_fsm.template import load_template
-from node_fsm.vote_plans import voting_token
 
 TEMPLATE_FILE = Path(__file__).parents[2] / "block0_template.yaml"
 TEMPLATE = load_template(TEMPLATE_FILE)

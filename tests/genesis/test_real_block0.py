@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
+from node_fsm.block0.genesis import block0_size, check_block0
+from node_fsm.block0.plans import draft_plans, voting_token
+from node_fsm.block0.specification import check_specification
+from node_fsm.block0.template import Template
 from node_fsm.chain.block0 import Block0Summary
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import ElectionSpec, Objective
 from node_fsm.core.secret import Secret
-from node_fsm.genesis import block0_size, check_block0
-from node_fsm.jcli import Jcli
-from node_fsm.specification import check_specification
-from node_fsm.template import Template
-from node_fsm.vote_plans import draft_plans, voting_token
+from node_fsm.programs.jcli import Jcli
 from tests.genesis.examples import (
     BLOCK0,
     CERTIFICATES,

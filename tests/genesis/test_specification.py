@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from node_fsm.block0.specification import Checked, check_specification
+from node_fsm.block0.template import Template
 from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import CommitteeMember, ElectionSpec, NodeRow, Objective, VotingGroup
-from node_fsm.specification import Checked, check_specification
-from node_fsm.template import Template
 from tests.genesis.examples import (
     COMMITTEE,
     DELEGATES,

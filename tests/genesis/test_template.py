@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from node_fsm.block0.template import load_template
 from node_fsm.core.errors import PermanentError
-from node_fsm.template import load_template
 from tests.genesis.examples import TEMPLATE_FILE
 
 Edit = Callable[[dict[str, Any]], object]

@@ -8,10 +8,10 @@ from typing import TypeVar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from node_fsm.block0.plans import PlanDraft, draft_plans, max_tally_size, tally_size, voting_token
+from node_fsm.block0.specification import check_specification
+from node_fsm.block0.template import Template
 from node_fsm.core.model import ElectionSpec, Objective, PayloadType, Proposal
-from node_fsm.specification import check_specification
-from node_fsm.template import Template
-from node_fsm.vote_plans import PlanDraft, draft_plans, max_tally_size, tally_size, voting_token
 from tests.genesis.examples import (
     DELEGATES,
     DIRECT,

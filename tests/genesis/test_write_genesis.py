@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from node_fsm.block0.genesis import MAX_BLOCK0_SIZE, GenesisContents, block0_size, check_block0, leader_ids
+from node_fsm.block0.plans import voting_token
+from node_fsm.block0.template import Template
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import NodeRow
-from node_fsm.genesis import MAX_BLOCK0_SIZE, GenesisContents, block0_size, check_block0, leader_ids
-from node_fsm.template import Template
-from node_fsm.vote_plans import voting_token
 from tests.genesis.examples import (
     BLOCK0,
     CERTIFICATES,
@@ -178,10 +178,10 @@ async def test_a_block_0_that_could_not_be_published_is_refused_with_its_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = BLOCK0.stat().st_size
-    monkeypatch.setattr("node_fsm.genesis.MAX_BLOCK0_SIZE", size)
+    monkeypatch.setattr("node_fsm.block0.genesis.MAX_BLOCK0_SIZE", size)
     await write_example(tmp_path / "genesis.json")
 
-    monkeypatch.setattr("node_fsm.genesis.MAX_BLOCK0_SIZE", size - 1)
+    monkeypatch.setattr("node_fsm.block0.genesis.MAX_BLOCK0_SIZE", size - 1)
     with pytest.raises(PermanentError, match=f"block 0 would have {size} bytes, but at most {size - 1}") as caught:
         await write_example(tmp_path / "genesis.json")
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from node_fsm.election_file import MAX_PROBLEMS, InputFileError
-from node_fsm.voters_file import VoterRow, read_voters
+from node_fsm.importing.election_file import MAX_PROBLEMS, InputFileError
+from node_fsm.importing.voters_file import VoterRow, read_voters
 from tests.imports.files import VOTERS, written
 
 GROUPS = frozenset({"direct", "rep"})

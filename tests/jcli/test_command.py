@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from node_fsm.command import MAX_STDERR, MAX_STDIN, Completed, run_command
 from node_fsm.core.errors import PermanentError, TemporaryError
+from node_fsm.programs.command import MAX_STDERR, MAX_STDIN, Completed, run_command
 from tests.support.executable import write_executable
 from tests.support.polling import eventually
 from tests.support.processes import is_running
@@ -98,7 +98,7 @@ async def test_chatty_standard_error_neither_blocks_nor_fills_memory(program: Pa
 
 
 async def test_endless_output_is_cut_off(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("node_fsm.command.MAX_STDOUT", 100_000)
+    monkeypatch.setattr("node_fsm.programs.command.MAX_STDOUT", 100_000)
     with pytest.raises(PermanentError, match="over 100000 bytes"):
         await run(program, "while True: print('x' * 1000)")
 

@@ -10,7 +10,7 @@ from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import Payer
 from node_fsm.core.secret import Secret
-from node_fsm.jcli import Jcli
+from node_fsm.programs.jcli import Jcli
 from tests.support.executable import write_executable
 
 RECORDER = """

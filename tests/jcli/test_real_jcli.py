@@ -8,7 +8,7 @@ from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import Payer
 from node_fsm.core.secret import Secret
-from node_fsm.jcli import Jcli
+from node_fsm.programs.jcli import Jcli
 from tests.support.small_chain import make_chain
 from tests.support.wallet import new_wallet, public_vote
 

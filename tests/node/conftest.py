@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from node_fsm_sandbox.servers.server import free_port
 
 from node_fsm.core.chain_time import ChainClock
 from node_fsm.core.secret import Secret
-from node_fsm.node import NodeSupervisor
-from node_fsm.node_config import Listen
-from node_fsm.node_status import NodeLimits, NodeSettings
+from node_fsm.node.config import Listen
+from node_fsm.node.status import NodeLimits, NodeSettings
+from node_fsm.node.supervisor import NodeSupervisor
 from node_fsm.ports import ChainRun
-from node_fsm.sandbox.server import free_port
-from node_fsm.workspace import ChainDirectory
+from node_fsm.storage.workspace import ChainDirectory
 from tests.node.fake_node import BLOCK0_HASH, FakeNode
 
 KEY = Secret("ed25519_sk1hidden")

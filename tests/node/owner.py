@@ -8,7 +8,7 @@ import pickle
 import sys
 
 from node_fsm.core.secret import Secret
-from node_fsm.node_process import Launch, NodeProcess
+from node_fsm.node.process import Launch, NodeProcess
 
 
 async def own(launch: Launch, key: str) -> None:

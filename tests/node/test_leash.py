@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from node_fsm import leash
+from node_fsm.programs import leash
 from tests.support.executable import write_executable
 from tests.support.polling import eventually
 from tests.support.processes import is_running

@@ -14,10 +14,10 @@ import pytest
 
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.secret import Secret
-from node_fsm.node import NodeSupervisor
-from node_fsm.node_status import NodeLimits, NodePhase, NodeSettings
+from node_fsm.node.status import NodeLimits, NodePhase, NodeSettings
+from node_fsm.node.supervisor import NodeSupervisor
 from node_fsm.ports import ChainRun
-from node_fsm.workspace import ChainDirectory
+from node_fsm.storage.workspace import ChainDirectory
 from tests.node.conftest import KEY, OTHERS, QUICK
 from tests.node.fake_node import BLOCK0_HASH, FakeNode
 from tests.support.polling import eventually
@@ -243,7 +243,7 @@ async def test_a_silent_node_is_replaced(
     monkeypatch: pytest.MonkeyPatch,
     stops: bool,
 ) -> None:
-    monkeypatch.setattr("node_fsm.node._HEALTH_TIMEOUT", 0.3)
+    monkeypatch.setattr("node_fsm.node.supervisor._HEALTH_TIMEOUT", 0.3)
     supervisor = await supervise(replace(QUICK, silent=1.5))
     fake_node.behave(listens=stops)
     supervisor.require(chain_run)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from node_fsm.core.errors import PermanentError
-from node_fsm.node_config import Listen, NodeConfig, rest_url
+from node_fsm.node.config import Listen, NodeConfig, rest_url
 
 OWN = "/ip4/203.0.114.5/tcp/9000"
 PEER = "/ip4/203.0.114.6/tcp/9000"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from node_fsm.node_exit import Remedy, explain
+from node_fsm.node.exit import Remedy, explain
 
 
 @pytest.mark.parametrize("code", [2, 3, 4, 7, 8, 13, 127])

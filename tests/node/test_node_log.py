@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loguru import logger
 
-from node_fsm.node_log import MAX_LINE, Lines, log_error_line, log_line
+from node_fsm.node.output import MAX_LINE, Lines, log_error_line, log_line
 
 
 @pytest.fixture

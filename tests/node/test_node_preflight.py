@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from node_fsm_sandbox.servers.server import free_port
 
 from node_fsm.core.errors import PermanentError, TemporaryError
-from node_fsm.node_config import Listen, NodeConfig
-from node_fsm.node_preflight import wait_until_free
-from node_fsm.sandbox.server import free_port
+from node_fsm.node.config import Listen, NodeConfig
+from node_fsm.node.preflight import wait_until_free
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ async def test_waits_for_a_node_on_its_way_out(config: NodeConfig, monkeypatch: 
             if len(waits) == 3:
                 server.close()
 
-        monkeypatch.setattr("node_fsm.node_preflight.asyncio.sleep", sleep)
+        monkeypatch.setattr("node_fsm.node.preflight.asyncio.sleep", sleep)
         await wait_until_free(config, timeout=20)
     assert len(waits) == 3
 

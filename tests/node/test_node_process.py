@@ -12,9 +12,9 @@ import pytest_asyncio
 from loguru import logger
 
 from node_fsm.core.errors import PermanentError, TemporaryError
-from node_fsm.node_config import NodeConfig
-from node_fsm.node_process import Launch, NodeProcess
-from node_fsm.node_status import NodeSettings
+from node_fsm.node.config import NodeConfig
+from node_fsm.node.process import Launch, NodeProcess
+from node_fsm.node.status import NodeSettings
 from tests.node.conftest import KEY
 from tests.node.fake_node import BLOCK0_HASH, FakeNode
 from tests.node.owner import start_owner
@@ -94,7 +94,7 @@ async def test_stop_kills_a_node_that_does_not_end(launch: Launch, fake_node: Fa
 async def test_stop_kills_also_a_leash_that_does_not_act(
     launch: Launch, fake_node: FakeNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("node_fsm.node_process._KILL_TIMEOUT", 0.3)
+    monkeypatch.setattr("node_fsm.node.process._KILL_TIMEOUT", 0.3)
     process = await NodeProcess.start(replace(launch, stop_grace=0.3), None)
     await eventually(lambda: len(fake_node.starts) == 1)
     os.kill(os.getpgid(process.pid), signal.SIGSTOP)
@@ -142,7 +142,7 @@ async def test_missing_executable_names_the_setting(launch: Launch, executable: 
 
 
 async def test_busy_port_starts_nothing(launch: Launch, fake_node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("node_fsm.node_process._KILL_TIMEOUT", 0.0)
+    monkeypatch.setattr("node_fsm.node.process._KILL_TIMEOUT", 0.0)
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", launch.config.p2p.port)
     async with server:
         with pytest.raises(TemporaryError, match="NODE_FSM_NODE_P2P_LISTEN"):

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from node_fsm_sandbox.servers.server import free_port
 
 from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.errors import PermanentError, TemporaryError
-from node_fsm.node_answers import FragmentState, FragmentStatus, Posted
-from node_fsm.node_rest import RECORDS, STATS, NodeRest
-from node_fsm.sandbox.server import free_port
+from node_fsm.node.rest import RECORDS, STATS, NodeRest
+from node_fsm.ports.answers import FragmentState, FragmentStatus, Posted
 
 HASH = "3a" * 32
 STATS_ANSWER = {

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import pytest
 
-from node_fsm.node_exit import Remedy
-from node_fsm.node_status import NodeLimits
-from node_fsm.node_vitals import Vitals, start_delay
+from node_fsm.node.exit import Remedy
+from node_fsm.node.status import NodeLimits
+from node_fsm.node.vitals import Vitals, start_delay
 
 LIMITS = NodeLimits(
     first_delay=1, longest_delay=30, repair_delay=60, silent=30, stalled=30, stalled_slots=10, steady=60

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from node_fsm.core.secret import Secret
-from node_fsm.node import NodeSupervisor
-from node_fsm.node_status import NodeLimits, NodePhase
+from node_fsm.node.status import NodeLimits, NodePhase
+from node_fsm.node.supervisor import NodeSupervisor
 from node_fsm.ports import ChainRun
 from tests.node.conftest import KEY, OTHERS, QUICK
 from tests.node.fake_node import FakeNode

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from node_fsm_sandbox.servers.server import free_port
 
 from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.model import Payer, SignedFragment
 from node_fsm.core.secret import Secret
-from node_fsm.jcli import Jcli
-from node_fsm.node import NodeSupervisor
-from node_fsm.node_answers import FragmentState
-from node_fsm.node_config import Listen, NodeConfig
-from node_fsm.node_process import Launch
-from node_fsm.node_rest import RECORDS
-from node_fsm.node_status import NodeLimits, NodePhase, NodeSettings
+from node_fsm.node.config import Listen, NodeConfig
+from node_fsm.node.process import Launch
+from node_fsm.node.rest import RECORDS
+from node_fsm.node.status import NodeLimits, NodePhase, NodeSettings
+from node_fsm.node.supervisor import NodeSupervisor
 from node_fsm.ports import ChainRun
-from node_fsm.sandbox.server import free_port
+from node_fsm.ports.answers import FragmentState
+from node_fsm.programs.jcli import Jcli
 from tests.node.conftest import supervisors
 from tests.node.owner import start_owner
 from tests.support.polling import eventually
@@ -218,7 +218,7 @@ async def test_busy_port_is_told_and_waited_for(
     *,
     listener: str,
 ) -> None:
-    monkeypatch.setattr("node_fsm.node_process._KILL_TIMEOUT", 0.0)
+    monkeypatch.setattr("node_fsm.node.process._KILL_TIMEOUT", 0.0)
     fixed = replace(settings(real_jormungandr), stop_grace=1.0)
     listen: Listen = getattr(fixed, listener)
     supervisor = supervise(fixed)

@@ -12,8 +12,8 @@ from node_fsm.core.machine import build_machine
 from node_fsm.core.model import ArchiveKind
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.table import TABLES
-from node_fsm.engine import Engine
-from node_fsm.watch.lease_keeper import LeaseKeeper
+from node_fsm.engine.lease_keeper import LeaseKeeper
+from node_fsm.engine.loop import Engine
 from states import states_of
 from tests.chain import build
 from tests.phases.small_election import ID, VOTING_START, account

@@ -3,7 +3,7 @@
 import pytest
 
 from node_fsm.core.errors import PermanentError, TemporaryError
-from node_fsm.joining import adopt_block0
+from node_fsm.steps.adopt import adopt_block0
 from tests.chain import build
 from tests.phases.small_election import ID
 from tests.phases.world import World

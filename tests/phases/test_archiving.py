@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from node_fsm.archiving import ABOUT, About
 from node_fsm.core.errors import PermanentError, ServiceError
 from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind
-from node_fsm.workspace import ChainDirectory
+from node_fsm.steps.archive import ABOUT, About
+from node_fsm.storage.workspace import ChainDirectory
 from states.archiving import SUPERSEDED_PATIENCE_SECONDS, Archiving
 from states.tallying import Tallying
 from tests.phases.world import ARCHIVE_URI, World

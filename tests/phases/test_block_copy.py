@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from node_fsm.block_copy import BlockCopy
 from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.errors import TemporaryError
+from node_fsm.storage.block_copy import BlockCopy
 from tests.chain import build
 from tests.support.genesis_encoder import fragment_id, tally
 from tests.support.main_chain import MainChain

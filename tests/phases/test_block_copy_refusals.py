@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from node_fsm.block_copy import BlockCopy
 from node_fsm.core.errors import PermanentError, TemporaryError
+from node_fsm.storage.block_copy import BlockCopy
 from tests.chain import build
 from tests.support.main_chain import MainChain
 

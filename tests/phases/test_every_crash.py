@@ -16,7 +16,7 @@ VOTES = ((1, 10, 0), (0, 0))
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     virtual = SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time())
-    for module in ("node_fsm.engine", "node_fsm.archiving", "states.archiving"):
+    for module in ("node_fsm.engine.loop", "node_fsm.steps.archive", "states.archiving"):
         monkeypatch.setattr(f"{module}.time", virtual)
     return Cluster(tmp_path)
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import ChainCopy, NodeRow
 from node_fsm.core.phases import Role
-from node_fsm.joining import STORAGE_DAMAGED, adopt_block0, is_seed, peers_of, require_node, rewire
 from node_fsm.ports import ChainRun
+from node_fsm.steps.adopt import STORAGE_DAMAGED, adopt_block0, is_seed, peers_of, require_node, rewire
 from tests.phases.world import World
 from tests.support.memory_database import DATABASE_AWAY
 

@@ -8,7 +8,7 @@ import pytest
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.model import NodeRow
 from node_fsm.core.secret import Secret
-from node_fsm.joining import KEY_NOT_IN_CHAIN, adopt_block0, require_node
+from node_fsm.steps.adopt import KEY_NOT_IN_CHAIN, adopt_block0, require_node
 from tests.phases.small_election import LEADER0, LEADER1
 from tests.phases.world import KEY_URI, World
 from tests.support.fake_jcli import new_secret, public_key

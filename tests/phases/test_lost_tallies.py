@@ -8,7 +8,7 @@ import pytest
 from node_fsm.chain.recount import Recount
 from node_fsm.core.errors import ServiceError, TemporaryError
 from node_fsm.core.events import Event
-from node_fsm.tally import ATTEMPTS, SETTLING, WINDOW_MISSED
+from node_fsm.steps.tally import ATTEMPTS, SETTLING, WINDOW_MISSED
 from states.tallying import READY_SECONDS, Tallying
 from tests.phases.small_election import TALLYING_END, VOTING_END
 from tests.phases.world import World

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from node_fsm.core.model import ArchiveKind, ArchiveRecord, ChainCopy, StatusReport
-from node_fsm.neighbours import CHAIN_BEHIND, CONDITIONS, ISOLATED, SILENT_SECONDS, SPLIT_BRAIN
+from node_fsm.steps.split import CHAIN_BEHIND, CONDITIONS, ISOLATED, SILENT_SECONDS, SPLIT_BRAIN
 from states.reset import Reset
 from states.running import Running
 from states.tallying import Tallying

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from node_fsm.core.errors import PermanentError
-from node_fsm.programs import PROGRAM_UNUSABLE, RECHECK_SECONDS, SANDBOX, watch_programs
+from node_fsm.steps.versions import PROGRAM_UNUSABLE, RECHECK_SECONDS, SANDBOX, watch_programs
 from tests.phases.world import World
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from node_fsm.archiving import About
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind, ArchiveRecord
 from node_fsm.core.phases import Role
-from node_fsm.workspace import ChainDirectory, make_private, write_private
+from node_fsm.steps.archive import About
+from node_fsm.storage.workspace import ChainDirectory, make_private, write_private
 from states.reset import Reset
 from tests.phases.small_election import ID, TALLYING_END
 from tests.phases.world import World
@@ -171,7 +171,7 @@ async def test_it_works_on_a_full_disk(world: World, monkeypatch: pytest.MonkeyP
         def refuse(file: Path, data: bytes) -> None:
             raise OSError(errno.ENOSPC, "No space left on device", str(file))
 
-        monkeypatch.setattr("node_fsm.archiving.write_private", refuse)
+        monkeypatch.setattr("node_fsm.steps.archive.write_private", refuse)
         await world.finish(Reset())
     assert world.ctx.workspace.chains() == ()
     (aside,) = set_aside(world)

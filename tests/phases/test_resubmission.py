@@ -5,9 +5,9 @@ from struct import pack
 
 import pytest
 
-from node_fsm.block_copy import BlockCopy
 from node_fsm.core.errors import TemporaryError
-from node_fsm.resubmission import AT_ONCE, resubmit
+from node_fsm.steps.resubmission import AT_ONCE, resubmit
+from node_fsm.storage.block_copy import BlockCopy
 from tests.chain import build
 from tests.phases.small_election import account
 from tests.phases.world import World

@@ -7,8 +7,8 @@ import pytest
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.model import ChainCopy
 from node_fsm.core.phases import Role
-from node_fsm.joining import adopt_block0
-from node_fsm.specification_watch import SPEC_DRIFT
+from node_fsm.steps.adopt import adopt_block0
+from node_fsm.steps.edits import SPEC_DRIFT
 from states.running import CHAIN_STALLED, NODE_NOT_RUNNING, Running
 from tests.chain import build
 from tests.phases.small_election import ID, account

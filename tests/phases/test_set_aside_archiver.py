@@ -4,16 +4,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from node_fsm.archiving import (
+from node_fsm.core.model import ArchiveKind
+from node_fsm.core.view import LocalChain
+from node_fsm.steps.archive import (
     ARCHIVED,
     SET_ASIDE_CONDITION,
     SET_ASIDE_RETRY_SECONDS,
     About,
     SetAsideArchiver,
 )
-from node_fsm.core.model import ArchiveKind
-from node_fsm.core.view import LocalChain
-from node_fsm.workspace import ChainDirectory
+from node_fsm.storage.workspace import ChainDirectory
 from states.waiting import Waiting
 from tests.phases.small_election import ID
 from tests.phases.world import World
@@ -39,7 +39,7 @@ async def world(world: World) -> World:
 @pytest.fixture
 def monotonic(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr("node_fsm.archiving.time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr("node_fsm.steps.archive.time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 
 

@@ -11,7 +11,7 @@ from loguru import logger
 from node_fsm.chain import bech32
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.model import NodeRow
-from node_fsm.signing_key import fetch_signing_key
+from node_fsm.steps.signing_key import fetch_signing_key
 from tests.support.fake_jcli import FakeJcli, new_secret, public_key
 from tests.support.memory_store import S3_AWAY, MemoryStore
 

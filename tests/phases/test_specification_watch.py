@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from node_fsm.core.errors import PermanentError, TemporaryError
-from node_fsm.joining import adopt_block0
-from node_fsm.specification_watch import BLOCK0_CONFLICT, SPEC_DRIFT, SpecificationWatch
+from node_fsm.steps.adopt import adopt_block0
+from node_fsm.steps.edits import BLOCK0_CONFLICT, SPEC_DRIFT, SpecificationWatch
 from tests.phases.small_election import ID, VOTING_END, edited
 from tests.phases.world import World
 from tests.support.memory_database import DATABASE_AWAY

@@ -8,7 +8,7 @@ import pytest
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.events import Event
 from node_fsm.core.model import PlanResult
-from node_fsm.tally import SETTLING, WINDOW_MISSED
+from node_fsm.steps.tally import SETTLING, WINDOW_MISSED
 from states.tallying import Tallying
 from tests.phases.small_election import LEADER0, TALLYING_END
 from tests.phases.world import World

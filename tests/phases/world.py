@@ -7,18 +7,18 @@ from pathlib import Path
 
 import yaml
 
-from node_fsm.context import Context, PhaseSettings
 from node_fsm.core.conditions import Conditions
 from node_fsm.core.current import current
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.model import PlanResult, VotePlan
 from node_fsm.core.phases import Role
 from node_fsm.core.view import UNKNOWN, Decision, Policy, View, Work
-from node_fsm.joining import adopt_block0, require_node
 from node_fsm.metrics import Metrics
-from node_fsm.signing_key import fetch_signing_key
-from node_fsm.watch.mailbox import Mailbox, Pulse
-from node_fsm.workspace import ChainDirectory, Workspace
+from node_fsm.steps.adopt import adopt_block0, require_node
+from node_fsm.steps.context import Context, PhaseSettings
+from node_fsm.steps.mailbox import Mailbox, Pulse
+from node_fsm.steps.signing_key import fetch_signing_key
+from node_fsm.storage.workspace import ChainDirectory, Workspace
 from states.base import PhaseState
 from states.building_vote_plan import BuildingVotePlan
 from states.generating_block0 import GeneratingBlock0

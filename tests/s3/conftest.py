@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from node_fsm_sandbox.servers.s3 import EmbeddedS3
 
-from node_fsm.s3 import S3Store
-from node_fsm.sandbox.s3 import EmbeddedS3
+from node_fsm.s3.store import S3Store
 from tests.support.bucket import Bucket
 
 

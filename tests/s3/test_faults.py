@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
+from node_fsm_sandbox.servers.s3 import EmbeddedS3
 
-import node_fsm.s3
-from node_fsm import s3_parts
+import node_fsm.s3.store
 from node_fsm.core.errors import PermanentError, TemporaryError
-from node_fsm.s3 import S3Store
-from node_fsm.sandbox.s3 import EmbeddedS3
+from node_fsm.s3 import parts as s3_parts
+from node_fsm.s3.store import S3Store
 from tests.s3.helpers import collected, keys, stream, unfinished_uploads
 from tests.support.bucket import Bucket
 
@@ -84,7 +84,7 @@ async def test_a_server_that_dies_during_a_download(
 ) -> None:
     store = S3Store(own_server.endpoint_url, timeout=TIMEOUT)
     await store.upload(URI, stream(bytes(1000)))
-    monkeypatch.setattr(node_fsm.s3, "PART_BYTES", 100)
+    monkeypatch.setattr(node_fsm.s3.store, "PART_BYTES", 100)
     parts = store.download(URI)
     assert await anext(parts) == bytes(100)
     await own_server.kill()
@@ -123,7 +123,7 @@ async def test_what_is_written_and_each_part_survive_a_server_that_stumbles(
     operation: str,
     act: Callable[[S3Store, str], Awaitable[object]],
 ) -> None:
-    monkeypatch.setattr(node_fsm.s3, "PART_BYTES", 5 * 2**20)
+    monkeypatch.setattr(node_fsm.s3.store, "PART_BYTES", 5 * 2**20)
     store = S3Store(s3_bucket.endpoint_url)
     uri = f"s3://{s3_bucket.name}/key"
     if operation == "GetObject":
@@ -137,7 +137,7 @@ async def test_what_is_written_and_each_part_survive_a_server_that_stumbles(
 async def test_an_upload_fails_when_the_server_goes_on_stumbling(
     s3_bucket: Bucket, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(node_fsm.s3, "PART_BYTES", 5 * 2**20)
+    monkeypatch.setattr(node_fsm.s3.store, "PART_BYTES", 5 * 2**20)
     store = S3Store(s3_bucket.endpoint_url)
     stumble(store, "UploadPart", times=100)
     with pytest.raises(TemporaryError, match="SlowDown: Reduce your request rate"):

@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-import node_fsm.s3
+import node_fsm.s3.store
 from node_fsm.core.errors import PermanentError, ServiceError
-from node_fsm.object_errors import ObjectExistsError, ObjectMissingError
 from node_fsm.ports import ObjectStore
-from node_fsm.s3 import PART_BYTES, S3Store, S3Uri
+from node_fsm.ports.object_errors import ObjectExistsError, ObjectMissingError
+from node_fsm.s3.store import PART_BYTES, S3Store, S3Uri
 from tests.s3.helpers import collected, keys, stream, stream_then_hang, unfinished_uploads
 from tests.support.bucket import Bucket
 
@@ -26,7 +26,7 @@ SMALLEST_PART = 5 * 2**20
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(node_fsm.s3, "PART_BYTES", SMALLEST_PART)
+    monkeypatch.setattr(node_fsm.s3.store, "PART_BYTES", SMALLEST_PART)
     return SMALLEST_PART
 
 
@@ -263,6 +263,6 @@ async def test_each_request_is_observed_with_its_error(s3_bucket: Bucket) -> Non
 
 
 def test_only_this_file_of_the_service_needs_boto3() -> None:
-    package = Path(node_fsm.s3.__file__).parent
+    package = Path(node_fsm.s3.store.__file__).parent
     importers = {path.name for path in package.glob("*.py") if "import boto3" in path.read_text()}
     assert importers == {"s3.py"}

@@ -4,9 +4,9 @@ import asyncio
 import json
 import sys
 
-from node_fsm.sandbox.postgres import EmbeddedPostgres
-from node_fsm.sandbox.s3 import EmbeddedS3
-from node_fsm.sandbox.server import EmbeddedServer
+from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
+from node_fsm_sandbox.servers.s3 import EmbeddedS3
+from node_fsm_sandbox.servers.server import EmbeddedServer
 
 
 async def own(paused: bool) -> None:

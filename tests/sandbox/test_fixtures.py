@@ -9,8 +9,8 @@ import asyncpg
 import boto3
 import pytest
 import pytest_asyncio
+from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
 
-from node_fsm.sandbox.postgres import EmbeddedPostgres
 from tests.support.executable import write_executable
 from tests.support.real import VARIABLES
 

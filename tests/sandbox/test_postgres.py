@@ -12,12 +12,12 @@ import asyncpg
 import psutil
 import pytest
 import pytest_asyncio
+from node_fsm_sandbox.servers import postgres
+from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
+from node_fsm_sandbox.servers.server import EmbeddedServerError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from node_fsm.sandbox import postgres
-from node_fsm.sandbox.postgres import EmbeddedPostgres
-from node_fsm.sandbox.server import EmbeddedServerError
 from tests.support.executable import write_executable
 from tests.support.polling import eventually
 from tests.support.processes import is_running

@@ -6,8 +6,8 @@ import asyncpg
 import boto3
 import pytest
 from botocore.config import Config
+from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
 
-from node_fsm.sandbox.postgres import EmbeddedPostgres
 from tests.support.bucket import Bucket
 from tests.support.proxy import FaultyProxy
 

@@ -14,9 +14,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from mypy_boto3_s3 import S3Client
 from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+from node_fsm_sandbox.servers.s3 import EmbeddedS3
+from node_fsm_sandbox.servers.server import EmbeddedServerError, free_port
 
-from node_fsm.sandbox.s3 import EmbeddedS3
-from node_fsm.sandbox.server import EmbeddedServerError, free_port
 from tests.support.bucket import Bucket
 
 PART = 5 * 2**20
@@ -106,7 +106,7 @@ async def test_its_end_is_noticed(server: EmbeddedS3) -> None:
 
 
 async def test_without_a_place_to_work_in_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("node_fsm.sandbox.server._DISK", tmp_path / "missing")
+    monkeypatch.setattr("node_fsm_sandbox.servers.server._DISK", tmp_path / "missing")
     with pytest.raises(EmbeddedServerError, match=r"^S3 gets no directory in .*missing: No such file or directory$"):
         await EmbeddedS3().start()
 
@@ -123,7 +123,7 @@ async def test_it_logs_no_requests(server: EmbeddedS3) -> None:
 
 async def test_by_its_command_line_it_takes_a_free_port_and_prints_its_url() -> None:
     """It ends on SIGINT, also as a job in the background of a shell, which has that signal ignored."""
-    command = [sys.executable, "-m", "node_fsm.sandbox.s3", "--port", "0"]
+    command = [sys.executable, "-m", "node_fsm_sandbox.servers.s3", "--port", "0"]
     process = await asyncio.create_subprocess_exec(
         *("env", "--ignore-signal=INT", *command), stdout=asyncio.subprocess.PIPE
     )

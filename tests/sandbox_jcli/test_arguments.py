@@ -1,10 +1,9 @@
 """Command lines are read like jcli reads them."""
 
 import pytest
-
-from node_fsm.sandbox.jcli.arguments import Argument, Command, Option
-from node_fsm.sandbox.jcli.errors import UsageError
-from node_fsm.sandbox.jcli.values import unsigned
+from node_fsm_sandbox.jcli.arguments import Argument, Command, Option
+from node_fsm_sandbox.jcli.errors import UsageError
+from node_fsm_sandbox.jcli.values import unsigned
 
 COMMAND = Command(
     lambda values: None,

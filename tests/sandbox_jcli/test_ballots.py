@@ -1,8 +1,7 @@
 """Encrypted sums are opened by all members together, and by nobody else."""
 
 import pytest
-
-from node_fsm.sandbox import ballots
+from node_fsm_sandbox.formats import ballots
 
 SECRETS = [3, 5, 7]
 KEYS = [ballots.public_key(secret) for secret in SECRETS]

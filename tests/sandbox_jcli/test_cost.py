@@ -14,7 +14,7 @@ HASH = "ab" * 32
 
 _PROGRAM = """
 import sys
-from node_fsm.sandbox.jcli.__main__ import main
+from node_fsm_sandbox.jcli.__main__ import main
 try:
     main()
 finally:

@@ -4,10 +4,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from node_fsm.sandbox import edwards, ristretto
-from node_fsm.sandbox.crypto import SigningKey, verify
-from node_fsm.sandbox.jcli.seeds import random_bytes
+from node_fsm_sandbox.formats import edwards, ristretto
+from node_fsm_sandbox.formats.crypto import SigningKey, verify
+from node_fsm_sandbox.jcli.seeds import random_bytes
 
 SECRETS = st.binary(min_size=32, max_size=32)
 

@@ -1,8 +1,7 @@
 """Documents say the same as YAML and as JSON, and words are numbers only where numbers are expected."""
 
 import pytest
-
-from node_fsm.sandbox.jcli.documents import DocumentError, Plain, parse
+from node_fsm_sandbox.jcli.documents import DocumentError, Plain, parse
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,8 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-
-from node_fsm.sandbox.jcli.errors import CommandError
-from node_fsm.sandbox.jcli.output_format import formatted, yaml_text
+from node_fsm_sandbox.jcli.errors import CommandError
+from node_fsm_sandbox.jcli.output_format import formatted, yaml_text
 
 PRINTABLE = st.characters(codec="utf-8", exclude_categories=("C", "Zl", "Zp")) | st.sampled_from("\t\n")
 VALUES = st.recursive(

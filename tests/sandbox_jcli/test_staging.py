@@ -1,10 +1,10 @@
 """The staging file is read as what was written, and nothing else is taken for one."""
 
 import pytest
+from node_fsm_sandbox.jcli.staging import Stage, Staging
 
 from node_fsm.chain.transactions import Input
 from node_fsm.core.block_date import BlockDate
-from node_fsm.sandbox.jcli.staging import Stage, Staging
 
 FULL = Staging(
     stage=Stage.AUTHED,

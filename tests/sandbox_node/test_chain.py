@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from node_fsm_sandbox.node.chain import Arrival, Turn
+from node_fsm_sandbox.node.errors import InvalidBlockError, RejectedError
 
-from node_fsm.sandbox.node.chain import Arrival, Turn
-from node_fsm.sandbox.node.errors import InvalidBlockError, RejectedError
 from tests.sandbox_node.world import (
     BLOCK0,
     BLOCK0_HASH,

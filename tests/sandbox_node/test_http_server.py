@@ -7,10 +7,9 @@ from http import HTTPStatus
 import httpx
 import pytest
 import pytest_asyncio
-
-from node_fsm.sandbox.node.address import Address
-from node_fsm.sandbox.node.http_server import HttpServer, Request, Response
-from node_fsm.sandbox.server import LOOPBACK, free_port
+from node_fsm_sandbox.node.address import Address
+from node_fsm_sandbox.node.http_server import HttpServer, Request, Response
+from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
 
 def echo(request: Request) -> Response:

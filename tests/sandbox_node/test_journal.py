@@ -2,8 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from node_fsm.sandbox.node.journal import Journal, Table
+from node_fsm_sandbox.node.journal import Journal, Table
 
 CHANGES = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 5), st.integers()), max_size=30)
 

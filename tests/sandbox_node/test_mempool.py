@@ -5,11 +5,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from node_fsm_sandbox.node.mempool import Mempool
+from node_fsm_sandbox.node.messages import Message
+from node_fsm_sandbox.node.received import ReceivedLog
 
 from node_fsm.chain.fragment_log import read_fragment_log
-from node_fsm.sandbox.node.mempool import Mempool
-from node_fsm.sandbox.node.messages import Message
-from node_fsm.sandbox.node.received import ReceivedLog
 from tests.sandbox_node.world import BLOCK0, START, VOTERS, World, block, date_of, header, message, vote
 
 LATE = START + timedelta(days=1)

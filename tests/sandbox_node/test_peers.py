@@ -5,17 +5,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+from node_fsm_sandbox.node.address import Address, Multiaddr
+from node_fsm_sandbox.node.bootstrap import catch_up, fetch_block0, resolved
+from node_fsm_sandbox.node.chain import Chain
+from node_fsm_sandbox.node.errors import ExitCode, NodeError
+from node_fsm_sandbox.node.mempool import Mempool
+from node_fsm_sandbox.node.peers import Peers
+from node_fsm_sandbox.node.settings import P2pSettings
+from node_fsm_sandbox.node.stats import BlockStats
+from node_fsm_sandbox.node.wire import Connection, Kind, connected
+from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
-from node_fsm.sandbox.node.address import Address, Multiaddr
-from node_fsm.sandbox.node.bootstrap import catch_up, fetch_block0, resolved
-from node_fsm.sandbox.node.chain import Chain
-from node_fsm.sandbox.node.errors import ExitCode, NodeError
-from node_fsm.sandbox.node.mempool import Mempool
-from node_fsm.sandbox.node.peers import Peers
-from node_fsm.sandbox.node.settings import P2pSettings
-from node_fsm.sandbox.node.stats import BlockStats
-from node_fsm.sandbox.node.wire import Connection, Kind, connected
-from node_fsm.sandbox.server import LOOPBACK, free_port
 from tests.sandbox_node.world import BLOCK0, BLOCK0_HASH, VOTERS, World, block, header, message, vote
 from tests.support.polling import eventually
 
@@ -184,7 +184,7 @@ async def test_blocks_by_id() -> None:
 
 
 async def test_attempts_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("node_fsm.sandbox.node.bootstrap.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("node_fsm_sandbox.node.bootstrap.RETRY_SECONDS", 0.01)
     node, nobody = LocalNode(), Address(LOOPBACK, free_port())
     assert await catch_up(node.settings(max_bootstrap_attempts=3), [nobody], node.chain) == []
     assert await catch_up(node.settings(skip_bootstrap=True), [nobody], node.chain) == []

@@ -4,17 +4,19 @@ import io
 from collections.abc import Sequence
 
 import pytest
+from node_fsm_sandbox.formats import ballots
+from node_fsm_sandbox.formats import certificates as certificates_write
+from node_fsm_sandbox.formats import chain as chain_write
+from node_fsm_sandbox.formats.crypto import SigningKey, blake2b_256
+from node_fsm_sandbox.node.errors import RejectedError
+from node_fsm_sandbox.node.ledger import Ledger
+from node_fsm_sandbox.node.messages import read_message
 
 from node_fsm.chain.blocks import read_blocks
 from node_fsm.chain.certificates import OFF_CHAIN, Proposal
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.chain.transactions import Input
 from node_fsm.core.chain_time import BlockDate
-from node_fsm.sandbox import ballots, certificates_write, chain_write
-from node_fsm.sandbox.crypto import SigningKey, blake2b_256
-from node_fsm.sandbox.node.errors import RejectedError
-from node_fsm.sandbox.node.ledger import Ledger
-from node_fsm.sandbox.node.messages import read_message
 from tests.chain import build
 from tests.sandbox_node.world import LEADERS, POWER, VOTERS
 

@@ -4,12 +4,12 @@ import io
 import json
 
 import pytest
+from node_fsm_sandbox.formats import ballots
+from node_fsm_sandbox.node import plans, views
+from node_fsm_sandbox.node.chain import Arrival, Chain
+from node_fsm_sandbox.node.store import BlockStore
 
 from node_fsm.chain.blocks import read_blocks
-from node_fsm.sandbox import ballots
-from node_fsm.sandbox.node import plans, views
-from node_fsm.sandbox.node.chain import Arrival, Chain
-from node_fsm.sandbox.node.store import BlockStore
 from tests.chain.helpers import DATA, stored
 from tests.sandbox_node.world import header
 

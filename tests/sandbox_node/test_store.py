@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from node_fsm_sandbox.node.errors import ExitCode, NodeError
+from node_fsm_sandbox.node.store import BlockStore
 
-from node_fsm.sandbox.node.errors import ExitCode, NodeError
-from node_fsm.sandbox.node.store import BlockStore
 from tests.sandbox_node.world import BLOCK0, BLOCK0_HASH, block, header
 
 FIRST = block(BLOCK0, 1)

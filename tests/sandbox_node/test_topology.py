@@ -1,10 +1,10 @@
 """Peers that were heard of."""
 
 import pytest
+from node_fsm_sandbox.node.address import Address
+from node_fsm_sandbox.node.settings import P2pSettings
+from node_fsm_sandbox.node.topology import Topology
 
-from node_fsm.sandbox.node.address import Address
-from node_fsm.sandbox.node.settings import P2pSettings
-from node_fsm.sandbox.node.topology import Topology
 from tests.sandbox_node.world import Time
 
 OWN, PEER, OTHER = (Address("127.0.0.1", port) for port in (1, 2, 3))

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import pytest
+from node_fsm_sandbox.node.leader import next_turn
 
 from node_fsm.core.chain_time import BlockDate
-from node_fsm.sandbox.node.leader import next_turn
 from tests.sandbox_node.world import LEADERS, SLOTS_PER_EPOCH, START, VOTERS, World
 
 PARAMETERS = World().chain.ledger.parameters

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-
-from node_fsm.sandbox.node.schema import SchemaError
-from node_fsm.sandbox.node.yaml_file import read_yaml
+from node_fsm_sandbox.node.schema import SchemaError
+from node_fsm_sandbox.node.yaml_file import read_yaml
 
 
 def read(directory: Path, text: str) -> object:

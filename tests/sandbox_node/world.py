@@ -6,15 +6,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from struct import pack
 
+from node_fsm_sandbox.formats import certificates as certificates_write
+from node_fsm_sandbox.formats import chain as chain_write
+from node_fsm_sandbox.formats.crypto import SigningKey, blake2b_256
+from node_fsm_sandbox.node.chain import Chain
+from node_fsm_sandbox.node.messages import Message, read_message
+from node_fsm_sandbox.node.store import BlockStore
+
 from node_fsm.chain.blocks import BlockHeader, read_blocks
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.chain.transactions import Input
 from node_fsm.core.chain_time import BlockDate
-from node_fsm.sandbox import certificates_write, chain_write
-from node_fsm.sandbox.crypto import SigningKey, blake2b_256
-from node_fsm.sandbox.node.chain import Chain
-from node_fsm.sandbox.node.messages import Message, read_message
-from node_fsm.sandbox.node.store import BlockStore
 from tests.chain import build
 
 START = datetime.fromtimestamp(1_700_000_000, UTC)

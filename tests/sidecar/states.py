@@ -7,7 +7,7 @@ from typing import Any
 from node_fsm.core.conditions import Condition
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import Deadline
-from node_fsm.sidecar.state import ServiceState
+from node_fsm.engine.status import ServiceState
 
 SINCE = datetime(2026, 3, 1, 11, 0, tzinfo=UTC)
 

@@ -15,8 +15,8 @@ from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.chain.recount import PlanCount
 from node_fsm.core.chain_time import BlockDate, ChainClock
 from node_fsm.core.errors import ServiceError, TemporaryError
-from node_fsm.node_answers import LANES, Account, FragmentState, FragmentStatus, Posted, VotePlanStatus
 from node_fsm.ports import ChainRun, Clock
+from node_fsm.ports.answers import LANES, Account, FragmentState, FragmentStatus, Posted, VotePlanStatus
 from tests.support.fakes import FakeNodeState
 from tests.support.genesis_encoder import fragment_id
 from tests.support.main_chain import MainChain

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import psutil
 import yaml
+from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
-from node_fsm.sandbox.server import LOOPBACK, free_port
 from tests.contract.binaries import Binaries
 from tests.support.bucket import Bucket
 from tests.support.election import TEMPLATE

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
-from node_fsm.object_errors import ObjectExistsError, ObjectMissingError
+from node_fsm.ports.object_errors import ObjectExistsError, ObjectMissingError
 
 S3_AWAY = TemporaryError("S3Unavailable", "S3 does not answer")
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from node_fsm.core.errors import TemporaryError
-from node_fsm.node_answers import FragmentState, FragmentStatus
-from node_fsm.node_rest import NodeRest
+from node_fsm.node.rest import NodeRest
+from node_fsm.ports.answers import FragmentState, FragmentStatus
 from tests.support.election import Ballot
 from tests.support.wallet import public_vote
 

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self
 
-from node_fsm.sandbox.server import LOOPBACK, free_port
+from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
 _CHUNK = 64 * 2**10
 _CALL_SECONDS = 10.0

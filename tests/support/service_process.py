@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-
-from node_fsm.sandbox.server import LOOPBACK, free_port
+from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
 POLL_SECONDS = 0.1
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from node_fsm.core.chain_time import BlockDate, ChainClock
 from node_fsm.core.secret import Secret
-from node_fsm.jcli import Jcli
 from node_fsm.ports import ChainRun
-from node_fsm.workspace import ChainDirectory
+from node_fsm.programs.jcli import Jcli
+from node_fsm.storage.workspace import ChainDirectory
 from tests.support.chain_configuration import SLOTS_PER_EPOCH, configuration
 from tests.support.wallet import Wallet, new_wallet
 

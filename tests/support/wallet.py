@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from node_fsm.command import run_command
 from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.model import Payer, SignedFragment
 from node_fsm.core.secret import Secret
-from node_fsm.jcli import SETTING, Jcli
+from node_fsm.programs.command import run_command
+from node_fsm.programs.jcli import SETTING, Jcli
 
 
 @dataclass(frozen=True, slots=True)

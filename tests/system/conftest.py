@@ -10,9 +10,9 @@ from typing import Any
 import asyncpg
 import pytest
 import yaml
+from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
 from node_fsm.core.secret import Secret
-from node_fsm.sandbox.server import LOOPBACK, free_port
 from tests.contract.binaries import Binaries
 from tests.support.bucket import Bucket
 from tests.support.election import TEMPLATE, DrawnElection, Voter

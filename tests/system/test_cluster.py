@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 import pytest
 
-from node_fsm.node_answers import FragmentState
+from node_fsm.ports.answers import FragmentState
 from tests.contract.binaries import Binaries
 from tests.support.bucket import Bucket
 from tests.support.cluster import Cluster, Member

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from node_fsm.node_answers import FragmentState
+from node_fsm.ports.answers import FragmentState
 from tests.contract.binaries import Binaries
 from tests.support.election import DrawnElection
 from tests.support.polling_station import PollingStation

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from node_fsm.core.model import Lease
-from node_fsm.watch.lease_keeper import CONDITION, LEASE_SECONDS, RENEWAL_SECONDS, LeaseKeeper
+from node_fsm.engine.lease_keeper import CONDITION, LEASE_SECONDS, RENEWAL_SECONDS, LeaseKeeper
 from tests.phases.world import World
 from tests.support.memory_database import DATABASE_AWAY
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node_fsm.watch.mailbox import Mailbox, Pulse
+from node_fsm.steps.mailbox import Mailbox, Pulse
 from tests.support.virtual_time import VirtualTimeLoop
 
 PATIENCE = 1.0

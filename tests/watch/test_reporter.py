@@ -10,7 +10,7 @@ import pytest
 
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import JournalEntry, StatusReport
-from node_fsm.watch.reporter import KEPT_ENTRIES, QUIET_SECONDS, REPORT_SECONDS, Reporter
+from node_fsm.engine.reporter import KEPT_ENTRIES, QUIET_SECONDS, REPORT_SECONDS, Reporter
 from tests.support.fakes import START
 from tests.support.memory_database import DATABASE_AWAY, MemoryDatabase
 from tests.support.virtual_time import LoopClock

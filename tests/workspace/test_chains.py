@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from node_fsm.core.view import LocalChain
-from node_fsm.workspace import ChainDirectory, Workspace, make_private, write_private
+from node_fsm.storage.workspace import ChainDirectory, Workspace, make_private, write_private
 from tests.support.fakes import START
 
 HASH, OTHER = "ab" * 32, "cd" * 32
@@ -140,7 +140,7 @@ def test_a_crash_half_way_through_setting_aside_is_made_up_for(
     def crash(path: Path, **_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("node_fsm.workspace.shutil.rmtree", crash)
+    monkeypatch.setattr("node_fsm.storage.workspace.shutil.rmtree", crash)
     with pytest.raises(KeyboardInterrupt):
         workspace.set_aside(local(7), START)
     monkeypatch.undo()

@@ -1,0 +1,1 @@
+"""The archive of a chain: made, stored, read back and checked."""

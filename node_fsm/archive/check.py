@@ -1,0 +1,100 @@
+"""Whether a chain's files say what an archive claims of them: the same chain, the same end, the same results."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from node_fsm.archive.manifest import ResultEntry, Tip
+from node_fsm.chain.block0 import summarise
+from node_fsm.chain.recount import Recount, recount
+
+_BUFFER_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at: *detail* says what was found."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What is said of a chain; *results* are None when it was not tallied."""
+
+    block0_hash: str
+    tip: Tip
+    vote_plan_ids: tuple[str, ...]
+    results: tuple[ResultEntry, ...] | None
+
+
+def check_block0(block0: Path, block0_hash: str) -> Check:
+    """Whether the file is a whole block 0 with this hash."""
+    try:
+        with block0.open("rb", buffering=_BUFFER_BYTES) as stream:
+            found = summarise(stream).hash
+    except (OSError, ValueError) as error:
+        return Check("block0.bin", ok=False, detail=str(error))
+    return Check("block0.bin", found == block0_hash, f"is block 0 {found}" + _unless(found == block0_hash, block0_hash))
+
+
+def check_chain(blocks: Path, claims: Claims) -> Iterator[Check]:
+    """Whether the file is an unbroken chain from the claimed block 0 to the claimed tip, and gives the results."""
+    try:
+        with blocks.open("rb", buffering=_BUFFER_BYTES) as stream:
+            counted = recount(stream)
+    except (OSError, ValueError) as error:
+        yield Check("blocks.bin", ok=False, detail=str(error))
+        return
+    yield _check_ends(counted, claims)
+    yield _check_plans(counted, claims)
+    for entry in claims.results or ():
+        yield _check_result(counted, entry)
+
+
+def _check_ends(counted: Recount, claims: Claims) -> Check:
+    tip = Tip(hash=counted.tip.id, date=str(counted.tip.date), height=counted.tip.height)
+    ok = counted.block0.hash == claims.block0_hash and tip == claims.tip
+    found = f"is a chain from block 0 {counted.block0.hash} to {_said(tip)}"
+    return Check("blocks.bin", ok, found + _unless(ok, f"block 0 {claims.block0_hash} to {_said(claims.tip)}"))
+
+
+def _check_plans(counted: Recount, claims: Claims) -> Check:
+    plans = sorted(counted.plans)
+    if plans != sorted(claims.vote_plan_ids):
+        said = ", ".join(sorted(claims.vote_plan_ids))
+        return Check("vote plans", ok=False, detail=f"block 0 has {', '.join(plans)}; the manifest says {said}")
+    if claims.results is not None and plans != sorted(entry.plan_id for entry in claims.results):
+        return Check("vote plans", ok=False, detail="the manifest does not have one result for each of them")
+    return Check("vote plans", ok=True, detail=f"the {len(plans)} of block 0")
+
+
+def _check_result(counted: Recount, entry: ResultEntry) -> Check:
+    name = f"results of plan {entry.plan_id}"
+    plan = counted.plans.get(entry.plan_id)
+    if plan is None:
+        return Check(name, ok=False, detail="is no plan of block 0")
+    tallies = {(found.plan_id, found.fragment_id): found for found in counted.tallies}
+    tally = tallies.get((entry.plan_id, entry.fragment_id or ""))
+    if entry.on_chain and tally is None:
+        return Check(name, ok=False, detail=f"its tally {entry.fragment_id} is in no block")
+    if plan.plan.payload_type == "public":
+        votes = tuple(proposal.weights for proposal in plan.proposals)
+        return Check(name, votes == entry.votes, "a recount of the blocks " + _agrees(votes == entry.votes))
+    if tally is None:
+        return Check(name, ok=True, detail="decrypted off the chain, so the blocks cannot confirm it")
+    return Check(name, tally.results == entry.votes, "the tally in the blocks " + _agrees(tally.results == entry.votes))
+
+
+def _said(tip: Tip) -> str:
+    return f"tip {tip.hash} of height {tip.height}, dated {tip.date}"
+
+
+def _agrees(ok: bool) -> str:
+    return "gives the same" if ok else "gives other figures"
+
+
+def _unless(ok: bool, claimed: str) -> str:
+    return "" if ok else f"; the manifest says {claimed}"

@@ -1,0 +1,144 @@
+"""Checks of archives, in S3 or on a disk, that need nothing but the archive.
+
+A manifest's seal shows that it was not damaged. That nobody made another one shows only by comparing it with the copy
+in the table ``archive``.
+"""
+
+import asyncio
+import shutil
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
+
+from node_fsm.aio.threads import in_thread
+from node_fsm.archive.check import Check, Claims, check_block0, check_chain
+from node_fsm.archive.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, TAR_NAME, Manifest, ManifestError
+from node_fsm.archive.tarball import DamagedError, TarballCheck, measure, read_file, size_of
+from node_fsm.core.errors import PermanentError, ServiceError
+from node_fsm.core.model import ArchiveKind
+from node_fsm.ports import ObjectStore
+
+_CHAIN_FILES = ("block0.bin", "blocks.bin")
+
+
+async def verify_uri(store: ObjectStore, uri: str, scratch: Path) -> AsyncGenerator[Check, None]:
+    """Check the archive at *uri*, the place of its two objects; the chain is unpacked into *scratch* for a while.
+
+    Raises what *store* raises, and PermanentError when *scratch* has no room for the chain.
+    """
+    text = await store.read(f"{uri}/{MANIFEST_NAME}", MAX_MANIFEST_BYTES)
+    async for check in _verify_packed(text, store.download(f"{uri}/{TAR_NAME}"), scratch):
+        yield check
+
+
+async def verify_directory(directory: Path, scratch: Path) -> AsyncGenerator[Check, None]:
+    """Check the archive in *directory*: its two objects, or the manifest with the files unpacked beside it, or both.
+
+    Raises PermanentError when there is none, or *scratch* has no room for the chain.
+    """
+    path = directory / MANIFEST_NAME
+    if size_of(path) > MAX_MANIFEST_BYTES:
+        yield Check(MANIFEST_NAME, ok=False, detail=f"has more than {MAX_MANIFEST_BYTES} bytes")
+        return
+    text = path.read_bytes()
+    packed = (directory / TAR_NAME).exists()
+    if packed:
+        async for check in _verify_packed(text, _read(directory / TAR_NAME), scratch):
+            yield check
+    if not packed or any((directory / name).exists() for name in _CHAIN_FILES):
+        async for check in _verify_unpacked(text, directory):
+            yield check
+
+
+async def check_tar(manifest: Manifest, tar: AsyncIterator[bytes], copies: Mapping[str, BinaryIO]) -> None:
+    """Check a whole tar.zst against *manifest*; DamagedError. Files named in *copies* are written there as well."""
+    check = TarballCheck(manifest.tar, manifest.files, copies)
+    async for piece in tar:
+        await in_thread(None, partial(check.feed, piece))
+    check.finish()
+
+
+async def _verify_packed(text: bytes, tar: AsyncIterator[bytes], scratch: Path) -> AsyncGenerator[Check, None]:
+    manifest, check = _read_manifest(text)
+    yield check
+    if manifest is None:
+        return
+    with TemporaryDirectory(dir=scratch, prefix="node-fsm-verify-") as name:
+        directory = Path(name)
+        try:
+            with _copies(manifest, directory) as copies:
+                await check_tar(manifest, tar, copies)
+        except DamagedError as error:
+            yield Check(TAR_NAME, ok=False, detail=str(error))
+            return
+        yield Check(TAR_NAME, ok=True, detail=f"holds the {len(manifest.files)} files of the manifest, each whole")
+        async for check in _verify_content(manifest, directory):
+            yield check
+
+
+async def _verify_unpacked(text: bytes, directory: Path) -> AsyncGenerator[Check, None]:
+    manifest, check = _read_manifest(text)
+    yield check
+    if manifest is None:
+        return
+    whole = True
+    for expected in manifest.files:
+        try:
+            (found,) = await in_thread(None, partial(measure, directory, [expected.name]))
+        except ServiceError as error:
+            check = Check(expected.name, ok=False, detail=error.message)
+        else:
+            said = "is whole" if found == expected else f"is {found.bytes} bytes of sha256 {found.sha256}"
+            check = Check(expected.name, found == expected, said)
+        whole &= check.ok
+        yield check
+    if whole:
+        async for check in _verify_content(manifest, directory):
+            yield check
+
+
+async def _verify_content(manifest: Manifest, directory: Path) -> AsyncGenerator[Check, None]:
+    """Check what the files say. Salvaged data was archived as it was found, so nothing is claimed of its blocks."""
+    names = {file.name for file in manifest.files}
+    if manifest.kind is not ArchiveKind.SALVAGE or "block0.bin" in names:
+        yield await in_thread(None, partial(check_block0, directory / "block0.bin", manifest.block0_hash))
+    if manifest.kind is not ArchiveKind.SALVAGE:
+        claims = Claims(manifest.block0_hash, manifest.tip, manifest.vote_plan_ids, manifest.results)
+        for check in await in_thread(None, lambda: list(check_chain(directory / "blocks.bin", claims))):
+            yield check
+
+
+def _read_manifest(text: bytes) -> tuple[Manifest | None, Check]:
+    try:
+        manifest = Manifest.parse(text)
+    except ManifestError as error:
+        return None, Check(MANIFEST_NAME, ok=False, detail=str(error))
+    election = manifest.election
+    said = f"{manifest.kind} archive of {election.name!r} (election {election.id}), made {manifest.created_at}"
+    made_by = f"{manifest.versions.jcli} {manifest.versions.jormungandr}"
+    if "(sandbox" in made_by:
+        said += f" on stand-ins ({made_by}): no real election"
+    return manifest, Check(MANIFEST_NAME, ok=True, detail=said)
+
+
+@contextmanager
+def _copies(manifest: Manifest, directory: Path) -> Iterator[dict[str, BinaryIO]]:
+    """Files to copy the chain to; PermanentError when there is no room for them."""
+    wanted = [file for file in manifest.files if file.name in _CHAIN_FILES]
+    needed, free = sum(file.bytes for file in wanted), shutil.disk_usage(directory).free
+    if needed > free:
+        raise PermanentError(
+            "NoRoomToVerify",
+            f"the chain has {needed} bytes, {directory.parent} has room for {free}; set TMPDIR to a roomier directory",
+        )
+    with ExitStack() as files:
+        yield {file.name: files.enter_context((directory / file.name).open("wb")) for file in wanted}
+
+
+async def _read(path: Path) -> AsyncIterator[bytes]:
+    pieces = read_file(path, size_of(path))
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece

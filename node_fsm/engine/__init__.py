@@ -1,0 +1,1 @@
+"""The engine: it looks, decides, moves, and tells what it did."""

@@ -1,0 +1,49 @@
+"""Keeps leader 0's lease: the right to publish, which one process has at a time."""
+
+import asyncio
+
+from loguru import logger
+
+from node_fsm.core.errors import ServiceError
+from node_fsm.steps.context import Context
+
+LEASE_SECONDS = 30.0
+RENEWAL_SECONDS = 5.0
+CONDITION = "other_leader0"
+HELD_ELSEWHERE = ("LeaseHeldElsewhere", "another service is leader 0; stop it, or wait until its lease expires")
+
+
+class LeaseKeeper:
+    """Renews the lease for as long as it runs, and tells the context what it holds."""
+
+    def __init__(self, ctx: Context, instance: str) -> None:
+        self._ctx = ctx
+        self._instance = instance
+
+    async def run(self) -> None:
+        """Take and renew the lease until cancelled."""
+        while True:
+            await self._renew()
+            await asyncio.sleep(RENEWAL_SECONDS)
+
+    async def _renew(self) -> None:
+        ctx = self._ctx
+        try:
+            lease = await ctx.database.acquire_lease(ctx.settings.hostname, self._instance, LEASE_SECONDS)
+        except ServiceError as error:
+            # What is held stays held: publications are checked against the database's own row anyway.
+            logger.debug("the lease could not be renewed: {}", error)
+            return
+        if (lease and lease.generation) != (ctx.lease and ctx.lease.generation):
+            logger.info("the lease is {}", f"ours, generation {lease.generation}" if lease else "another's")
+            ctx.mailbox.look_again()
+        ctx.lease = lease
+        ctx.conditions.set(CONDITION, lease.problem if lease else HELD_ELSEWHERE)
+
+    async def release(self) -> None:
+        """Say that this service has stopped, node included, so that another may take over at once."""
+        if self._ctx.lease:
+            try:
+                await self._ctx.database.release_lease(self._ctx.lease)
+            except ServiceError as error:
+                logger.warning("the lease could not be given up, it expires by itself: {}", error)

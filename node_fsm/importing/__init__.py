@@ -1,0 +1,1 @@
+"""The files that an operator imports, read with line and column."""

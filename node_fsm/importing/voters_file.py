@@ -1,0 +1,84 @@
+"""The voters' CSV: a snapshot of voting power, row by row, however many rows. Pure but for reading the file."""
+
+import csv
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from node_fsm.importing.election_file import MAX_PROBLEMS, InputFileError, hex_of_32_bytes
+
+COLUMNS = ("voting_key", "voting_group", "voting_power")
+
+_BIGINT = 2**63 - 1
+
+
+class VoterRow(NamedTuple):
+    """A checked row: its line in the file (from 1), the key in lower-case hex."""
+
+    line: int
+    voting_key: str
+    voting_group: str
+    voting_power: int
+
+
+def read_voters(file: Path, voting_groups: Collection[str]) -> Iterator[VoterRow]:
+    """The rows of *file*; their groups must be among *voting_groups*, and each of these must have a voter.
+
+    Raises InputFileError at the end, or as soon as MAX_PROBLEMS problems were found: use nothing before that.
+    """
+    problems: list[str] = []
+    missing = set(voting_groups)
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream, strict=True)
+            places = _places(next(reader, []), file)
+            for cells in reader:
+                if not cells:
+                    continue
+                faults, row = _checked(cells, places, reader.line_num, voting_groups)
+                problems += [f"{file}, line {reader.line_num}{fault}" for fault in faults]
+                if row:
+                    missing.discard(row.voting_group)
+                    yield row
+                if len(problems) >= MAX_PROBLEMS:
+                    raise InputFileError([*problems, f"{file}: reading stopped here"])
+    except OSError as error:
+        raise InputFileError([f"{file}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        raise InputFileError([*problems, f"{file}: is not UTF-8 text: {error.reason}"]) from None
+    except csv.Error as error:
+        raise InputFileError([*problems, f"{file}, line {reader.line_num}: is not CSV: {error}"]) from None
+    if not problems:
+        problems = [f"{file}: has no voters of group {group!r}, which an objective is for" for group in sorted(missing)]
+    if problems:
+        raise InputFileError(problems)
+
+
+def _places(header: list[str], file: Path) -> tuple[int, ...]:
+    """Where each of COLUMNS stands."""
+    names = [name.strip() for name in header]
+    if sorted(names) != sorted(COLUMNS):
+        raise InputFileError(
+            [f"{file}, line 1: the header must name the columns {', '.join(COLUMNS)}; it is {', '.join(names)!r}"]
+        )
+    return tuple(names.index(column) for column in COLUMNS)
+
+
+def _checked(
+    cells: list[str], places: tuple[int, ...], line: int, voting_groups: Collection[str]
+) -> tuple[list[str], VoterRow | None]:
+    """A row's faults, or the row."""
+    if len(cells) != len(COLUMNS):
+        return [f": has {len(cells)} values, the header has {len(COLUMNS)}"], None
+    key, group, power = (cells[place].strip() for place in places)
+    faults = []
+    try:
+        key = hex_of_32_bytes(key)
+    except ValueError as error:
+        faults.append(f", column voting_key: {error}")
+    if group not in voting_groups:
+        groups = ", ".join(sorted(voting_groups))
+        faults.append(f", column voting_group: {group!r} is no objective's group ({groups})")
+    if not (power.isascii() and power.isdigit() and len(power) <= len(str(_BIGINT)) and 0 < int(power) <= _BIGINT):
+        faults.append(f", column voting_power: {power!r} is not a whole number from 1 to {_BIGINT}")
+    return faults, None if faults else VoterRow(line, key, group, int(power))

@@ -1,0 +1,1 @@
+"""The jormungandr process: started, kept, asked and stopped."""

@@ -1,0 +1,189 @@
+"""The node's REST interface."""
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from node_fsm.core.errors import PermanentError, TemporaryError
+from node_fsm.ports.answers import (
+    Account,
+    ChainSettings,
+    FragmentStatus,
+    NodeStats,
+    Posted,
+    VotePlanStatus,
+)
+
+STATS = "v0/node/stats"
+SETTINGS = "v0/settings"
+TIP = "v0/tip"
+VOTE_PLANS = "v0/vote/active/plans"
+
+RECORDS = {
+    "vote-plans.json": VOTE_PLANS,
+    "settings.json": SETTINGS,
+    "tip.txt": TIP,
+    "node-stats.json": STATS,
+    "fragment-logs.json": "v0/fragment/logs",
+    "account-votes.json": "v1/votes/plan/accounts-votes-all",
+    "network-stats.json": "v0/network/stats",
+    "leaders-logs.json": "v0/leaders/logs",
+}
+"""What is kept of a chain at its end: file names, and what the node is asked."""
+
+_HASH_BYTES = 32
+_STATUSES_AT_ONCE = 100  # ids of 64 characters in one URL
+BOOTSTRAPPING = "NodeBootstrapping"
+"""The reason of the TemporaryError that says: the node is there, its chain not yet."""
+
+_CONTEXT_MISSING = "context not available"
+
+T = TypeVar("T")
+
+
+class NodeRest:
+    """A client of the node at *base_url*, which ends in ``/api``; an answer may take *timeout* seconds.
+
+    Every method raises TemporaryError: ``NodeUnavailable`` when the node does not answer, ``NodeBootstrapping``
+    while it loads its chain, ``NodeAnswerUnknown`` when an answer is not what it should be; and PermanentError
+    ``NodeRefused`` when the node calls the request wrong. Close it, or use it as a context manager.
+    """
+
+    def __init__(self, base_url: str, timeout: float = 10.0) -> None:
+        # No proxy, whatever the environment says: the node is ours, mostly on the loopback interface.
+        self._client = httpx.AsyncClient(base_url=base_url, timeout=timeout, trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections to the node."""
+        await self._client.aclose()
+
+    async def record(self, path: str) -> bytes:
+        """The answer to GET *path* as the node printed it."""
+        return (await self._request("GET", path)).content
+
+    async def stats(self) -> NodeStats:
+        """The node's statistics, its tip among them."""
+        return await self._get(STATS, NodeStats.parse)
+
+    async def settings(self) -> ChainSettings:
+        """The chain's parameters."""
+        return await self._get(SETTINGS, ChainSettings.parse)
+
+    async def tip(self) -> str:
+        """The hex hash of the newest block."""
+        return (await self.record(TIP)).decode("ascii", errors="replace").strip()
+
+    async def block(self, block_id: str) -> bytes | None:
+        """A block's bytes; None when the node does not have it."""
+        response = await self._request("GET", f"v0/block/{block_id}", absent_is_fine=True)
+        return None if response.status_code == httpx.codes.NOT_FOUND else response.content
+
+    async def next_ids(self, block_id: str, count: int) -> list[str] | None:
+        """Up to *count* hex ids of the blocks after *block_id*, oldest first; None when it is not on the main chain."""
+        path = f"v0/block/{block_id}/next_id"
+        response = await self._request("GET", path, params={"count": count}, absent_is_fine=True)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        ids = response.content
+        if len(ids) % _HASH_BYTES:
+            raise _unknown(path, ValueError(f"{len(ids)} bytes are no whole number of ids"))
+        return [ids[start : start + _HASH_BYTES].hex() for start in range(0, len(ids), _HASH_BYTES)]
+
+    async def account(self, public_key: str) -> Account | None:
+        """The account of a hex public key; None when the ledger does not have it."""
+        path = f"v0/account/{public_key}"
+        response = await self._request("GET", path, absent_is_fine=True)
+        return None if response.status_code == httpx.codes.NOT_FOUND else _parse(path, response, Account.parse)
+
+    async def vote_plans(self) -> dict[str, VotePlanStatus]:
+        """All plans on the chain by id, also those that other accounts added."""
+        plans = await self._get(VOTE_PLANS, lambda answer: [VotePlanStatus.parse(plan) for plan in answer])
+        return {plan.id: plan for plan in plans}
+
+    async def post_fragment(self, raw: bytes) -> Posted:
+        """Post a transaction; accepted means that it waits in the mempool, not that it is in a block."""
+        (posted,) = await self._post(content=raw, path="v0/message")
+        return posted
+
+    async def post_fragments(self, fragments: Sequence[bytes]) -> tuple[Posted, ...]:
+        """Post many transactions at once, in this order; one that is refused does not stop the others."""
+        batch = {"fail_fast": False, "fragments": [raw.hex() for raw in fragments]}
+        return await self._post(json=batch, path="v1/fragments")
+
+    async def fragment_statuses(self, fragment_ids: Collection[str]) -> dict[str, FragmentStatus]:
+        """What became of these fragments; those the node does not know (after its restart: all) are left out."""
+        ids = list(fragment_ids)
+        statuses: dict[str, FragmentStatus] = {}
+        for start in range(0, len(ids), _STATUSES_AT_ONCE):
+            asked = ",".join(ids[start : start + _STATUSES_AT_ONCE])
+            path = "v1/fragments/statuses"
+            response = await self._request("GET", path, params={"fragment_ids": asked})
+            statuses |= _parse(
+                path, response, lambda answer: {key: FragmentStatus.parse(value) for key, value in answer.items()}
+            )
+        return statuses
+
+    async def account_votes(self, public_key: str) -> dict[str, tuple[int, ...]]:
+        """The proposals, by plan id and index, that the account of a hex public key has voted on."""
+        path = f"v1/votes/plan/account-votes/{public_key}"
+        response = await self._request("GET", path, absent_is_fine=True)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return {}
+        return _parse(path, response, lambda answer: {plan["vote_plan_id"]: tuple(plan["votes"]) for plan in answer})
+
+    async def _get(self, path: str, parse: Callable[[Any], T]) -> T:
+        return _parse(path, await self._request("GET", path), parse)
+
+    async def _post(self, path: str, **body: Any) -> tuple[Posted, ...]:
+        """The node's verdict on what was posted, which it also gives together with HTTP 400."""
+        response = await self._send("POST", path, **body)
+        verdict = response.status_code == httpx.codes.BAD_REQUEST and response.content.startswith(b"{")
+        if response.is_success or verdict:
+            return _parse(path, response, Posted.parse)
+        raise _refused("POST", path, response)
+
+    async def _request(self, method: str, path: str, *, absent_is_fine: bool = False, **request: Any) -> httpx.Response:
+        response = await self._send(method, path, **request)
+        if response.is_success or (absent_is_fine and response.status_code == httpx.codes.NOT_FOUND):
+            return response
+        raise _refused(method, path, response)
+
+    async def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        try:
+            response = await self._client.request(method, path, **request)
+        except httpx.RequestError as error:
+            raise TemporaryError(
+                "NodeUnavailable", f"the node does not answer {method} {path}: {str(error) or type(error).__name__}"
+            ) from error
+        if response.is_server_error:
+            raise TemporaryError(
+                BOOTSTRAPPING if _CONTEXT_MISSING in response.text else "NodeUnavailable",
+                f"the node answers {method} {path} with HTTP {response.status_code}: {response.text[:200].strip()}",
+            )
+        return response
+
+
+def _parse(path: str, response: httpx.Response, parse: Callable[[Any], T]) -> T:
+    try:
+        return parse(json.loads(response.content))
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise _unknown(path, error) from error
+
+
+def _unknown(path: str, error: Exception) -> TemporaryError:
+    return TemporaryError("NodeAnswerUnknown", f"the node's answer to {path} is not understood: {error!r}")
+
+
+def _refused(method: str, path: str, response: httpx.Response) -> PermanentError:
+    return PermanentError(
+        "NodeRefused",
+        f"the node refuses {method} {path} with HTTP {response.status_code}: {response.text[:200].strip()}",
+    )

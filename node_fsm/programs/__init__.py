@@ -1,0 +1,1 @@
+"""External commands: run with deadlines, kept on a leash; jcli."""

@@ -1,0 +1,123 @@
+"""jcli: keys, vote plans, block 0 and transactions. Secrets reach it on standard input only."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.model import Payer, SignedFragment
+from node_fsm.core.secret import Secret
+from node_fsm.programs.command import run_command
+
+SETTING = "NODE_FSM_JCLI_PATH"
+
+_STDIN = "/dev/stdin"
+
+
+class Jcli:
+    """The executable at *path*.
+
+    A call that takes longer than *timeout* seconds fails; *genesis_timeout* is for those that read a whole block 0.
+    Every method raises PermanentError when jcli is missing or refuses, with what it says, and TemporaryError when
+    it takes too long. Files are written under a temporary name and renamed, readable by their owner only.
+    """
+
+    def __init__(self, path: str, timeout: float = 30.0, genesis_timeout: float = 600.0) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._genesis_timeout = genesis_timeout
+
+    async def version(self) -> str:
+        """The full version, with the source's revision."""
+        return await self._text("--full-version")
+
+    async def public_key(self, secret: Secret) -> str:
+        """The bech32 public key of a bech32 secret key."""
+        return await self._text("key", "to-public", "--input", _STDIN, stdin=secret)
+
+    async def key_bytes(self, public_key: str) -> str:
+        """The hex of a bech32 public key: a REST account id, or a committee id."""
+        return await self._text("key", "to-bytes", stdin=Secret(public_key))
+
+    async def new_vote_plan(self, plan: Path, certificate: Path) -> None:
+        """Make the certificate of a vote plan given as JSON."""
+        await self._file(certificate, "certificate", "new", "vote-plan", str(plan))
+
+    async def sign_certificate(self, certificate: Path, secret: Secret, signed: Path) -> None:
+        """Sign a certificate for block 0."""
+        await self._file(
+            signed, "certificate", "sign", "--certificate", str(certificate), "--key", _STDIN, stdin=secret
+        )
+
+    async def vote_plan_id(self, certificate: Path) -> str:
+        """The hex id of the plan in a certificate, signed or not."""
+        return await self._text("certificate", "show", "vote-plan-id", "--input", str(certificate))
+
+    async def public_tally_certificate(self, plan_id: str) -> str:
+        """The certificate that asks the chain to tally a public plan."""
+        return await self._text("certificate", "new", "vote-tally", "public", "--vote-plan-id", plan_id)
+
+    async def genesis_encode(self, genesis: Path, block0: Path) -> None:
+        """Encode block 0 from *genesis*, a JSON file; jcli checks the whole ledger."""
+        await self._file(block0, "genesis", "encode", "--input", str(genesis), timeout=self._genesis_timeout)
+
+    async def genesis_hash(self, block0: Path) -> str:
+        """The hex hash of a block 0 file."""
+        return await self._text("genesis", "hash", "--input", str(block0), timeout=self._genesis_timeout)
+
+    async def transaction(
+        self,
+        certificate: str,
+        payer: Payer,
+        *,
+        block0_hash: str,
+        expiry: BlockDate,
+        directory: Path,
+        authority: Secret | None = None,
+    ) -> SignedFragment:
+        """A transaction that costs nothing and carries *certificate*, for a chain without fees.
+
+        *authority* signs the certificate itself: vote plans and tallies need that (a committee wallet or a BFT
+        leader), votes must not have it. *directory* is where the transaction is staged while it is made.
+        """
+        with TemporaryDirectory(dir=directory, prefix="transaction-") as staging_directory:
+            staging = Path(staging_directory, "staging")
+            witness = Path(staging_directory, "witness")
+
+            async def step(*arguments: str, stdin: Secret | None = None) -> str:
+                return await self._text("transaction", *arguments, "--staging", str(staging), stdin=stdin)
+
+            await step("new")
+            await step("add-account", payer.address, "0")
+            await step("add-certificate", certificate)
+            await step("set-expiry-date", str(expiry))
+            await step("finalize")
+            signed_data = await step("data-for-witness")
+            await self._text(
+                *("transaction", "make-witness", signed_data, "--genesis-block-hash", block0_hash, "--type", "account"),
+                *("--account-spending-counter", str(payer.counter)),
+                *("--account-spending-counter-lane", str(payer.lane)),
+                *(str(witness), _STDIN),
+                stdin=payer.secret,
+            )
+            await step("add-witness", str(witness))
+            await step("seal")
+            if authority:
+                await step("auth", "--key", _STDIN, stdin=authority)
+            message = await step("to-message")
+            return SignedFragment(await step("fragment-id"), bytes.fromhex(message))
+
+    async def _file(
+        self, output: Path, *arguments: str, stdin: Secret | None = None, timeout: float | None = None
+    ) -> None:
+        partial = output.with_name(f"{output.name}.partial")
+        await self._text(*arguments, "--output", str(partial), stdin=stdin, timeout=timeout)
+        partial.replace(output)
+
+    async def _text(self, *arguments: str, stdin: Secret | None = None, timeout: float | None = None) -> str:
+        completed = await run_command(
+            [self._path, *arguments],
+            setting=SETTING,
+            timeout=timeout or self._timeout,
+            stdin=stdin.reveal().encode() if stdin else None,
+        )
+        return completed.stdout.decode(errors="replace").strip()

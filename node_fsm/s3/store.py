@@ -1,0 +1,306 @@
+"""S3 behind the ObjectStore port: boto3, which blocks, on a few threads of its own.
+
+Every request is one call on a thread, and each of its steps (connecting, sending a part, waiting for the answer,
+receiving a part) is bounded by one timeout. Large objects cross in parts, a few at once, so that memory stays flat and
+a short interruption costs a part and not the object. Other requests that only ask are not repeated here, beyond what
+the SDK does for a stale connection: that is for the caller, who knows how long to be patient.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, aclosing, closing, nullcontext, suppress
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Self, TypeVar
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
+
+from node_fsm.aio.threads import in_thread
+from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
+from node_fsm.ports.object_errors import ObjectExistsError, ObjectMissingError
+from node_fsm.s3.errors import UNAVAILABLE, exists, translate
+from node_fsm.s3.parts import in_order, patiently, regroup
+
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+T = TypeVar("T")
+Observe = Callable[[str], AbstractContextManager[None]]
+"""Entered around each request, with the name of the S3 operation; the request's error passes through it."""
+
+PART_BYTES = 8 * 2**20
+"""An object may have 10,000 parts, so this allows 80 GiB."""
+PARTS_AT_ONCE = 3
+
+_THREADS = 8
+_SDK_ATTEMPTS = 2
+_PIECE_BYTES = 256 * 2**10
+_URI = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<key>[^/].*)")
+
+
+@dataclass(frozen=True, slots=True)
+class S3Uri:
+    """The address of one object."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def parse(cls, uri: str) -> Self:
+        """Read ``s3://bucket/key``; PermanentError when it is not that."""
+        match = _URI.fullmatch(uri)
+        if not match or len(match["key"].encode()) > 1024:
+            raise PermanentError("S3UriInvalid", f"{uri!r} is not of the form s3://bucket/key; correct it")
+        return cls(match["bucket"], match["key"])
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+class S3Store:
+    """Objects in S3, or in a server that speaks its protocol.
+
+    *endpoint_url* is that server's, None for AWS. *credentials* (aws_access_key_id, aws_secret_access_key,
+    aws_session_token) and the region come from the standard AWS chain where they are not given. *timeout* bounds each
+    step of a request. Raises PermanentError when the endpoint or the AWS configuration cannot be used; methods raise
+    TemporaryError ``S3Unavailable`` and the PermanentErrors of :mod:`node_fsm.s3.errors`.
+    """
+
+    def __init__(
+        self,
+        endpoint_url: str | None = None,
+        *,
+        credentials: Mapping[str, str] = MappingProxyType({}),
+        timeout: float = 20.0,
+        observe: Observe = lambda _: nullcontext(),
+    ) -> None:
+        self._timeout = timeout
+        self._observe = observe
+        config = Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path" if endpoint_url else "auto"},
+            # A new connection sends under the connect timeout, and a part takes longer than a handshake.
+            connect_timeout=timeout,
+            read_timeout=timeout,
+            retries={"mode": "standard", "total_max_attempts": _SDK_ATTEMPTS},
+            max_pool_connections=_THREADS,
+        )
+        try:
+            self._endpoint = f"S3 at {urlsplit(endpoint_url).netloc.rpartition('@')[2]}" if endpoint_url else "AWS S3"
+            session = boto3.session.Session(
+                aws_access_key_id=credentials.get("aws_access_key_id"),
+                aws_secret_access_key=credentials.get("aws_secret_access_key"),
+                aws_session_token=credentials.get("aws_session_token"),
+            )
+            self._client: S3Client = session.client("s3", endpoint_url=endpoint_url, config=config)
+        except ValueError:
+            raise PermanentError(
+                "S3SettingsInvalid", "NODE_FSM_S3_ENDPOINT_URL is no URL that an S3 client takes; http://host:port is"
+            ) from None
+        except BotoCoreError as error:
+            raise PermanentError("S3SettingsInvalid", f"{error}; correct the AWS_* variables") from error
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="s3")
+
+    async def close(self) -> None:
+        """Wait for the requests under way, which the timeout bounds, and close the connections."""
+        await asyncio.to_thread(self._pool.shutdown)
+        self._client.close()
+
+    async def read(self, uri: str, limit: int) -> bytes:
+        """The object's bytes; PermanentError when it is missing, forbidden or larger than *limit* bytes."""
+        target = S3Uri.parse(uri)
+
+        def get() -> bytes:
+            response = self._client.get_object(Bucket=target.bucket, Key=target.key)
+            with closing(response["Body"]) as body:
+                if response["ContentLength"] > limit:
+                    raise PermanentError(
+                        "S3ObjectTooLarge",
+                        f"{uri} has {response['ContentLength']} bytes, more than the {limit} expected there",
+                    )
+                return self._drain(body, target)
+
+        return await self._request("get_object", target, get)
+
+    async def write_once(self, uri: str, data: bytes) -> bool:
+        """Create the object; False when one is there already, maybe by a try of ours whose answer was lost."""
+        target = S3Uri.parse(uri)
+        try:
+            await patiently(
+                lambda: self._request(
+                    "put_object",
+                    target,
+                    lambda: self._client.put_object(Bucket=target.bucket, Key=target.key, Body=data, IfNoneMatch="*"),
+                )
+            )
+        except ObjectExistsError:
+            return False
+        return True
+
+    async def upload(self, uri: str, chunks: AsyncIterator[bytes]) -> None:
+        """Create the object from a stream; nothing is left behind when that fails.
+
+        ObjectExistsError when an object is there already: before anything is read from *chunks* if it was there at
+        the beginning. Memory holds some eight parts, whatever the size.
+        """
+        target = S3Uri.parse(uri)
+        if await self._is_there(target):
+            raise exists(uri)
+        async with aclosing(regroup(chunks, PART_BYTES)) as parts:
+            first = await anext(parts, b"")
+            if len(first) == PART_BYTES:
+                await self._upload_parts(target, first, parts)
+            elif not await self.write_once(uri, first):
+                raise exists(uri)
+
+    async def download(self, uri: str) -> AsyncGenerator[bytes, None]:
+        """The object's bytes in chunks of PART_BYTES; PermanentError when it is missing or forbidden.
+
+        The next chunk is fetched while one is worked on.
+        """
+        target = S3Uri.parse(uri)
+        head = await self._request(
+            "head_object", target, lambda: self._client.head_object(Bucket=target.bucket, Key=target.key)
+        )
+
+        async def starts() -> AsyncIterator[int]:
+            for start in range(0, head["ContentLength"], PART_BYTES):
+                yield start
+
+        async with aclosing(in_order(partial(self._fetch_part, target), starts(), at_once=2)) as parts:
+            async for part in parts:
+                yield part
+
+    async def _fetch_part(self, target: S3Uri, start: int) -> bytes:
+        def get() -> bytes:
+            response = self._client.get_object(
+                Bucket=target.bucket, Key=target.key, Range=f"bytes={start}-{start + PART_BYTES - 1}"
+            )
+            with closing(response["Body"]) as body:
+                return self._drain(body, target)
+
+        return await patiently(lambda: self._request("get_object", target, get))
+
+    def _drain(self, body: "StreamingBody", target: S3Uri) -> bytes:
+        """Read *body* to its end; the socket's timeout bounds each wait for bytes, this all of them together."""
+        deadline = time.monotonic() + self._timeout
+        pieces = []
+        for piece in body.iter_chunks(_PIECE_BYTES):
+            pieces.append(piece)
+            if time.monotonic() > deadline:
+                raise TemporaryError(UNAVAILABLE, f"{self._endpoint} sends {target} too slowly")
+        return b"".join(pieces)
+
+    async def _upload_parts(self, target: S3Uri, first: bytes, others: AsyncIterator[bytes]) -> None:
+        await self._abort_leftovers(target)
+        try:
+            created = await self._request(
+                "create_multipart_upload",
+                target,
+                lambda: self._client.create_multipart_upload(
+                    Bucket=target.bucket, Key=target.key, ChecksumAlgorithm="CRC32"
+                ),
+            )
+        except asyncio.CancelledError:
+            with suppress(ServiceError):  # it may have begun, under an id that nobody was told
+                await self._abort_leftovers(target)
+            raise
+        upload_id = created["UploadId"]
+
+        async def numbered() -> AsyncIterator[tuple[int, bytes]]:
+            number = 1
+            yield number, first
+            async for part in others:
+                number += 1
+                yield number, part
+
+        send = partial(self._send_part, target, upload_id)
+        try:
+            async with aclosing(in_order(send, numbered(), at_once=PARTS_AT_ONCE)) as sent:
+                completed = [part async for part in sent]
+            await patiently(
+                lambda: self._request(
+                    "complete_multipart_upload",
+                    target,
+                    lambda: self._client.complete_multipart_upload(
+                        Bucket=target.bucket,
+                        Key=target.key,
+                        UploadId=upload_id,
+                        MultipartUpload={"Parts": completed},
+                        IfNoneMatch="*",
+                    ),
+                )
+            )
+        except BaseException:  # a cancelled upload, too, leaves no parts behind
+            with suppress(ServiceError):  # what went wrong first is what to report; the next upload aborts this one
+                await self._abort(target, upload_id)
+            raise
+
+    async def _send_part(self, target: S3Uri, upload_id: str, part: tuple[int, bytes]) -> "CompletedPartTypeDef":
+        number, data = part
+        sent = await patiently(
+            lambda: self._request(
+                "upload_part",
+                target,
+                lambda: self._client.upload_part(
+                    Bucket=target.bucket,
+                    Key=target.key,
+                    UploadId=upload_id,
+                    PartNumber=number,
+                    Body=data,
+                    ChecksumAlgorithm="CRC32",
+                ),
+            )
+        )
+        completed: CompletedPartTypeDef = {"PartNumber": number, "ETag": sent["ETag"]}
+        if "ChecksumCRC32" in sent:
+            completed["ChecksumCRC32"] = sent["ChecksumCRC32"]
+        return completed
+
+    async def _abort_leftovers(self, target: S3Uri) -> None:
+        """Abort what uploads of this object left behind when their process was killed."""
+        try:
+            listed = await self._request(
+                "list_multipart_uploads",
+                target,
+                lambda: self._client.list_multipart_uploads(Bucket=target.bucket, Prefix=target.key),
+            )
+            for upload in listed.get("Uploads", []):
+                if upload["Key"] == target.key:
+                    await self._abort(target, upload["UploadId"])
+        except PermanentError:
+            return  # not allowed to list or to abort: a lifecycle rule of the bucket has to clean up
+
+    async def _abort(self, target: S3Uri, upload_id: str) -> None:
+        await self._request(
+            "abort_multipart_upload",
+            target,
+            lambda: self._client.abort_multipart_upload(Bucket=target.bucket, Key=target.key, UploadId=upload_id),
+        )
+
+    async def _is_there(self, target: S3Uri) -> bool:
+        try:
+            await self._request(
+                "head_object", target, lambda: self._client.head_object(Bucket=target.bucket, Key=target.key)
+            )
+        except ObjectMissingError:
+            return False
+        return True
+
+    async def _request(self, operation: str, target: S3Uri, request: Callable[[], T]) -> T:
+        """Run *request* on a thread; its errors come as the service's own."""
+        with self._observe(operation):
+            try:
+                return await in_thread(self._pool, request)
+            except (ClientError, BotoCoreError, HTTPError) as error:
+                raise translate(error, operation, str(target), self._endpoint) from error

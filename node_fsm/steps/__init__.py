@@ -1,0 +1,1 @@
+"""What the phases call, context in hand: each module is one thing that a phase does."""

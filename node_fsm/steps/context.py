@@ -1,0 +1,131 @@
+"""What a phase works with: the ports, the settings, and the engine's latest view."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from node_fsm.block0.template import Template, load_template
+from node_fsm.core.conditions import Conditions
+from node_fsm.core.errors import PermanentError, TemporaryError
+from node_fsm.core.model import Block0Ref, ElectionOverview, Lease, NodeRow, Overview
+from node_fsm.core.phases import Phase
+from node_fsm.core.secret import Secret
+from node_fsm.core.view import UNKNOWN, Policy, Unknown, View, Work
+from node_fsm.metrics import Metrics
+from node_fsm.ports import Clock, Database, Jcli, Node, ObjectStore
+from node_fsm.steps.mailbox import Mailbox, Pulse
+from node_fsm.storage.workspace import ChainDirectory, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseSettings:
+    """The settings that phases read."""
+
+    hostname: str
+    policy: Policy
+    signing_key_uri: str | None
+    archive_uri: str | None
+    block0_template: Path
+    service_version: str
+
+
+@dataclass(slots=True)
+class Context:
+    """One per service. The engine writes *phase*, *work*, *view* and *lease*; phases read them."""
+
+    settings: PhaseSettings
+    clock: Clock
+    database: Database
+    store: ObjectStore
+    jcli: Jcli
+    node: Node
+    workspace: Workspace
+    conditions: Conditions
+    metrics: Metrics
+    mailbox: Mailbox
+    looked: Pulse
+    phase: Phase = Phase.WAITING
+    work: Work | None = None
+    view: View | None = None
+    lease: Lease | None = None
+    signing_key: Secret | None = None
+    progressed: bool = False
+    _template: tuple[float, Template] | None = field(default=None, repr=False)
+
+    @property
+    def policy(self) -> Policy:
+        return self.settings.policy
+
+    def template(self) -> Template:
+        """The block 0 template, read anew when its file changed; PermanentError names what is wrong in it."""
+        path = self.settings.block0_template
+        try:
+            changed = path.stat().st_mtime
+        except OSError as error:
+            raise PermanentError(
+                "TemplateMissing", f"NODE_FSM_BLOCK0_TEMPLATE: cannot read {path}: {error.strerror}"
+            ) from None
+        if self._template is None or self._template[0] != changed:
+            self._template = (changed, load_template(path))
+        return self._template[1]
+
+    def election_in_work(self) -> Work:
+        """The work of a phase that has one."""
+        assert self.work is not None, f"{self.phase} has no election to work on"
+        return self.work
+
+    def block0_in_work(self) -> Block0Ref:
+        """The published block 0 that Running, Tallying and Archiving work on."""
+        block0 = self.election_in_work().block0
+        assert block0 is not None, f"{self.phase} has no block 0 to work on"
+        return block0
+
+    def chain(self) -> ChainDirectory:
+        """The directory of the chain in work."""
+        return self.workspace.chain(self.election_in_work().election_id, self.block0_in_work().hash)
+
+    def overview(self) -> Overview | Literal[Unknown.UNKNOWN]:
+        """The latest reading of the database."""
+        return self.view.overview if self.view else UNKNOWN
+
+    def known_overview(self) -> Overview:
+        """The latest reading of the database; TemporaryError while it is away."""
+        overview = self.overview()
+        if overview is UNKNOWN:
+            raise TemporaryError("DatabaseUnavailable", "the database has not been read; waiting for it")
+        return overview
+
+    def published_election(self) -> ElectionOverview | None:
+        """The election in work as the database has it now; None when it is not listed."""
+        return self.known_overview().election(self.election_in_work().election_id)
+
+    def own_node(self) -> NodeRow:
+        """This node's row of jorm_nodes."""
+        node = self.known_overview().node(self.settings.hostname)
+        if node is None:
+            raise PermanentError(
+                "NodeUnknown",
+                f"jorm_nodes has no row for {self.settings.hostname}; add it with `node-fsm node add"
+                f" {self.settings.hostname} --leader-id PUBLIC_KEY`, or set NODE_FSM_HOSTNAME",
+            )
+        return node
+
+    def publishing_lease(self) -> Lease:
+        """The lease that publications stand under; TemporaryError while another holds it."""
+        if self.lease is None:
+            raise TemporaryError(
+                "LeaseNotHeld", "the right to publish is not this service's now; waiting until the other's expires"
+            )
+        return self.lease
+
+    def progress(self) -> None:
+        """Say that the work that never ends goes well again: an earlier failure is over."""
+        self.progressed = True
+
+    async def next_look(self, seconds: float = 30.0) -> None:
+        """Wait until the engine has looked at the world again, or *seconds* have passed."""
+        await self.looked.next(seconds)
+
+    def database_changed(self) -> None:
+        """Have the database read anew: this phase wrote into it."""
+        self.mailbox.database_changed()

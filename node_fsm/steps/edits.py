@@ -1,0 +1,131 @@
+"""What leader 0 does about changes in the database while its chain runs.
+
+The chain is the truth: an edited row does not stop it. It is given up only when the election was cancelled, or, in
+hot-reload mode, when what is specified now can be built; block 0 is withdrawn first.
+"""
+
+import shutil
+
+from loguru import logger
+
+from node_fsm.core.errors import PermanentError
+from node_fsm.core.model import Block0Ref, ElectionOverview, Overview, Publication
+from node_fsm.core.view import UNKNOWN, Work
+from node_fsm.steps.context import Context
+from node_fsm.steps.publish import build_block0, build_vote_plans
+from node_fsm.storage.workspace import ChainDirectory
+
+SPEC_DRIFT = "spec_drift"
+BLOCK0_CONFLICT = "block0_conflict"
+
+
+class SpecificationWatch:
+    """Follows one running chain's row; remembers what it has tried, so that it tries nothing twice."""
+
+    def __init__(self, chain: ChainDirectory) -> None:
+        self._chain = chain
+        self._followed: Overview | None = None
+        self._refused: tuple[int, str] | None = None
+        """The revision whose dry build failed, and why."""
+
+    async def follow(self, ctx: Context) -> None:
+        """Act on the engine's latest reading of the row, once; does nothing while the database is away."""
+        overview = ctx.overview()
+        if overview is UNKNOWN or overview is self._followed:
+            return
+        await self._follow(ctx, overview)
+        self._followed = overview
+
+    async def _follow(self, ctx: Context, overview: Overview) -> None:
+        work, block0 = ctx.election_in_work(), ctx.block0_in_work()
+        if block0.hash in overview.withdrawn:
+            return
+        election = overview.election(work.election_id)
+        if election is None:
+            return
+        if election.cancelled:
+            await self._withdraw(ctx, election, block0, "the election was cancelled")
+        elif election.block0 is None:
+            await self._restore(ctx, work, block0)
+        elif election.block0.hash != block0.hash:
+            ctx.conditions.raise_(
+                BLOCK0_CONFLICT,
+                "OtherBlock0Posted",
+                f"election.extras.block0 of {election.name} holds {election.block0.hash}, but the chain {block0.hash}"
+                " runs; put that block 0 back, or end the election with `node-fsm election cancel`",
+            )
+        else:
+            ctx.conditions.clear(BLOCK0_CONFLICT)
+            await self._follow_fingerprint(ctx, election, block0)
+
+    async def _follow_fingerprint(self, ctx: Context, election: ElectionOverview, block0: Block0Ref) -> None:
+        if not _drifted(election.fingerprint, block0.fingerprint):
+            ctx.conditions.clear(SPEC_DRIFT)
+            return
+        differs = await ctx.database.drift(election.id, block0.hash)
+        if not ctx.policy.hot_reload:
+            ctx.conditions.raise_(
+                SPEC_DRIFT,
+                "HotReloadOff",
+                f"{election.name} was edited after its block 0 was published ({differs}); the chain runs on as"
+                " published: undo the edit, or end the election with `node-fsm election cancel`",
+            )
+            return
+        if self._refused is None or self._refused[0] != election.revision:
+            ctx.publishing_lease()  # a build is dear, and for nothing without the right to publish
+            self._refused = await _dry_build(ctx, election)
+        if self._refused is None:
+            await self._withdraw(ctx, election, block0, f"it was edited in hot-reload mode: {differs}")
+            return
+        ctx.conditions.raise_(
+            SPEC_DRIFT,
+            "EditCannotBeBuilt",
+            f"{election.name} was edited ({differs}), but no block 0 can be made of it, so the chain runs on as"
+            f" published: {self._refused[1]}",
+        )
+
+    async def _withdraw(self, ctx: Context, election: ElectionOverview, block0: Block0Ref, why: str) -> None:
+        lease = ctx.publishing_lease()
+        logger.warning("block 0 {} of {} is withdrawn: {}", block0.hash, election.name, why)
+        await ctx.database.withdraw_block0(election.id, block0.hash, lease.generation)
+        ctx.conditions.clear(SPEC_DRIFT)
+        ctx.database_changed()
+
+    async def _restore(self, ctx: Context, work: Work, block0: Block0Ref) -> None:
+        """Somebody emptied the column: what runs is put back, so that other nodes find it."""
+        lease = ctx.publishing_lease()
+        logger.warning("block 0 {} of {} vanished from the database; it is put back", block0.hash, work.election_name)
+        publication = Publication(
+            election_id=work.election_id,
+            revision=0,
+            generation=lease.generation,
+            published_by=ctx.settings.hostname,
+            hash=block0.hash,
+            size=block0.size,
+            fingerprint=block0.fingerprint,
+            dates=block0.dates,
+            plans=await ctx.database.vote_plans(block0.hash),
+        )
+        await ctx.database.restore_block0(publication, self._chain.block0)
+        ctx.database_changed()
+
+
+def _drifted(now: str, published: str) -> bool:
+    """Whether two fingerprints of the same version differ; another version is never a change."""
+    return now.partition(":")[0] == published.partition(":")[0] and now != published
+
+
+async def _dry_build(ctx: Context, election: ElectionOverview) -> tuple[int, str] | None:
+    """Build what is specified now and throw it away; (revision, why) when that cannot be done."""
+    if election.voting_end <= ctx.clock.now():
+        return election.revision, f"its voting_end {election.voting_end.isoformat()} has passed, so none could follow"
+    spec = await ctx.database.specification(election.id)
+    directory = ctx.workspace.new_draft(election.id, dry_run=True)
+    try:
+        await build_vote_plans(ctx, spec, directory)
+        await build_block0(ctx, spec, directory, generation=0)
+    except PermanentError as error:
+        return election.revision, error.message
+    finally:
+        shutil.rmtree(directory.path, ignore_errors=True)
+    return None

@@ -1,0 +1,118 @@
+"""From an election's specification to a checked block 0 on this machine. Nothing here publishes anything."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from node_fsm.block0.genesis import check_block0, leader_ids, signing_accounts, write_genesis
+from node_fsm.block0.plans import PlanDraft, draft_plans
+from node_fsm.block0.specification import Checked, check_specification
+from node_fsm.core.errors import PermanentError, TemporaryError
+from node_fsm.core.model import ElectionSpec, PayloadType, Publication, VotePlan
+from node_fsm.steps.context import Context
+from node_fsm.storage.workspace import ChainDirectory, write_private
+
+
+async def specification_in_work(ctx: Context) -> ElectionSpec:
+    """What is specified for the election in work; TemporaryError when that is not what this work began with."""
+    work = ctx.election_in_work()
+    spec = await ctx.database.specification(work.election_id)
+    if spec.fingerprint != work.fingerprint:
+        ctx.database_changed()
+        raise TemporaryError("ElectionChanged", f"{spec.name} was edited; it is looked at again")
+    return spec
+
+
+def check(ctx: Context, spec: ElectionSpec) -> Checked:
+    """Everything that a person may have got wrong, before anything is made; PermanentError lists it."""
+    nodes, offset = ctx.known_overview().nodes, ctx.policy.voting_start_offset_minutes
+    checked = check_specification(spec, nodes, ctx.template(), offset, ctx.own_node().leader_id)
+    private = [objective.title for objective in spec.objectives if objective.payload_type is PayloadType.PRIVATE]
+    if private:
+        raise PermanentError(
+            "PrivateVotingUnsupported",
+            f"objective.payload_type of {private[0]!r} is private, but this version tallies public votes only;"
+            " import the election with payload_type public",
+        )
+    return checked
+
+
+async def build_vote_plans(ctx: Context, spec: ElectionSpec, directory: ChainDirectory) -> tuple[PlanDraft, ...]:
+    """Write each plan, its certificate and the signed one into *directory*."""
+    checked = check(ctx, spec)
+    key = ctx.signing_key
+    assert key is not None, "FetchingKey comes first"
+    drafts = draft_plans(spec, checked.dates, ctx.template())
+    for draft in drafts:
+        plan, certificate, signed = _plan_files(directory, draft)
+        write_private(plan, json.dumps(draft.document(), indent=1).encode())
+        await ctx.jcli.new_vote_plan(plan, certificate)
+        await ctx.jcli.sign_certificate(certificate, key, signed)
+    return drafts
+
+
+async def build_block0(ctx: Context, spec: ElectionSpec, directory: ChainDirectory, generation: int) -> Publication:
+    """Encode block 0 into *directory* from its plans, and check that it says what was asked for."""
+    dates = check(ctx, spec).dates
+    template, nodes = ctx.template(), ctx.known_overview().nodes
+    own = ctx.own_node()
+    assert own.leader_id is not None, "FetchingKey comes first"
+    drafts = draft_plans(spec, dates, template)
+    plans, certificates = [], {}
+    for draft in drafts:
+        _, certificate, signed = _plan_files(directory, draft)
+        plan_id = await ctx.jcli.vote_plan_id(certificate)
+        plans.append(_vote_plan(draft, plan_id))
+        certificates[plan_id] = (await asyncio.to_thread(signed.read_text)).strip()
+    committees = [member.id for member in spec.committee]
+    unit = spec.voting_power_unit
+    contents = await write_genesis(
+        directory.genesis,
+        template=template,
+        clock=dates.clock,
+        leaders=leader_ids(nodes),
+        committees=committees,
+        accounts=signing_accounts(own.leader_id, committees, template),
+        funds=ctx.database.funds(spec.id, unit),
+        tokens=[
+            (token, ctx.database.tokens(spec.id, group, unit))
+            for group, token in {draft.voting_group: draft.token for draft in drafts}.items()
+        ],
+        certificates=certificates,
+    )
+    await ctx.jcli.genesis_encode(directory.genesis, directory.block0)
+    summary = await asyncio.to_thread(check_block0, directory.block0, contents)
+    said = await ctx.jcli.genesis_hash(directory.block0)
+    if said != summary.hash:
+        raise PermanentError(
+            "Block0Differs", f"jcli says that block 0 has the hash {said}, its bytes have {summary.hash}"
+        )
+    return Publication(
+        election_id=spec.id,
+        revision=spec.revision,
+        generation=generation,
+        published_by=ctx.settings.hostname,
+        hash=summary.hash,
+        size=summary.size,
+        fingerprint=spec.fingerprint,
+        dates=dates,
+        plans=tuple(plans),
+    )
+
+
+def _plan_files(directory: ChainDirectory, draft: PlanDraft) -> tuple[Path, Path, Path]:
+    """A plan's document, its certificate, and the signed certificate."""
+    stem = f"plan-{draft.index}"
+    return directory.plans / f"{stem}.json", directory.plans / f"{stem}.cert", directory.plans / f"{stem}.signed"
+
+
+def _vote_plan(draft: PlanDraft, plan_id: str) -> VotePlan:
+    return VotePlan(
+        index=draft.index,
+        id=plan_id,
+        payload_type=draft.payload_type,
+        voting_group=draft.voting_group,
+        token=draft.token,
+        encryption_key=None,
+        proposals=draft.proposals,
+    )

@@ -1,0 +1,1 @@
+"""What the service keeps on this machine: directories, the copy of the blocks, files written whole."""

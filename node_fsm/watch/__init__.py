@@ -1,1 +1,0 @@
-"""Watchers: they send signals ("look again") to the engine, never events."""

@@ -1,0 +1,95 @@
+"""One election of the demo: its votes, and in the midst of them SIGKILL to a service."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from node_fsm.core.phases import Phase
+from node_fsm_sandbox.demo.ballot_box import BallotBox
+from node_fsm_sandbox.demo.display import Display
+from node_fsm_sandbox.demo.drawing import Ballot, DrawnElection
+from node_fsm_sandbox.demo.member import Member
+from node_fsm_sandbox.demo.observer import Observer, in_phase
+from node_fsm_sandbox.demo.polling_station import PollingStation
+
+_BATCH = 6
+_BETWEEN_BATCHES = 1.5
+_SETTLE_SECONDS = 12.0
+
+VOTED_ALREADY = "already voted"
+OUT_OF_TIME = "time to vote is between"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """An election with what is needed to hold it; *victim* is the node whose service is killed."""
+
+    election: DrawnElection
+    members: Sequence[Member]
+    victim: Member
+    observer: Observer
+    display: Display
+
+    async def play(self) -> list[str]:
+        """From the chain's start until no node works on the election any more; what did not go as it must."""
+        name, times = self.election.name, self.election.times
+        self.display.tell(f"{name}: {len(self.election.voters)} voters; waiting for all nodes to run its chain")
+        running = in_phase(Phase.RUNNING, name)
+        await self.observer.until(running)
+        station = self._station()
+        await station.wait_for_tip(times.voting_start)
+        box = BallotBox(self.election, station, self.observer)
+        self.display.tell(f"{name}: voting has begun, votes go through {self._follower.hostname}")
+        half = len(self.election.ballots) // 2
+        problems = await self._vote(box, self.election.ballots[:half])
+        problems += await self._kill()
+        problems += await self._vote(box, self.election.ballots[half:])
+        await self.observer.until(
+            lambda view: running(view) and view.restarts == self.victim.restarts, [self.victim.hostname]
+        )
+        problems += await self._rejected(box, self.election.again, "second vote of one voter", VOTED_ALREADY)
+        await station.wait_for_tip(times.voting_end)
+        self.display.tell(f"{name}: voting has ended on the chain")
+        problems += await self._rejected(box, self.election.late, "vote that came too late", OUT_OF_TIME)
+        # Not until all are in Waiting: on a slow machine the first of them may be in the next election by then.
+        await self.observer.until(lambda view: view.state is not None and view.state.election != name)
+        self.display.tell(f"{name}: archived, and no node works on it any more")
+        return [f"{name}: {problem}" for problem in problems]
+
+    async def _vote(self, box: BallotBox, ballots: Sequence[Ballot]) -> list[str]:
+        """Cast votes a few at a time and wait until all are in blocks."""
+        fragment_ids = []
+        for start in range(0, len(ballots), _BATCH):
+            fragment_ids += await box.cast(ballots[start : start + _BATCH])
+            await asyncio.sleep(_BETWEEN_BATCHES)
+        reasons = await box.count(fragment_ids, _SETTLE_SECONDS)
+        self.display.tell(f"{self.election.name}: {len(fragment_ids) - len(reasons)} more votes are in blocks")
+        return [f"a vote that must count is in no block: {reason}" for reason in reasons]
+
+    async def _kill(self) -> list[str]:
+        """Kill the victim's service and start it again, as a container would be."""
+        state = await self.victim.state()
+        self.display.tell(f"{self.victim.hostname}: SIGKILL to its service, which is started again")
+        await self.victim.service.kill()
+        await self.victim.service.start()
+        if state is None or state.phase is not Phase.RUNNING:
+            return [f"the service of {self.victim.hostname} was killed in {state and state.phase}, not while voting"]
+        return []
+
+    async def _rejected(self, box: BallotBox, ballot: Ballot, what: str, expected: str) -> list[str]:
+        """Cast a vote that must be rejected, for a reason that has *expected* in it."""
+        (fragment_id,) = await box.cast([ballot])
+        reason = await box.rejection(fragment_id, _SETTLE_SECONDS)
+        if expected not in reason:
+            return [f"the {what} was not rejected for it: {reason}"]
+        self.display.tell(f"{self.election.name}: the {what} is rejected: {reason.rpartition(': ')[2]}")
+        return []
+
+    def _station(self) -> PollingStation:
+        leaders = [member.node for member in self.members if member.part.wallet]
+        return PollingStation(self._follower.node, leaders)
+
+    @property
+    def _follower(self) -> Member:
+        (follower,) = [member for member in self.members if not member.part.wallet]
+        return follower

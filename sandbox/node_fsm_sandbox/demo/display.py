@@ -1,0 +1,99 @@
+"""Showing the demo while it runs: a live screen on a terminal, one line for each change elsewhere."""
+
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+
+from node_fsm_sandbox.demo.screen import Screen
+from node_fsm_sandbox.demo.snapshot import Snapshot
+
+_NEWS_LINES = 10
+
+
+class Stopwatch:
+    """Seconds since the demo began."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+
+class Display(ABC):
+    """Where the demo tells what happens; *latest* is the last that it told, *snapshot* the last that it showed."""
+
+    def __init__(self, stopwatch: Stopwatch) -> None:
+        self.latest = ""
+        self.snapshot: Snapshot | None = None
+        self._stopwatch = stopwatch
+
+    def tell(self, line: str) -> None:
+        """Something happened."""
+        self.latest = line
+        self._add(f"{self._stopwatch.seconds:6.1f} s  {line}")
+
+    def show(self, snapshot: Snapshot) -> None:
+        """This is how everything is now."""
+        self.snapshot = snapshot
+
+    def __enter__(self) -> Self:
+        return self
+
+    @abstractmethod
+    def __exit__(self, *_: object) -> None: ...
+
+    @abstractmethod
+    def _add(self, line: str) -> None:
+        """Show one more line."""
+
+
+class LineDisplay(Display):
+    """For logs: what happens, a line each, and no snapshots."""
+
+    def __init__(self, console: Console, stopwatch: Stopwatch) -> None:
+        super().__init__(stopwatch)
+        self._console = console
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def _add(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+class LiveDisplay(Display):
+    """For terminals: the cluster as it is, and the last that happened."""
+
+    def __init__(self, console: Console, stopwatch: Stopwatch) -> None:
+        super().__init__(stopwatch)
+        self._news: deque[str] = deque(maxlen=_NEWS_LINES)
+        self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
+
+    def show(self, snapshot: Snapshot) -> None:
+        super().show(snapshot)
+        self._refresh()
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def _add(self, line: str) -> None:
+        self._news.append(line)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self._live.update(Screen(self.snapshot, tuple(self._news), self._stopwatch.seconds), refresh=True)
+
+
+def display_for(console: Console, stopwatch: Stopwatch) -> Display:
+    """The one that suits *console*."""
+    return LiveDisplay(console, stopwatch) if console.is_terminal else LineDisplay(console, stopwatch)

@@ -1,0 +1,102 @@
+"""Drawing an election: voters, powers and votes, so that its result is known before it begins."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from node_fsm_sandbox.demo.schedule import Times
+from node_fsm_sandbox.demo.wallet import Wallet
+
+VOTERS = 24
+_HIGHEST_POWER = 10_000
+
+_QUESTIONS = (
+    ("A new library", ("yes", "no")),
+    ("Where the park goes", ("north", "river", "south")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Voter:
+    """A wallet with its voting power."""
+
+    wallet: Wallet
+    power: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What is voted on; *external_id* in hex."""
+
+    title: str
+    options: tuple[str, ...]
+    external_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """One voter's choice, the index of an option.
+
+    Each ballot of a voter uses a *lane* of its own, so that none waits for, or falls with, another.
+    """
+
+    voter: Voter
+    proposal: Proposal
+    choice: int
+    lane: int
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnElection:
+    """An election and its votes: *ballots* count, *again* and *late* must not.
+
+    *again* is the second vote of a voter on a proposal, for another option; *late* the only vote of a voter who
+    comes when voting has ended. *abstaining* never votes.
+    """
+
+    name: str
+    times: Times
+    proposals: tuple[Proposal, ...]
+    voters: tuple[Voter, ...]
+    ballots: tuple[Ballot, ...]
+    again: Ballot
+    late: Ballot
+    abstaining: Voter
+
+    def expected(self) -> dict[str, list[int]]:
+        """The votes per option, by external id: the sums of the powers of those who chose it."""
+        sums = {proposal.external_id: [0] * len(proposal.options) for proposal in self.proposals}
+        for ballot in self.ballots:
+            sums[ballot.proposal.external_id][ballot.choice] += ballot.voter.power
+        return sums
+
+
+def draw_voters(random: Random) -> tuple[Voter, ...]:
+    """Voters with powers that all differ."""
+    powers = random.sample(range(1, _HIGHEST_POWER), VOTERS)
+    return tuple(Voter(Wallet(), power) for power in powers)
+
+
+def draw_election(name: str, times: Times, voters: Sequence[Voter], random: Random) -> DrawnElection:
+    """Draw who abstains, who votes twice, who comes late, and what everybody chooses."""
+    abstaining, late, twice, *_ = random.sample(voters, len(voters))
+    proposals = tuple(Proposal(title, options, random.randbytes(32).hex()) for title, options in _QUESTIONS)
+    ballots = [
+        Ballot(voter, proposal, random.randrange(len(proposal.options)), lane)
+        for lane, proposal in enumerate(proposals)
+        for voter in voters
+        if voter not in (abstaining, late)
+    ]
+    random.shuffle(ballots)
+    first = proposals[0]
+    (chosen,) = (ballot.choice for ballot in ballots if ballot.voter is twice and ballot.proposal is first)
+    return DrawnElection(
+        name=name,
+        times=times,
+        proposals=proposals,
+        voters=tuple(voters),
+        ballots=tuple(ballots),
+        again=Ballot(twice, first, (chosen + 1) % len(first.options), lane=len(proposals)),
+        late=Ballot(late, first, 0, lane=0),
+        abstaining=abstaining,
+    )

@@ -1,0 +1,78 @@
+"""The files of an election: what an operator imports, and for those who keep them the votes that were drawn."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from node_fsm.settings.model import packaged_template
+from node_fsm_sandbox.demo.drawing import DrawnElection
+
+SLOT_DURATION = 1
+_GROUP = "citizens"
+
+
+def write_template(file: Path) -> None:
+    """The block 0 template that comes with the package, but with slots of a second."""
+    template = yaml.safe_load(packaged_template().read_text())
+    template["blockchain_configuration"]["slot_duration"] = SLOT_DURATION
+    file.write_text(yaml.safe_dump(template))
+
+
+def write_election(election: DrawnElection, directory: Path) -> tuple[Path, Path]:
+    """The import file and the voters' file in *directory*, and beside them ``ballots.csv``."""
+    directory.mkdir(parents=True)
+    file, voters = directory / "election.yaml", directory / "voters.csv"
+    file.write_text(yaml.safe_dump(_document(election), sort_keys=False))
+    _write_csv(
+        voters,
+        ("voting_key", "voting_group", "voting_power"),
+        ((voter.wallet.public_key.hex(), _GROUP, voter.power) for voter in election.voters),
+    )
+    _write_csv(
+        directory / "ballots.csv", ("voting_key", "voting_power", "external_id", "option", "why_not"), _rows(election)
+    )
+    return file, voters
+
+
+def _document(election: DrawnElection) -> dict[str, object]:
+    return {
+        "name": election.name,
+        "description": "An election of the demo",
+        "voting_start": election.times.voting_start.isoformat(),
+        "voting_end": election.times.voting_end.isoformat(),
+        "tallying_end": election.times.tallying_end.isoformat(),
+        "committee_threshold": 0,
+        "committee": [],
+        "objectives": [
+            {
+                "title": "Questions to all",
+                "payload_type": "public",
+                "voting_group": _GROUP,
+                "proposals": [
+                    {
+                        "title": proposal.title,
+                        "options": list(proposal.options),
+                        "external_id": proposal.external_id,
+                    }
+                    for proposal in election.proposals
+                ],
+            }
+        ],
+    }
+
+
+def _rows(election: DrawnElection) -> Iterator[tuple[object, ...]]:
+    """Every ballot; the last column is empty for those that count."""
+    votes = [*((ballot, "") for ballot in election.ballots), (election.again, "voted already"), (election.late, "late")]
+    for ballot, why_not in votes:
+        voter, proposal = ballot.voter, ballot.proposal
+        yield voter.wallet.public_key.hex(), voter.power, proposal.external_id, ballot.choice, why_not
+
+
+def _write_csv(file: Path, header: tuple[str, ...], rows: Iterator[tuple[object, ...]]) -> None:
+    with file.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(header)
+        writer.writerows(rows)

@@ -1,0 +1,65 @@
+"""Looking at all nodes twice a second, for the display and for whoever waits for a phase."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+
+from node_fsm.core.errors import ServiceError
+from node_fsm.core.phases import NODE_MUST_RUN, Phase
+from node_fsm_sandbox.demo.display import Display
+from node_fsm_sandbox.demo.member import Member
+from node_fsm_sandbox.demo.snapshot import NodeView, Snapshot, VotesView, changes
+
+POLL_SECONDS = 0.5
+
+
+class Observer:
+    """What is known of the cluster; asks the services and nodes themselves, whose rows in the database lag behind."""
+
+    def __init__(self, members: Sequence[Member], display: Display) -> None:
+        self.votes: VotesView | None = None
+        """Set by whoever casts votes."""
+        self._members = members
+        self._display = display
+        self._views = [NodeView(member.hostname, 0) for member in members]
+        self._looked = asyncio.Condition()
+
+    async def run(self) -> None:
+        """Look for ever."""
+        while True:
+            await self._look()
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def until(self, holds: Callable[[NodeView], bool], hostnames: Iterable[str] | None = None) -> None:
+        """Wait until *holds* of all nodes, or of those named, at one look."""
+        wanted = set(hostnames) if hostnames else {member.hostname for member in self._members}
+        async with self._looked:
+            await self._looked.wait_for(lambda: all(holds(view) for view in self._views if view.hostname in wanted))
+
+    async def _look(self) -> None:
+        views = list(await asyncio.gather(*map(_view, self._members)))
+        for before, after in zip(self._views, views, strict=True):
+            for line in changes(before, after):
+                self._display.tell(line)
+        async with self._looked:
+            self._views = views
+            self._looked.notify_all()
+        self._display.show(Snapshot(datetime.now(UTC), tuple(views), self.votes))
+
+
+def in_phase(phase: Phase, election: str | None = None) -> Callable[[NodeView], bool]:
+    """Whether a node is in *phase*, working on *election*."""
+    return lambda view: view.state is not None and (view.state.phase, view.state.election) == (phase, election)
+
+
+async def _view(member: Member) -> NodeView:
+    restarts = member.restarts  # before the question, so that no answer of an earlier life is taken for a later one's
+    state = await member.state()
+    height = peers = None
+    if state and state.phase in NODE_MUST_RUN:
+        try:
+            stats = await member.node.stats()
+            height, peers = stats.height, stats.peers_connected
+        except ServiceError:
+            pass  # it starts, or it has just been killed
+    return NodeView(member.hostname, restarts, state, height, peers)

@@ -1,0 +1,96 @@
+"""The whole play: the world is set up, two elections are held, everything is stopped, and what came of it gathered."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from random import Random
+
+from node_fsm.block0.template import load_template
+from node_fsm.core.phases import Phase
+from node_fsm_sandbox.demo.act import Act
+from node_fsm_sandbox.demo.binaries import Binaries
+from node_fsm_sandbox.demo.cluster import Cluster, running_cluster
+from node_fsm_sandbox.demo.concurrency import alongside
+from node_fsm_sandbox.demo.directories import Directories
+from node_fsm_sandbox.demo.display import Display
+from node_fsm_sandbox.demo.drawing import DrawnElection, draw_election, draw_voters
+from node_fsm_sandbox.demo.files import write_election
+from node_fsm_sandbox.demo.gathering import election_outcome, journal
+from node_fsm_sandbox.demo.importing import import_files
+from node_fsm_sandbox.demo.member import new_parts
+from node_fsm_sandbox.demo.observer import Observer, in_phase
+from node_fsm_sandbox.demo.outcome import ElectionOutcome, NodeOutcome, Outcome
+from node_fsm_sandbox.demo.schedule import LEAD, schedule
+from node_fsm_sandbox.demo.servers import Servers, running_servers
+
+NAMES = ("first", "second")
+
+
+class Performance:
+    """One run of the demo; *outcome* is filled in as far as it gets."""
+
+    def __init__(
+        self, binaries: Binaries, places: Directories, display: Display, random: Random, outcome: Outcome
+    ) -> None:
+        self._binaries = binaries
+        self._places = places
+        self._display = display
+        self._random = random
+        self._outcome = outcome
+
+    async def run(self) -> None:
+        """From nothing to nothing: no process of it is left afterwards, however it ends."""
+        parts = new_parts()
+        self._display.tell("starting Postgres and S3, migrating, making keys")
+        async with running_servers(parts) as servers:
+            self._display.tell("starting a service for each of three nodes")
+            async with running_cluster(parts, servers, self._binaries, self._places) as cluster:
+                observer = Observer(cluster.members, self._display)
+                elections = await alongside(
+                    self._hold_elections(cluster, servers, observer),
+                    observer.run(),
+                    *(server.watch() for server in servers.running),
+                    *(member.service.watch() for member in cluster.members),
+                )
+                self._display.tell("stopping the services, verifying the archives")
+                self._outcome.problems += await cluster.stop()
+            await self._gather(elections, cluster, servers)
+
+    async def _hold_elections(self, cluster: Cluster, servers: Servers, observer: Observer) -> Sequence[DrawnElection]:
+        waiting = in_phase(Phase.WAITING)
+        await observer.until(waiting)
+        elections = await self._import_elections(cluster, servers)
+        self._display.tell(f"two elections are imported; voting in {NAMES[0]} begins in {LEAD} s")
+        leader0, leader1, _ = cluster.members
+        for election, victim in zip(elections, (leader1, leader0), strict=True):
+            act = Act(election, cluster.members, victim, observer, self._display)
+            self._outcome.problems += await act.play()
+        await observer.until(waiting)
+        self._display.tell(f"all nodes are back in {Phase.WAITING}")
+        return elections
+
+    async def _import_elections(self, cluster: Cluster, servers: Servers) -> list[DrawnElection]:
+        """Draw two elections and import them both now: nobody touches anything between them."""
+        voters = draw_voters(self._random)
+        template = load_template(cluster.template)
+        elections = []
+        for name, times in zip(NAMES, schedule(datetime.now(UTC)), strict=True):
+            election = draw_election(name, times, voters, self._random)
+            file, voters_file = write_election(election, self._places.work / "elections" / name)
+            await import_files(servers.session, file, voters_file, template)
+            self._outcome.elections.append(ElectionOutcome(election))
+            elections.append(election)
+        return elections
+
+    async def _gather(self, elections: Sequence[DrawnElection], cluster: Cluster, servers: Servers) -> None:
+        """Read what came of it, and compare; the services have written all they know."""
+        outcome = self._outcome
+        outcome.elections = [await election_outcome(drawn, servers, self._places) for drawn in elections]
+        steps = await journal(servers.session)
+        outcome.nodes = [
+            NodeOutcome(member.hostname, member.part.kind, member.restarts, steps[member.hostname])
+            for member in cluster.members
+        ]
+        for election in outcome.elections:
+            outcome.problems += election.problems()
+        for node in outcome.nodes:
+            outcome.problems += node.problems(NAMES)

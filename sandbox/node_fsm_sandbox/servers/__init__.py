@@ -1,0 +1,1 @@
+"""Postgres and S3 from wheels, run as guarded children."""
