@@ -41,10 +41,10 @@ from node_fsm.core.model import (
     ElectionSpec,
     NodeRow,
     Objective,
-    PayloadType,
     Proposal,
     VotingGroup,
 )
+from node_fsm.core.payload_type import PayloadType
 from node_fsm.core.secret import Secret
 from node_fsm.programs.jcli import Jcli
 

@@ -19,7 +19,8 @@ import asyncpg
 from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
 
 from node_fsm.core.chain_time import BlockDate, ChainClock, ChainDates
-from node_fsm.core.model import PayloadType, Proposal, Publication, VotePlan
+from node_fsm.core.model import Proposal, Publication, VotePlan
+from node_fsm.core.payload_type import PayloadType
 from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.file_pieces import read_pieces, written
 from node_fsm.database.migrate import upgrade

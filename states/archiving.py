@@ -8,7 +8,7 @@ from loguru import logger
 
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.events import Event
-from node_fsm.core.model import ArchiveKind, ArchiveRecord
+from node_fsm.core.model import ArchiveKind, StoredArchive
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision, LocalChain
 from node_fsm.steps.archive import About, archive
@@ -48,12 +48,12 @@ class Archiving(PhaseState):
             if about.kind is ArchiveKind.SUPERSEDED and self._is_out_of_patience(block0.hash):
                 return self._set_aside(ctx, error)
             raise
-        await ctx.database.record_archive(made)
+        await ctx.database.save_archive(made)
         ctx.metrics.archive_verified(made.bytes, made.verified_at)
         ctx.database_changed()
         return Decision(Event.ARCHIVED, f"the archive {made.uri} ({made.bytes} bytes) was read back and is whole")
 
-    async def _archive(self, ctx: Context, about: About) -> ArchiveRecord:
+    async def _archive(self, ctx: Context, about: About) -> StoredArchive:
         chain = ctx.chain()
         if about.kind is ArchiveKind.SUPERSEDED:
             return await archive(ctx, chain, about, results=None, untallied="block 0 was withdrawn")

@@ -39,7 +39,7 @@ from node_fsm.archive.manifest import (
 from node_fsm.archive.tarball import DamagedError, Packer, measure
 from node_fsm.archive.verify import check_tar
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import ArchiveKind, ArchiveRecord, PlanResult
+from node_fsm.core.model import ArchiveKind, PlanResult, StoredArchive
 from node_fsm.ports import Clock, ObjectStore
 from node_fsm.ports.object_errors import ObjectExistsError, ObjectMissingError
 
@@ -80,7 +80,7 @@ class ArchiveRequest:
         )  # fmt: skip
 
 
-async def archive_chain(store: ObjectStore, archive_uri: str, request: ArchiveRequest, clock: Clock) -> ArchiveRecord:
+async def archive_chain(store: ObjectStore, archive_uri: str, request: ArchiveRequest, clock: Clock) -> StoredArchive:
     """Archive a chain, or find that this is done, and verify the archive by reading it back.
 
     May be called again after any failure. Raises what *store* raises; PermanentError when the files are not what the
@@ -96,7 +96,7 @@ async def archive_chain(store: ObjectStore, archive_uri: str, request: ArchiveRe
             text = await store.read(f"{uri}/{MANIFEST_NAME}", MAX_MANIFEST_BYTES)
         files = await in_thread(None, partial(measure, request.directory, names))
         if manifest := await _verified(store, uri, text, request, files):
-            return ArchiveRecord(
+            return StoredArchive(
                 election_id=request.election.id,
                 election_name=request.election.name,
                 block0_hash=request.block0_hash,

@@ -7,7 +7,8 @@ from typing import Any
 
 from node_fsm.block0.template import Template
 from node_fsm.core.chain_time import BlockDate, ChainDates
-from node_fsm.core.model import ElectionSpec, PayloadType, Proposal
+from node_fsm.core.model import ElectionSpec, Proposal
+from node_fsm.core.payload_type import PayloadType
 
 MAX_PROPOSALS = 255
 """The most that jcli takes in one plan."""

@@ -13,7 +13,8 @@ from node_fsm.chain import bech32
 from node_fsm.chain.address import KEY_SIZE, MEMBER_KEY_PREFIX, ed25519_public_key
 from node_fsm.core.chain_time import ChainClock, ChainDates, chain_start
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import CommitteeMember, ElectionSpec, NodeRow, Objective, PayloadType, Proposal
+from node_fsm.core.model import CommitteeMember, ElectionSpec, NodeRow, Objective, Proposal
+from node_fsm.core.payload_type import PayloadType
 
 MAX_OPTIONS = 16
 EXTERNAL_ID_SIZE = 32

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from node_fsm.chain.address import TEST_BIT
 from node_fsm.chain.blocks import Block, BlockHeader, read_blocks, verify_chain
-from node_fsm.chain.certificates import MintedToken, VotePlan, decode_minted_token, decode_vote_plan
+from node_fsm.chain.certificates import MintedToken, PlanCertificate, decode_minted_token, decode_vote_plan
 from node_fsm.chain.configuration import decode_configuration
 from node_fsm.chain.errors import MalformedError
 from node_fsm.chain.fragments import ByteStream, Fragment, FragmentKind
@@ -36,7 +36,7 @@ class Block0Summary:
     configuration: Mapping[str, Any]
     funds: Total
     tokens: Mapping[str, Total]
-    vote_plans: tuple[VotePlan, ...]
+    vote_plans: tuple[PlanCertificate, ...]
     others: Mapping[str, int]
 
     @property

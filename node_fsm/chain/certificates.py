@@ -11,8 +11,7 @@ from node_fsm.chain.cursor import Cursor
 from node_fsm.chain.fragments import HASH_SIZE, Fragment
 from node_fsm.chain.transactions import SPINE, Transaction, read_transaction
 from node_fsm.core.block_date import BlockDate
-
-PayloadType = Literal["public", "private"]
+from node_fsm.core.payload_type import PayloadType
 
 POLICY_HASH_SIZE = 28
 _NO_POLICY = bytes(POLICY_HASH_SIZE)
@@ -40,7 +39,7 @@ class VoteAction(NamedTuple):
 OFF_CHAIN = VoteAction("off_chain")
 
 
-class Proposal(NamedTuple):
+class PlanProposal(NamedTuple):
     """A proposal of a plan; ``external_id`` is 64 hex digits, choices are 0 .. options-1."""
 
     external_id: str
@@ -48,7 +47,7 @@ class Proposal(NamedTuple):
     action: VoteAction
 
 
-class VotePlan(NamedTuple):
+class PlanCertificate(NamedTuple):
     """A vote plan and who signed it, spelled like jcli: ids in hex, member keys in bech32, the token ``policy.name``.
 
     ``committee_id`` is the public key whose signature admits the plan (64 hex digits).
@@ -59,7 +58,7 @@ class VotePlan(NamedTuple):
     vote_start: BlockDate
     vote_end: BlockDate
     committee_end: BlockDate
-    proposals: tuple[Proposal, ...]
+    proposals: tuple[PlanProposal, ...]
     committee_member_public_keys: tuple[str, ...]
     voting_token: str
     committee_id: str
@@ -129,7 +128,7 @@ def decode_minted_token(fragment: Fragment) -> MintedToken:
     return MintedToken(token_id(name), account, value)
 
 
-def decode_vote_plan(fragment: Fragment) -> VotePlan:
+def decode_vote_plan(fragment: Fragment) -> PlanCertificate:
     """Decode a fragment of kind VOTE_PLAN; MalformedError."""
     cursor = fragment.content()
     start = cursor.position
@@ -143,7 +142,7 @@ def decode_vote_plan(fragment: Fragment) -> VotePlan:
     transaction = read_transaction(cursor)
     committee_id = _read_signer(cursor)
     cursor.expect_end("the vote plan")
-    return VotePlan(
+    return PlanCertificate(
         plan_id,
         payload_type,
         vote_start,
@@ -163,7 +162,7 @@ def decode_vote_cast(fragment: Fragment) -> VoteCast:
     plan_id = cursor.take(HASH_SIZE, "vote plan id").hex()
     proposal_index = cursor.u8("proposal index")
     choice = ballot = None
-    if _read_payload_type(cursor) == "public":
+    if _read_payload_type(cursor) == PayloadType.PUBLIC:
         choice = cursor.u8("choice")
     else:
         ballot = cursor.take(cursor.u8("number of ciphertexts") * _CIPHERTEXT_SIZE, "ballot")
@@ -179,10 +178,10 @@ def decode_vote_tally(fragment: Fragment) -> VoteTally:
     plan_id = cursor.take(HASH_SIZE, "vote plan id").hex()
     payload_type = _read_payload_type(cursor)
     results = None
-    if payload_type == "private":
+    if payload_type == PayloadType.PRIVATE:
         results = tuple([_read_private_result(cursor) for _ in range(cursor.u8("number of proposals"))])
     transaction = read_transaction(cursor)
-    if cursor.u8("kind of the tally's proof") != (payload_type == "private"):
+    if cursor.u8("kind of the tally's proof") != (payload_type == PayloadType.PRIVATE):
         raise cursor.malformed(f"expected the proof of a {payload_type} tally")
     committee_id = _read_signer(cursor)
     cursor.expect_end("the tally")
@@ -192,19 +191,19 @@ def decode_vote_tally(fragment: Fragment) -> VoteTally:
 def _read_payload_type(cursor: Cursor) -> PayloadType:
     match cursor.u8("payload type"):
         case 1:
-            return "public"
+            return PayloadType.PUBLIC
         case 2:
-            return "private"
+            return PayloadType.PRIVATE
         case other:
             raise cursor.malformed(f"expected payload type 1 (public) or 2 (private), found {other}")
 
 
-def _read_proposal(cursor: Cursor) -> Proposal:
+def _read_proposal(cursor: Cursor) -> PlanProposal:
     external_id = cursor.take(HASH_SIZE, "proposal's external id").hex()
     options = cursor.u8("number of options")
     if not 1 <= options <= _MAX_OPTIONS:
         raise cursor.malformed(f"expected 1 to {_MAX_OPTIONS} options, found {options}")
-    return Proposal(external_id, options, _read_action(cursor))
+    return PlanProposal(external_id, options, _read_action(cursor))
 
 
 def _read_action(cursor: Cursor) -> VoteAction:

@@ -16,15 +16,15 @@ from node_fsm.chain.block0 import Block0Summary, summarise_block
 from node_fsm.chain.blocks import BlockHeader, read_blocks, verify_chain
 from node_fsm.chain.certificates import (
     MintedToken,
-    PayloadType,
+    PlanCertificate,
     VoteCast,
-    VotePlan,
     decode_vote_cast,
     decode_vote_tally,
 )
 from node_fsm.chain.errors import MalformedError
 from node_fsm.chain.fragments import ByteStream, Fragment, FragmentKind
 from node_fsm.core.block_date import BlockDate
+from node_fsm.core.payload_type import PayloadType
 
 
 class Ignored(StrEnum):
@@ -64,7 +64,7 @@ class ProposalCount:
 class PlanCount:
     """The count of one plan, proposals in the plan's order."""
 
-    plan: VotePlan
+    plan: PlanCertificate
     proposals: tuple[ProposalCount, ...]
 
 
@@ -111,7 +111,7 @@ class UnknownPlanError(ValueError):
 class _Count:
     """The running count of one plan."""
 
-    def __init__(self, plan: VotePlan, weights: Mapping[bytes, int]) -> None:
+    def __init__(self, plan: PlanCertificate, weights: Mapping[bytes, int]) -> None:
         self._plan = plan
         self._weights = weights
         self._cast = [0] * len(plan.proposals)
@@ -127,7 +127,7 @@ class _Count:
         if vote.proposal_index >= len(plan.proposals):
             return Ignored.UNKNOWN_PROPOSAL
         options = plan.proposals[vote.proposal_index].options
-        if plan.payload_type == "public":
+        if plan.payload_type == PayloadType.PUBLIC:
             if vote.choice is None:
                 return Ignored.WRONG_PAYLOAD
             if vote.choice >= options:
@@ -149,7 +149,7 @@ class _Count:
         return None
 
     def result(self) -> PlanCount:
-        public = self._plan.payload_type == "public"
+        public = self._plan.payload_type == PayloadType.PUBLIC
         return PlanCount(
             self._plan,
             tuple(

@@ -8,14 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from node_fsm.core.chain_time import ChainDates
+from node_fsm.core.payload_type import PayloadType
 from node_fsm.core.secret import Secret
-
-
-class PayloadType(StrEnum):
-    """Whether a vote's choice is readable on the chain."""
-
-    PUBLIC = "public"
-    PRIVATE = "private"
 
 
 class ArchiveKind(StrEnum):
@@ -207,7 +201,7 @@ class PlanResult:
 
 
 @dataclass(frozen=True, slots=True)
-class ArchiveRecord:
+class StoredArchive:
     """An archive in S3; *sha256* and *bytes* are the tar's, *manifest* the text of manifest.json."""
 
     election_id: int
@@ -238,7 +232,7 @@ class JournalEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class StatusReport:
+class NodeReport:
     """One node's row of ``node_status``: the cluster at a glance.
 
     Height and tip are None while no node runs; *holds_chain* says whether what it has is on its disk.

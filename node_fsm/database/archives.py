@@ -4,7 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import ArchiveKind, ArchiveRecord
+from node_fsm.core.model import ArchiveKind, StoredArchive
 from node_fsm.database import tables
 from node_fsm.database.session import Session
 
@@ -12,7 +12,7 @@ from node_fsm.database.session import Session
 class Archives(Session):
     """The methods of the Database port about archives."""
 
-    async def record_archive(self, archive: ArchiveRecord) -> None:
+    async def save_archive(self, archive: StoredArchive) -> None:
         """Write an archive's row; the same again is a no-op, PermanentError ``ArchiveDiffers`` if different."""
         column = tables.archive.c
         row = {
@@ -28,7 +28,7 @@ class Archives(Session):
             "manifest": archive.manifest,
             "verified_at": archive.verified_at,
         }
-        async with self.transaction("record_archive") as connection:
+        async with self.transaction("save_archive") as connection:
             await connection.execute(insert(tables.archive).values(row).on_conflict_do_nothing())
             standing = await connection.scalar(
                 select(column.manifest).where(
@@ -41,7 +41,7 @@ class Archives(Session):
                 f"archive has run {archive.run_id} of block 0 {archive.block0_hash} with another manifest; it is kept",
             )
 
-    async def archive(self, block0_hash: str) -> ArchiveRecord | None:
+    async def archive(self, block0_hash: str) -> StoredArchive | None:
         """The verified archive of this chain, final before any other kind, then the newest."""
         column = tables.archive.c
         query = (
@@ -54,7 +54,7 @@ class Archives(Session):
             row = (await connection.execute(query)).one_or_none()
         if row is None:
             return None
-        return ArchiveRecord(
+        return StoredArchive(
             election_id=row.election,
             election_name=row.election_name,
             block0_hash=row.block0_hash,

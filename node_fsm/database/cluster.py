@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from node_fsm.core.model import ChainCopy, JournalEntry, Neighbour, StatusReport
+from node_fsm.core.model import ChainCopy, JournalEntry, Neighbour, NodeReport
 from node_fsm.database import tables
 from node_fsm.database.session import Session
 
@@ -33,7 +33,7 @@ class Reports(Session):
         async with self.transaction("journal") as connection:
             await connection.execute(insert(tables.phase_journal).on_conflict_do_nothing(), rows)
 
-    async def report_status(self, report: StatusReport) -> None:
+    async def report_status(self, report: NodeReport) -> None:
         """Write this node's row of ``node_status``, and how much of the chain its machine holds if that is known."""
         row = {
             "phase": report.phase,
@@ -72,10 +72,10 @@ class Reports(Session):
         async with self.transaction("chain_copies") as connection:
             return tuple(ChainCopy(*row) for row in await connection.execute(query))
 
-    async def record_copy(self, block0_hash: str, hostname: str, *, lost: bool) -> None:
+    async def save_chain_copy(self, block0_hash: str, hostname: str, *, lost: bool) -> None:
         """Say that the chain is gone from that machine, or (again) on it; how much of it was known stays known."""
         row = insert(tables.chain_copy).values(block0_hash=block0_hash, hostname=hostname, height=1, lost=lost)
-        async with self.transaction("record_copy") as connection:
+        async with self.transaction("save_chain_copy") as connection:
             await connection.execute(
                 row.on_conflict_do_update(
                     index_elements=["block0_hash", "hostname"],

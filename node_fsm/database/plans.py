@@ -5,7 +5,8 @@ from collections import defaultdict
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from node_fsm.core.model import PayloadType, Proposal, Publication, VotePlan
+from node_fsm.core.model import Proposal, Publication, VotePlan
+from node_fsm.core.payload_type import PayloadType
 from node_fsm.database import tables
 from node_fsm.database.session import Session
 

@@ -12,7 +12,8 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import CommitteeMember, ElectionSpec, Objective, PayloadType, Proposal, VotingGroup
+from node_fsm.core.model import CommitteeMember, ElectionSpec, Objective, Proposal, VotingGroup
+from node_fsm.core.payload_type import PayloadType
 from node_fsm.database import tables
 from node_fsm.database.canonical import (
     Electorate,

@@ -17,12 +17,12 @@ from node_fsm.core.conditions import Condition
 from node_fsm.core.decide import decide, next_deadline
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.machine import PhaseMachine
-from node_fsm.core.model import JournalEntry, Overview, StatusReport
+from node_fsm.core.model import JournalEntry, NodeReport, Overview
 from node_fsm.core.observe import observations
 from node_fsm.core.phases import NODE_MUST_RUN, Phase
 from node_fsm.core.view import UNKNOWN, Deadline, Decision, View
 from node_fsm.engine.reporter import Reporter
-from node_fsm.engine.status import ServiceState
+from node_fsm.engine.status import ServiceStatus
 from node_fsm.log import bind_context
 from node_fsm.steps.context import Context
 from states.base import PhaseState
@@ -46,7 +46,7 @@ class Engine:
     ) -> None:
         self.ctx = ctx
         self.machine = machine
-        self.reporter = Reporter(ctx.database, self.status, advertise)
+        self.reporter = Reporter(ctx.database, self.report, advertise)
         self.since = ctx.clock.now()
         self.deadline: Deadline | None = None
         self.last_tick = time.monotonic()
@@ -274,11 +274,11 @@ class Engine:
         self.ctx.metrics.condition_changed(type_, held=condition is not None)
         self.reporter.status_changed()
 
-    def snapshot(self) -> ServiceState:
+    def status(self) -> ServiceStatus:
         """The present state, for the sidecar."""
         ctx, node = self.ctx, self.ctx.node.state
         problem = node.problem or ("NodeNotRunning", "the node is not running yet")
-        return ServiceState(
+        return ServiceStatus(
             phase=ctx.phase,
             since=self.since,
             role=ctx.policy.role,
@@ -292,12 +292,12 @@ class Engine:
             node_problems=() if node.running else (problem[1],),
         )
 
-    def status(self) -> StatusReport:
+    def report(self) -> NodeReport:
         """This node's line in the cluster's status."""
         ctx, node = self.ctx, self.ctx.node.state
         block0 = ctx.work.block0 if ctx.work else None
         up = node.running
-        return StatusReport(
+        return NodeReport(
             hostname=ctx.settings.hostname,
             phase=ctx.phase,
             since=self.since,

@@ -12,7 +12,7 @@ from contextlib import suppress
 from loguru import logger
 
 from node_fsm.core.errors import ServiceError
-from node_fsm.core.model import JournalEntry, StatusReport
+from node_fsm.core.model import JournalEntry, NodeReport
 from node_fsm.ports import Database
 
 KEPT_ENTRIES = 1000
@@ -23,7 +23,7 @@ QUIET_SECONDS = 60.0
 class Reporter:
     """The outgoing side of the engine: journal entries in order, and the latest status."""
 
-    def __init__(self, database: Database, status: Callable[[], StatusReport], advertise: str) -> None:
+    def __init__(self, database: Database, status: Callable[[], NodeReport], advertise: str) -> None:
         self._database = database
         self.advertise = advertise
         self._status = status

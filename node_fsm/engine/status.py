@@ -10,7 +10,7 @@ from node_fsm.core.view import Deadline
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceState:
+class ServiceStatus:
     """The service at one moment.
 
     *election* is the name of the one in work; *last_error* the present failure of the phase's work; *last_tick* when
@@ -39,6 +39,6 @@ class ServiceState:
 class StateSource(Protocol):
     """The engine, as the sidecar sees it."""
 
-    def snapshot(self) -> ServiceState:
+    def status(self) -> ServiceStatus:
         """The present state; neither waits nor fails."""
         ...

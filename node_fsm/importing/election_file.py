@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from node_fsm.chain import bech32
 from node_fsm.chain.address import KEY_SIZE, MEMBER_KEY_PREFIX
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import PayloadType
+from node_fsm.core.payload_type import PayloadType
 from node_fsm.importing.located_yaml import Located, Path, YamlError, path_text, read_yaml
 
 MAX_PROBLEMS = 20

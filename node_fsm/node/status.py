@@ -9,7 +9,7 @@ from node_fsm.core.chain_time import BlockDate
 from node_fsm.node.config import Listen
 
 
-class NodePhase(StrEnum):
+class ProcessPhase(StrEnum):
     """Where the node process is."""
 
     STOPPED = "stopped"
@@ -44,7 +44,7 @@ class NodeStatus:
     the node runs again. *starts* counts the nodes started in this service's life.
     """
 
-    phase: NodePhase
+    phase: ProcessPhase
     since: datetime
     starts: int = 0
     block0_hash: str | None = None
@@ -61,7 +61,7 @@ class NodeStatus:
     @property
     def running(self) -> bool:
         """Whether the node answers and runs the required chain."""
-        return self.phase is NodePhase.RUNNING
+        return self.phase is ProcessPhase.RUNNING
 
 
 @dataclass(frozen=True, slots=True)

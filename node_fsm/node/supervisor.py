@@ -20,7 +20,7 @@ from node_fsm.node.config import NodeConfig, rest_url
 from node_fsm.node.exit import Exit, Remedy, explain
 from node_fsm.node.process import Launch, NodeProcess, to_the_end
 from node_fsm.node.rest import BOOTSTRAPPING, RECORDS, NodeRest
-from node_fsm.node.status import NodeLimits, NodePhase, NodeSettings, NodeStatus, Problem
+from node_fsm.node.status import NodeLimits, NodeSettings, NodeStatus, Problem, ProcessPhase
 from node_fsm.node.vitals import Vitals, start_delay
 from node_fsm.ports import ChainRun
 from node_fsm.programs.command import run_command
@@ -46,7 +46,7 @@ class NodeSupervisor:
         self._on_change = on_change
         self._now = now
         self._limits = limits
-        self._state = NodeStatus(NodePhase.STOPPED, now())
+        self._state = NodeStatus(ProcessPhase.STOPPED, now())
         self._changed = asyncio.Event()
         self._run: ChainRun | None = None
         self._run_changed = asyncio.Event()
@@ -99,7 +99,7 @@ class NodeSupervisor:
         self._overtaken = False
         if self._keeping:
             self._keeping.cancel()
-        while self._state.phase is not NodePhase.STOPPED:
+        while self._state.phase is not ProcessPhase.STOPPED:
             await self._changed.wait()
 
     async def records(self) -> dict[str, bytes]:
@@ -124,7 +124,7 @@ class NodeSupervisor:
                 finally:
                     self._keeping.cancel()
                     await to_the_end(self._keeping)
-                    self._set(NodeStatus(NodePhase.STOPPED, self._now(), self._state.starts))
+                    self._set(NodeStatus(ProcessPhase.STOPPED, self._now(), self._state.starts))
                 if not self._keeping.cancelled():
                     self._keeping.result()  # it ends otherwise only by an error of this program
 
@@ -137,7 +137,7 @@ class NodeSupervisor:
             run = self._required
             self._run_changed.clear()
             vitals.starting()
-            self._publish(phase=NodePhase.STARTING, block0_hash=run.block0_hash)
+            self._publish(phase=ProcessPhase.STARTING, block0_hash=run.block0_hash)
             try:
                 await self._until(run.clock.start)
                 key = await keys.ask(run)
@@ -194,7 +194,7 @@ class NodeSupervisor:
         try:
             while not exiting.done():
                 await self._look(run, vitals)
-                if self._state.phase is NodePhase.BOOTSTRAPPING and self._required != run:
+                if self._state.phase is ProcessPhase.BOOTSTRAPPING and self._required != run:
                     return Exit(Remedy.RESTART, "WiringChanged", "it waits for peers with an outdated configuration")
                 if end := vitals.given_up(_monotonic(), own_fault=not run.peers or self._overtaken):
                     return end
@@ -226,7 +226,7 @@ class NodeSupervisor:
         if idle is not None:
             stalled_since = self._state.stalled_since or self._now() - timedelta(seconds=idle)
         self._publish(
-            phase=NodePhase.RUNNING,
+            phase=ProcessPhase.RUNNING,
             version=stats.version,
             height=stats.height,
             tip=stats.tip,
@@ -239,7 +239,7 @@ class NodeSupervisor:
 
     def _bootstrapping(self) -> None:
         """It loads its chain, which may take minutes and is no problem, or waits for peers, which is one in the end."""
-        self._publish(phase=NodePhase.BOOTSTRAPPING)
+        self._publish(phase=ProcessPhase.BOOTSTRAPPING)
         waiting = (self._now() - self._state.since).total_seconds()
         if waiting >= self._limits.bootstrap:
             self._publish(
@@ -268,7 +268,7 @@ class NodeSupervisor:
 
     async def _pause(self, end: Exit, delay: float) -> None:
         """Say what happened, and wait before the next start, unless what is required changed since the last one."""
-        self._publish(phase=NodePhase.FAILED, pid=None, peers_connected=0, problem=Problem(end.reason, end.message))
+        self._publish(phase=ProcessPhase.FAILED, pid=None, peers_connected=0, problem=Problem(end.reason, end.message))
         logger.warning("{}: {}; it is started again in {:.1f} s", end.reason, end.message, delay)
         with suppress(TimeoutError):
             async with asyncio.timeout(delay):

@@ -25,7 +25,7 @@ Boolean = Annotated[bool, BeforeValidator(types.boolean)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 S3Object = Annotated[str, AfterValidator(types.s3_object)]
 S3Prefix = Annotated[str, AfterValidator(types.s3_prefix)]
-Listen = Annotated[str, AfterValidator(types.listen)]
+ListenAddress = Annotated[str, AfterValidator(types.listen)]
 AbsolutePath = Annotated[Path, AfterValidator(Path.absolute)]
 
 
@@ -157,11 +157,11 @@ class Settings(DatabaseSettings):
         600, description="Private elections whose tally would take longer to decrypt than this are refused"
     )
     jorm_path: str = Field("jormungandr", description="The jormungandr program: a path, or a name looked up in PATH")
-    node_rest_listen: Listen = Field(
+    node_rest_listen: ListenAddress = Field(
         "127.0.0.1:10080",
         description="IP:PORT of the node's REST interface; whoever reaches it can shut the node down",
     )
-    node_p2p_listen: Listen = Field(
+    node_p2p_listen: ListenAddress = Field(
         "0.0.0.0:10090",
         description="IP:PORT at which the node listens for other nodes",
     )

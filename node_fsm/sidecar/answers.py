@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel
 
 from node_fsm.core.phases import Phase, Role
-from node_fsm.engine.status import ServiceState
+from node_fsm.engine.status import ServiceStatus
 from node_fsm.log import redact
 
 
@@ -53,7 +53,7 @@ class State(BaseModel):
     last_error: str | None
 
     @classmethod
-    def of(cls, state: ServiceState) -> Self:
+    def of(cls, state: ServiceStatus) -> Self:
         """The public part of *state*."""
         deadline = state.next_deadline
         return cls(

@@ -40,13 +40,13 @@ def create_app(
 
     @app.api_route("/health/live", methods=_READ)
     async def live(response: Response) -> Health:
-        age = monotonic() - source.snapshot().last_tick
+        age = monotonic() - source.status().last_tick
         hung = (f"the engine last looked {age:.0f} s ago, the limit is {tick_limit:.0f} s",) if age > tick_limit else ()
         return _health(response, hung)
 
     @app.api_route("/health/ready", methods=_READ)
     async def ready(response: Response) -> Health:
-        return _health(response, source.snapshot().unready)
+        return _health(response, source.status().unready)
 
     @app.api_route("/metrics", methods=_READ)
     async def metrics(request: Request) -> Response:
@@ -55,7 +55,7 @@ def create_app(
 
     @app.api_route("/state", methods=_READ, dependencies=[] if expose_state else [Depends(_only_loopback)])
     async def state() -> State:
-        return State.of(source.snapshot())
+        return State.of(source.status())
 
     return app
 

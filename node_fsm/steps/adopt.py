@@ -125,7 +125,7 @@ async def _is_seed(ctx: Context, chain: ChainDirectory) -> bool:
     own = next((copy for copy in copies if copy.hostname == hostname and copy.height > 0), None)
     if chain.is_held if own is None else own.lost is chain.is_held:
         logger.warning("the chain {} is {} this machine", block0_hash, "back on" if chain.is_held else "gone from")
-        await ctx.database.record_copy(block0_hash, hostname, lost=not chain.is_held)
+        await ctx.database.save_chain_copy(block0_hash, hostname, lost=not chain.is_held)
         copies = await ctx.database.chain_copies(block0_hash)
     if role is Role.LEADER0 and _has_begun(copies) and not _held(copies):
         raise PermanentError(

@@ -10,7 +10,7 @@ from node_fsm.archive.manifest import Election, Tip
 from node_fsm.archive.store import ArchiveRequest, archive_chain
 from node_fsm.chain.recount import Recount
 from node_fsm.core.errors import PermanentError, ServiceError
-from node_fsm.core.model import ArchiveKind, ArchiveRecord, PlanResult
+from node_fsm.core.model import ArchiveKind, PlanResult, StoredArchive
 from node_fsm.steps.context import Context
 from node_fsm.steps.tally import count
 from node_fsm.steps.versions import ask_versions
@@ -55,7 +55,7 @@ class About:
 
 async def archive(
     ctx: Context, chain: ChainDirectory, about: About, results: tuple[PlanResult, ...] | None, untallied: str | None
-) -> ArchiveRecord:
+) -> StoredArchive:
     """Archive a chain whose node has stopped, with its votes counted, and verify the archive."""
     if ctx.settings.archive_uri is None:
         raise PermanentError("SettingMissing", "NODE_FSM_ARCHIVE_S3_URI is not set; set it to s3://BUCKET/PREFIX")
@@ -105,7 +105,7 @@ class SetAsideArchiver:
             )
         try:
             made = await archive(ctx, chain, about, results=None, untallied="set aside before it was tallied")
-            await ctx.database.record_archive(made)
+            await ctx.database.save_archive(made)
         except ServiceError as error:
             return error
         write_private(chain.path / ARCHIVED, made.manifest.encode())

@@ -8,7 +8,8 @@ from node_fsm.block0.genesis import check_block0, leader_ids, signing_accounts, 
 from node_fsm.block0.plans import PlanDraft, draft_plans
 from node_fsm.block0.specification import Checked, check_specification
 from node_fsm.core.errors import PermanentError, TemporaryError
-from node_fsm.core.model import ElectionSpec, PayloadType, Publication, VotePlan
+from node_fsm.core.model import ElectionSpec, Publication, VotePlan
+from node_fsm.core.payload_type import PayloadType
 from node_fsm.steps.context import Context
 from node_fsm.storage.workspace import ChainDirectory, write_private
 

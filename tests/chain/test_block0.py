@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from node_fsm.chain import bech32
 from node_fsm.chain.address import account_address, ed25519_public_key
 from node_fsm.chain.block0 import Block0Summary, Total, summarise
-from node_fsm.chain.certificates import MintedToken, Proposal, VoteAction
+from node_fsm.chain.certificates import MintedToken, PlanProposal, VoteAction
 from node_fsm.chain.errors import BrokenChainError, MalformedError, TruncatedError
 from node_fsm.chain.fragments import FragmentKind
 from node_fsm.chain.transactions import Output
@@ -97,7 +97,7 @@ def test_vote_plans_are_read() -> None:
         BlockDate(1, 0),
     )
     off_chain = VoteAction("off_chain")
-    assert public.proposals == (Proposal("01" * 32, 3, off_chain), Proposal("02" * 32, 2, off_chain))
+    assert public.proposals == (PlanProposal("01" * 32, 3, off_chain), PlanProposal("02" * 32, 2, off_chain))
     assert public.committee_member_public_keys == ()
     assert len(private.committee_member_public_keys) == 2
     leader = summary_of(block0_of_chain()).leader_ids[0]

@@ -52,7 +52,7 @@ class Jcli:
             cwd=self.directory,
             input=data,
             capture_output=True,
-            env=_ENVIRONMENT | self.environment,
+            env={**_ENVIRONMENT, **self.environment},
             timeout=60,
             check=False,
         )

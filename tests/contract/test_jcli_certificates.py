@@ -11,7 +11,7 @@ from node_fsm_sandbox.formats.chain import block0_certificate, fragment
 from node_fsm_sandbox.formats.crypto import SigningKey, blake2b_256, verify
 
 from node_fsm.chain import bech32
-from node_fsm.chain.certificates import OFF_CHAIN, Proposal, VotePlan, decode_vote_cast, decode_vote_plan
+from node_fsm.chain.certificates import OFF_CHAIN, PlanCertificate, PlanProposal, decode_vote_cast, decode_vote_plan
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.core.block_date import BlockDate
 from tests.contract.chains import TOKEN, Plan, Wallet
@@ -42,7 +42,7 @@ def content(certificate: str) -> tuple[int, bytes]:
     return data[0], data[1:]
 
 
-def decoded(certificate: str) -> VotePlan:
+def decoded(certificate: str) -> PlanCertificate:
     _, data = content(certificate)
     return decode_vote_plan(Fragment.from_bytes(fragment(FragmentKind.VOTE_PLAN, block0_certificate(data) + bytes(96))))
 
@@ -59,7 +59,7 @@ def test_vote_plans(jcli: Jcli, private: bool) -> None:
         BlockDate(4, 5),
     )
     assert found.payload_type == ("private" if private else "public")
-    assert found.proposals == tuple(Proposal(f"{number:064x}", 3, OFF_CHAIN) for number in range(2))
+    assert found.proposals == tuple(PlanProposal(f"{number:064x}", 3, OFF_CHAIN) for number in range(2))
     assert found.committee_member_public_keys == (tuple(MEMBER_KEYS) if private else ())
     assert found.voting_token == TOKEN
 
@@ -146,7 +146,8 @@ def test_voting_tokens_that_are_none(jcli: Jcli, token: str) -> None:
 def test_a_private_plan_needs_member_keys(jcli: Jcli) -> None:
     document = plan(private=True)
     message = "private vote plans `committee_public_keys` cannot be empty"
-    for keys in ({"committee_member_public_keys": []}, {}):
+    cases: tuple[dict[str, list[str]], ...] = ({"committee_member_public_keys": []}, {})
+    for keys in cases:
         del document["committee_member_public_keys"]
         document |= keys
         assert jcli.refused(*NEW_PLAN, stdin=json.dumps(document)) == (1, message)

@@ -231,13 +231,13 @@ def test_certificates_of_what_is_not_open(jcli: Jcli) -> None:
     message = "expected decrypted private tally, found private encrypted tally"
     assert jcli.refused(*words, *this_plan()) == (1, message)
     assert jcli.refused(*words) == (1, "please specify a correct id for the vote plan")
-    words = (*PRIVATE_TALLY, "--vote-plan", "plans.json", "--shares", "some.json", *this_plan(PUBLIC_ID))
+    with_shares = (*PRIVATE_TALLY, "--vote-plan", "plans.json", "--shares", "some.json", *this_plan(PUBLIC_ID))
     for share, message in (
         (bytes(ballots.SHARE_SIZE), "expected decrypted private tally, found public tally"),
         (b"nonsense", "invalid binary share data"),
     ):
         jcli.write("some.json", json.dumps([[b64encode(share).decode()]]))
-        assert jcli.refused(*words) == (1, message)
+        assert jcli.refused(*with_shares) == (1, message)
 
 
 def test_merging_shares_that_do_not_fit(jcli: Jcli) -> None:

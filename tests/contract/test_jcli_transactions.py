@@ -9,8 +9,8 @@ from node_fsm_sandbox.formats.signatures import signed_parts
 
 from node_fsm.chain import bech32
 from node_fsm.chain.certificates import (
+    PlanCertificate,
     VoteCast,
-    VotePlan,
     VoteTally,
     decode_vote_cast,
     decode_vote_plan,
@@ -19,6 +19,7 @@ from node_fsm.chain.certificates import (
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.chain.transactions import Input, Transaction, Witness, WitnessKind, decode_transaction
 from node_fsm.core.block_date import BlockDate
+from node_fsm.core.payload_type import PayloadType
 from tests.contract.chains import Plan, Wallet
 from tests.contract.commands import PANIC_CODE, Jcli
 
@@ -112,7 +113,7 @@ def test_a_tally(making: Making) -> None:
     making.do("auth", "--key", "other.sk")
     fragment = making.fragment()
     tally = decode_vote_tally(fragment)
-    assert tally == VoteTally(PLAN_ID, "public", None, tally.transaction, OTHER.id)
+    assert tally == VoteTally(PLAN_ID, PayloadType.PUBLIC, None, tally.transaction, OTHER.id)
     assert signed_parts(fragment, inputs=1).authority_holds()
     assert making.refused("auth", "--key", "other.sk") == "sealing authed transaction is not valid"
 
@@ -124,7 +125,7 @@ def test_a_plan_after_block0(making: Making) -> None:
     making.do("auth", "-k", "payer.sk")
     fragment = making.fragment()
     plan = decode_vote_plan(fragment)
-    assert isinstance(plan, VotePlan)
+    assert isinstance(plan, PlanCertificate)
     assert (len(plan.proposals), plan.committee_id) == (2, PAYER.id)
     assert signed_parts(fragment, inputs=1).authority_holds()
 

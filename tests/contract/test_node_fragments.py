@@ -9,9 +9,10 @@ import pytest_asyncio
 from node_fsm_sandbox.formats import certificates as certificates_write
 from node_fsm_sandbox.formats.crypto import blake2b_256
 
-from node_fsm.chain.certificates import OFF_CHAIN, Proposal
+from node_fsm.chain.certificates import OFF_CHAIN, PlanProposal
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.payload_type import PayloadType
 from node_fsm.node.rest import NodeRest
 from node_fsm.ports.answers import FragmentState
 from tests.contract.binaries import Binaries
@@ -104,7 +105,7 @@ def private_vote(station: Station) -> Fragment:
 
 
 def plan_content(vote_start: BlockDate, vote_end: BlockDate) -> bytes:
-    return certificates_write.vote_plan("public", (vote_start, vote_end, FARTHER), [], [], TOKEN)
+    return certificates_write.vote_plan(PayloadType.PUBLIC, (vote_start, vote_end, FARTHER), [], [], TOKEN)
 
 
 def spoilt(fragment: Fragment) -> Fragment:
@@ -236,7 +237,7 @@ LEDGER: dict[str, Case] = {
         lambda s: Transaction(
             s.chain,
             next(s.voters),
-            certificates_write.vote_plan("private", (BlockDate(603, 0), FAR, FARTHER), [], [], TOKEN),
+            certificates_write.vote_plan(PayloadType.PRIVATE, (BlockDate(603, 0), FAR, FARTHER), [], [], TOKEN),
             kind=FragmentKind.VOTE_PLAN,
         ).sign(),
         always("Voting error: Private vote plan must contain at least one committee member key"),
@@ -348,9 +349,9 @@ async def test_blocks_have_a_largest_size(station: Station) -> None:
     """What does not fit waits for the next block, in order; what never fits is rejected."""
     votes = [vote(station.chain, next(station.voters)) for _ in range(25)]
     certificate = certificates_write.vote_plan(
-        "public",
+        PayloadType.PUBLIC,
         (BlockDate(700, 0), FAR, FARTHER),
-        [Proposal(f"{number:064x}", 2, OFF_CHAIN) for number in range(150)],
+        [PlanProposal(f"{number:064x}", 2, OFF_CHAIN) for number in range(150)],
         [],
         TOKEN,
     )

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 
 import pytest
 
 from node_fsm.core.events import Event
 from node_fsm.core.phases import BEFORE_PUBLICATION, NODE_MUST_RUN, Phase, Role
 from node_fsm.core.table import TABLES
+from node_fsm.core.view import LocalChain
 from tests.core import worlds
 from tests.core.simulated_world import Election, World, successor, successors
 
@@ -100,6 +101,10 @@ def followed(start: World, until: Callable[[World], bool]) -> list[World]:
     return path
 
 
+def _is_back(chain: LocalChain, step: World) -> bool:
+    return chain not in step.vanished
+
+
 @pytest.mark.parametrize(
     ("role", "phases"),
     [(Role.LEADER0, {Phase.WAITING, Phase.GENERATING_BLOCK0}), (Role.NODE, {Phase.WAITING, Phase.RESET})],
@@ -109,7 +114,7 @@ def test_a_chain_whose_block0_vanished_stays_and_is_run_again_once_that_is_back(
     seen, _ = reachable(World(role, ONE, faults=3))
     cases = [(world, chain) for world in seen for chain in world.vanished]
     for world, chain in cases:
-        unmended = followed(world, lambda step, chain=chain: chain not in step.vanished)
+        unmended = followed(world, partial(_is_back, chain))
         assert all(chain in step.local for step in unmended), unmended
         mended = followed(world.mended(chain), lambda step: step.phase is Phase.RUNNING)
         assert all(chain in step.local for step in mended), mended

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import asyncpg
 
-from node_fsm.core.model import ArchiveKind, ArchiveRecord
+from node_fsm.core.model import ArchiveKind, StoredArchive
 from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.administration import cancel_election
 from node_fsm.database.election_show import describe_election
@@ -37,8 +37,8 @@ async def test_a_finished_election_is_shown_with_plans_results_and_archives(
     publication, _ = await publish(database, election, tmp_path)
     await database.post_results(election, publication.hash, results_of(publication))
     kind = ArchiveKind.FINAL
-    await database.record_archive(
-        ArchiveRecord(election, "Fund 1", publication.hash, "r", kind, "t", "s3://b/k", "00", 9, "{}", START)
+    await database.save_archive(
+        StoredArchive(election, "Fund 1", publication.hash, "r", kind, "t", "s3://b/k", "00", 9, "{}", START)
     )
     shown = await describe_election(database, "Fund 1")
     assert (shown["block0_hash"], shown["block0_size"]) == (publication.hash, publication.size)

@@ -8,7 +8,8 @@ import pytest
 
 from node_fsm.chain.address import account_address
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import PayloadType, VotingGroup
+from node_fsm.core.model import VotingGroup
+from node_fsm.core.payload_type import PayloadType
 from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.administration import cancel_election
 from node_fsm.database.election_import import Imported, import_election

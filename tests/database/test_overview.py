@@ -6,7 +6,7 @@ from unittest.mock import ANY
 import asyncpg
 from sqlalchemy import make_url
 
-from node_fsm.core.model import ArchiveKind, ArchiveRecord, Block0Ref, NodeRow
+from node_fsm.core.model import ArchiveKind, Block0Ref, NodeRow, StoredArchive
 from node_fsm.database.adapter import PostgresDatabase
 from tests.database.world import START, add_election, publish, results_of
 
@@ -23,8 +23,8 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 async def archive(database: PostgresDatabase, election: int, block0_hash: str, kind: ArchiveKind) -> None:
-    await database.record_archive(
-        ArchiveRecord(election, "Fund 1", block0_hash, f"run-{kind}", kind, "tip", "s3://b/k", "00", 1, "{}", START)
+    await database.save_archive(
+        StoredArchive(election, "Fund 1", block0_hash, f"run-{kind}", kind, "tip", "s3://b/k", "00", 1, "{}", START)
     )
 
 

@@ -3,12 +3,12 @@ from datetime import timedelta
 
 import asyncpg
 
-from node_fsm.core.model import ChainCopy, JournalEntry, Neighbour, StatusReport
+from node_fsm.core.model import ChainCopy, JournalEntry, Neighbour, NodeReport
 from node_fsm.database.adapter import PostgresDatabase
 from tests.database.world import START
 
 ENTRY = JournalEntry("leader0", 7, "Fund 1", "Waiting", "election_due", "FetchingKey", START, "it is time")
-REPORT = StatusReport(
+REPORT = NodeReport(
     hostname="leader0",
     phase="Running",
     since=START,
@@ -70,20 +70,21 @@ async def test_what_nodes_hold_of_a_chain_outlives_their_restarts(
     reported = (("b", 9, "a"), ("b", 5, "a"), ("a", 7, "a"), ("f", 8, "a"), ("gone", 8, "a"), ("a", 99, "b"))
     for hostname, height, chain in reported:
         await database.report_status(replace(REPORT, hostname=hostname, height=height, block0_hash=chain * 64))
-    for block0_hash, height in (("a" * 64, 1), ("a" * 64, None), (None, None)):
-        report = replace(REPORT, hostname="a", height=height, block0_hash=block0_hash, holds_chain=False)
+    without: tuple[tuple[str | None, int | None], ...] = (("a" * 64, 1), ("a" * 64, None), (None, None))
+    for block0_hash, known in without:
+        report = replace(REPORT, hostname="a", height=known, block0_hash=block0_hash, holds_chain=False)
         await database.report_status(report)
     a = ChainCopy("a", 7, lost=False, is_leader=True)
     b = ChainCopy("b", 5, lost=False, is_leader=True)
     others = (ChainCopy("f", 8, lost=False, is_leader=False), ChainCopy("gone", 8, lost=False, is_leader=False))
     assert await database.chain_copies("a" * 64) == (a, b, *others)
-    await database.record_copy("a" * 64, "b", lost=True)
+    await database.save_chain_copy("a" * 64, "b", lost=True)
     assert await database.chain_copies("a" * 64) == (a, replace(b, lost=True), *others)
     await database.report_status(replace(REPORT, hostname="b", height=6, block0_hash="a" * 64, holds_chain=False))
     assert (await database.chain_copies("a" * 64))[1].lost, "a node that only waits for the chain has none"
-    await database.record_copy("a" * 64, "b", lost=False)
+    await database.save_chain_copy("a" * 64, "b", lost=False)
     assert await database.chain_copies("a" * 64) == (a, b, *others)
-    await database.record_copy("a" * 64, "b", lost=True)
+    await database.save_chain_copy("a" * 64, "b", lost=True)
     await database.report_status(replace(REPORT, hostname="b", height=6, block0_hash="a" * 64))
     assert (await database.chain_copies("a" * 64))[1] == replace(b, height=6)
 

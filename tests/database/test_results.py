@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import ArchiveKind, ArchiveRecord, PlanResult
+from node_fsm.core.model import ArchiveKind, PlanResult, StoredArchive
 from node_fsm.database.adapter import PostgresDatabase
 from tests.database.world import START, publish, results_of
 
@@ -104,26 +104,26 @@ async def test_a_snapshot_of_other_plans_is_refused(database: PostgresDatabase, 
     assert caught.value.reason == "PlansDiffer"
 
 
-def an_archive(kind: ArchiveKind, run_id: str, manifest: str = "{}") -> ArchiveRecord:
-    return ArchiveRecord(7, "Fund 1", "a" * 64, run_id, kind, "tip", f"s3://b/{run_id}", "00", 9, manifest, START)
+def an_archive(kind: ArchiveKind, run_id: str, manifest: str = "{}") -> StoredArchive:
+    return StoredArchive(7, "Fund 1", "a" * 64, run_id, kind, "tip", f"s3://b/{run_id}", "00", 9, manifest, START)
 
 
 async def test_the_final_archive_comes_before_all_others(database: PostgresDatabase) -> None:
     assert await database.archive("a" * 64) is None
     salvage, final = an_archive(ArchiveKind.SALVAGE, "1"), an_archive(ArchiveKind.FINAL, "2")
-    await database.record_archive(salvage)
+    await database.save_archive(salvage)
     assert await database.archive("a" * 64) == salvage
-    await database.record_archive(final)
-    await database.record_archive(an_archive(ArchiveKind.SALVAGE, "3"))
+    await database.save_archive(final)
+    await database.save_archive(an_archive(ArchiveKind.SALVAGE, "3"))
     assert await database.archive("a" * 64) == final
 
 
 async def test_an_archive_is_recorded_once(database: PostgresDatabase, sql: asyncpg.Connection) -> None:
     final = an_archive(ArchiveKind.FINAL, "1", '{ "b": 1,\n "a": 2 }')
-    await database.record_archive(final)
-    await database.record_archive(final)
+    await database.save_archive(final)
+    await database.save_archive(final)
     assert await sql.fetchval("SELECT count(*) FROM archive") == 1
     with pytest.raises(PermanentError, match=r"run 1 of block 0 a+ with another manifest") as caught:
-        await database.record_archive(an_archive(ArchiveKind.FINAL, "1", "{}"))
+        await database.save_archive(an_archive(ArchiveKind.FINAL, "1", "{}"))
     assert caught.value.reason == "ArchiveDiffers"
     assert await database.archive("a" * 64) == final

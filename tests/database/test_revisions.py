@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from node_fsm.core.model import ArchiveKind, ArchiveRecord
+from node_fsm.core.model import ArchiveKind, StoredArchive
 from node_fsm.database.adapter import PostgresDatabase
 from tests.database.world import START, add_election, key, publish, results_of
 
@@ -180,8 +180,8 @@ async def test_other_changes_are_notified(
 
 
 async def test_an_archive_is_notified(database: PostgresDatabase, election: int, notifications: Notifications) -> None:
-    await database.record_archive(
-        ArchiveRecord(election, "Fund 1", "a" * 64, "run", ArchiveKind.FINAL, "t", "s3://b/k", "5", 1, "{}", START)
+    await database.save_archive(
+        StoredArchive(election, "Fund 1", "a" * 64, "run", ArchiveKind.FINAL, "t", "s3://b/k", "5", 1, "{}", START)
     )
     found = [await next_of(notifications)]
     while not notifications.empty():

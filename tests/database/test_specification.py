@@ -7,7 +7,8 @@ import asyncpg
 import pytest
 
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import PayloadType, VotingGroup
+from node_fsm.core.model import VotingGroup
+from node_fsm.core.payload_type import PayloadType
 from node_fsm.database.adapter import PostgresDatabase
 from tests.database.world import OPTIONS, START, add_election, key
 

@@ -16,10 +16,10 @@ from node_fsm.core.model import (
     ElectionSpec,
     NodeRow,
     Objective,
-    PayloadType,
     Proposal,
     VotingGroup,
 )
+from node_fsm.core.payload_type import PayloadType
 
 TEMPLATE_FILE = Path(__file__).parents[2] / "block0_template.yaml"
 TEMPLATE = load_template(TEMPLATE_FILE)

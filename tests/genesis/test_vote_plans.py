@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from node_fsm.block0.plans import PlanDraft, draft_plans, max_tally_size, tally_size, voting_token
 from node_fsm.block0.specification import check_specification
 from node_fsm.block0.template import Template
-from node_fsm.core.model import ElectionSpec, Objective, PayloadType, Proposal
+from node_fsm.core.model import ElectionSpec, Objective, Proposal
+from node_fsm.core.payload_type import PayloadType
 from tests.genesis.examples import (
     DELEGATES,
     DIRECT,

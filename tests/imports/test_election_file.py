@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from node_fsm.core.model import PayloadType
+from node_fsm.core.payload_type import PayloadType
 from node_fsm.importing.election_file import MAX_PROBLEMS, ElectionFile, InputFileError, parse_election
 from tests.imports.files import ELECTION, member_key, spoiled
 

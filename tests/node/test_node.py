@@ -14,7 +14,7 @@ import pytest
 
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.secret import Secret
-from node_fsm.node.status import NodeLimits, NodePhase, NodeSettings
+from node_fsm.node.status import NodeLimits, NodeSettings, ProcessPhase
 from node_fsm.node.supervisor import NodeSupervisor
 from node_fsm.ports import ChainRun
 from node_fsm.storage.workspace import ChainDirectory
@@ -43,7 +43,7 @@ async def started(supervisor: NodeSupervisor, starts: int) -> int:
 
 
 async def test_runs_what_is_required(supervisor: NodeSupervisor, chain_run: ChainRun, fake_node: FakeNode) -> None:
-    assert supervisor.state.phase is NodePhase.STOPPED
+    assert supervisor.state.phase is ProcessPhase.STOPPED
     supervisor.require(chain_run)
     await supervisor.ready(20)
     state = supervisor.state
@@ -93,7 +93,7 @@ async def test_stop_leaves_nothing(supervisor: NodeSupervisor, chain_run: ChainR
     await supervisor.stop()
     assert not is_running(pid)
     assert fake_node.terminated == [pid]
-    assert (supervisor.state.phase, supervisor.state.pid, supervisor.state.starts) == (NodePhase.STOPPED, None, 1)
+    assert (supervisor.state.phase, supervisor.state.pid, supervisor.state.starts) == (ProcessPhase.STOPPED, None, 1)
     await supervisor.stop()
     supervisor.require(chain_run)
     await supervisor.ready(20)
@@ -108,7 +108,7 @@ async def test_stop_works_at_any_moment_of_a_start(
         for _ in range(turns):
             await asyncio.sleep(0.001)
         await supervisor.stop()
-        assert supervisor.state.phase is NodePhase.STOPPED
+        assert supervisor.state.phase is ProcessPhase.STOPPED
     await eventually(lambda: not any(is_running(start["pid"]) for start in fake_node.starts))
 
 
@@ -120,7 +120,7 @@ async def test_cancelling_the_supervisor_stops_the_node(
         supervisor.require(chain_run)
         await supervisor.ready(20)
     assert not is_running(fake_node.starts[0]["pid"])
-    assert supervisor.state.phase is NodePhase.STOPPED
+    assert supervisor.state.phase is ProcessPhase.STOPPED
 
 
 async def test_another_chain_replaces_the_node(
@@ -185,7 +185,7 @@ async def test_what_a_restart_does_not_heal_is_tried_again_slowly(
     supervisor = await supervise(replace(QUICK, repair_delay=600))
     fake_node.behave(exits=code, stderr="Reason\n |-> cause\n")
     supervisor.require(chain_run)
-    await eventually(lambda: supervisor.state.phase is NodePhase.FAILED)
+    await eventually(lambda: supervisor.state.phase is ProcessPhase.FAILED)
     assert supervisor.state.problem
     assert supervisor.state.problem.reason == reason
     assert "Reason |-> cause" in supervisor.state.problem.message
@@ -216,7 +216,7 @@ async def test_slow_repetition_heals_by_itself(
 ) -> None:
     fake_node.behave(exits=4)
     supervisor.require(chain_run)
-    await eventually(lambda: supervisor.state.phase is NodePhase.FAILED)
+    await eventually(lambda: supervisor.state.phase is ProcessPhase.FAILED)
     fake_node.behave(exits=None)
     await supervisor.ready(20)
 
@@ -227,7 +227,7 @@ async def test_a_node_that_loads_its_chain_is_left_alone(
     supervisor = await supervise(replace(QUICK, silent=1.0))
     fake_node.behave(bootstrapping=True)
     supervisor.require(chain_run)
-    await eventually(lambda: supervisor.state.phase is NodePhase.BOOTSTRAPPING)
+    await eventually(lambda: supervisor.state.phase is ProcessPhase.BOOTSTRAPPING)
     with pytest.raises(TemporaryError, match="bootstrapping"):
         await supervisor.ready(2.0)
     fake_node.behave(bootstrapping=False)
@@ -288,7 +288,7 @@ async def test_the_wrong_chain_is_never_ready(
 ) -> None:
     fake_node.behave(block0_hash="ff" * 32)
     supervisor.require(chain_run)
-    await eventually(lambda: supervisor.state.phase is NodePhase.FAILED)
+    await eventually(lambda: supervisor.state.phase is ProcessPhase.FAILED)
     assert supervisor.state.problem
     assert supervisor.state.problem.reason == "WrongChain"
     assert not is_running(fake_node.starts[0]["pid"])
@@ -338,7 +338,7 @@ async def test_a_key_that_a_person_must_mend_starts_nothing(
         raise PermanentError("SigningKeyMissing", "upload it")
 
     supervisor.require(replace(chain_run, secret=secret))
-    await eventually(lambda: supervisor.state.phase is NodePhase.FAILED)
+    await eventually(lambda: supervisor.state.phase is ProcessPhase.FAILED)
     assert supervisor.state.problem == ("SigningKeyMissing", "upload it")
     assert fake_node.starts == []
 
@@ -348,7 +348,7 @@ async def test_a_full_or_broken_disk_is_a_problem_to_wait_out(
 ) -> None:
     shutil.rmtree(chain_run.directory.path)
     supervisor.require(chain_run)
-    await eventually(lambda: supervisor.state.phase is NodePhase.FAILED)
+    await eventually(lambda: supervisor.state.phase is ProcessPhase.FAILED)
     assert supervisor.state.problem
     assert supervisor.state.problem.reason == "SystemRefused"
     assert str(chain_run.directory.node_config) in supervisor.state.problem.message

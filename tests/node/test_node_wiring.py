@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from node_fsm.core.secret import Secret
-from node_fsm.node.status import NodeLimits, NodePhase
+from node_fsm.node.status import NodeLimits, ProcessPhase
 from node_fsm.node.supervisor import NodeSupervisor
 from node_fsm.ports import ChainRun
 from tests.node.conftest import KEY, OTHERS, QUICK
@@ -23,11 +23,13 @@ async def test_a_node_that_loads_its_chain_for_long_says_so(
     supervisor = await supervise(replace(QUICK, bootstrap=1.0))
     fake_node.behave(bootstrapping=True)
     supervisor.require(chain_run)
-    await eventually(lambda: supervisor.state.phase is NodePhase.BOOTSTRAPPING)
-    assert supervisor.state.problem is None
+    await eventually(lambda: supervisor.state.phase is ProcessPhase.BOOTSTRAPPING)
+    before = supervisor.state
+    assert before.problem is None
     await eventually(lambda: supervisor.state.problem is not None)
-    assert supervisor.state.problem
-    assert supervisor.state.problem.reason == "NodeBootstraps"
+    after = supervisor.state
+    assert after.problem
+    assert after.problem.reason == "NodeBootstraps"
     fake_node.behave(bootstrapping=False)
     await supervisor.ready(20)
     assert supervisor.state.problem is None
@@ -39,7 +41,7 @@ async def test_a_node_that_waits_for_peers_is_started_anew_with_new_ones(
     """It reads its peers once, and might wait for those of old for ever."""
     fake_node.behave(bootstrapping=True)
     supervisor.require(chain_run)
-    await eventually(lambda: supervisor.state.phase is NodePhase.BOOTSTRAPPING)
+    await eventually(lambda: supervisor.state.phase is ProcessPhase.BOOTSTRAPPING)
     supervisor.require(chain_run)
     supervisor.require(replace(chain_run, peers=OTHERS))
     await eventually(lambda: len(fake_node.starts) == 2)
@@ -59,7 +61,7 @@ async def test_only_the_seed_begins_without_others(
         return key
 
     supervisor.require(replace(chain_run, secret=secret, seed=False))
-    await eventually(lambda: supervisor.state.phase is NodePhase.FAILED)
+    await eventually(lambda: supervisor.state.phase is ProcessPhase.FAILED)
     assert supervisor.state.problem
     assert supervisor.state.problem.reason == "NodeWithoutPeers"
     assert fake_node.starts == []

@@ -18,7 +18,7 @@ from node_fsm.core.secret import Secret
 from node_fsm.node.config import Listen, NodeConfig
 from node_fsm.node.process import Launch
 from node_fsm.node.rest import RECORDS
-from node_fsm.node.status import NodeLimits, NodePhase, NodeSettings
+from node_fsm.node.status import NodeLimits, NodeSettings, ProcessPhase
 from node_fsm.node.supervisor import NodeSupervisor
 from node_fsm.ports import ChainRun
 from node_fsm.ports.answers import FragmentState
@@ -233,7 +233,7 @@ async def test_busy_port_is_told_and_waited_for(
 
 async def failure(supervisor: NodeSupervisor, run: ChainRun) -> tuple[str, str]:
     supervisor.require(run)
-    await eventually(lambda: supervisor.state.phase is NodePhase.FAILED)
+    await eventually(lambda: supervisor.state.phase is ProcessPhase.FAILED)
     assert supervisor.state.problem
     return supervisor.state.problem
 
@@ -275,7 +275,7 @@ async def test_follower_waits_for_its_leader(
 ) -> None:
     run = chain.run(tmp_path / "node", leader=None, peers=(peer.format(free_port()),))
     supervisor.require(run)
-    await eventually(lambda: supervisor.state.phase is NodePhase.BOOTSTRAPPING)
+    await eventually(lambda: supervisor.state.phase is ProcessPhase.BOOTSTRAPPING)
     pid = supervisor.state.pid
     assert pid
     await supervisor.stop()

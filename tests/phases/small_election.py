@@ -6,7 +6,8 @@ from datetime import timedelta
 from hashlib import blake2b
 
 from node_fsm.chain.address import account_address
-from node_fsm.core.model import ElectionSpec, NodeRow, Objective, PayloadType, Proposal, VotingGroup
+from node_fsm.core.model import ElectionSpec, NodeRow, Objective, Proposal, VotingGroup
+from node_fsm.core.payload_type import PayloadType
 from node_fsm.ports import Clock
 from tests.support.fake_jcli import new_secret, public_key
 from tests.support.fakes import START

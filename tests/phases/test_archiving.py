@@ -134,7 +134,7 @@ async def test_an_archive_of_another_kind_does_not_close_an_election(tallied: Wo
 
 
 async def test_an_archive_made_before_a_crash_is_found_verified_and_recorded(tallied: World) -> None:
-    tallied.database.refused["record_archive"] = deque([DATABASE_AWAY])
+    tallied.database.refused["save_archive"] = deque([DATABASE_AWAY])
     await refused(tallied, Archiving())
     made = dict(tallied.store.objects)
     await tallied.finish(Archiving())

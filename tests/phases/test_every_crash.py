@@ -61,7 +61,7 @@ EFFECTS = [
     ("database", "post_results", 0),
     ("store", "upload", 0),
     ("store", "write_once", 0),
-    ("database", "record_archive", 0),
+    ("database", "save_archive", 0),
 ]
 
 

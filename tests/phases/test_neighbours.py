@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from node_fsm.core.model import ArchiveKind, ArchiveRecord, ChainCopy, StatusReport
+from node_fsm.core.model import ArchiveKind, ChainCopy, NodeReport, StoredArchive
 from node_fsm.steps.split import CHAIN_BEHIND, CONDITIONS, ISOLATED, SILENT_SECONDS, SPLIT_BRAIN
 from states.reset import Reset
 from states.running import Running
@@ -22,7 +22,7 @@ def report(world: World, height: int, tip: str) -> None:
     """Have leader 2 report a tip, later than whatever it reported before."""
     before = world.database.statuses.get("leader2")
     at = before.updated_at + timedelta(seconds=5) if before else world.clock.now()
-    status = StatusReport(
+    status = NodeReport(
         hostname="leader2",
         phase="Running",
         since=at,
@@ -166,11 +166,11 @@ async def test_a_chain_that_was_split_is_set_aside_although_an_archive_has_its_n
     async with in_company.doing(Running()):
         await in_company.until(lambda: height(in_company) > 20)
         await hear(in_company, 3, 10, "other chain")
-    archived = ArchiveRecord(
+    archived = StoredArchive(
         *(1, "first", in_company.hash, "run", ArchiveKind.FINAL, "other tip", "s3://x", "", 1, ""),
         verified_at=in_company.clock.now(),
     )
-    await in_company.database.record_archive(archived)
+    await in_company.database.save_archive(archived)
     await in_company.finish(Reset())
     assert in_company.ctx.workspace.chains() == ()
     assert len(in_company.ctx.workspace.set_aside_chains()) == 1

@@ -8,7 +8,7 @@ import pytest
 
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.events import Event
-from node_fsm.core.model import ArchiveKind, ArchiveRecord
+from node_fsm.core.model import ArchiveKind, StoredArchive
 from node_fsm.core.phases import Role
 from node_fsm.steps.archive import About
 from node_fsm.storage.workspace import ChainDirectory, make_private, write_private
@@ -31,8 +31,8 @@ def make_chain(world: World, election_id: int, block0_hash: str, *, blocks: bool
     return chain
 
 
-def archive(block0_hash: str, kind: ArchiveKind = ArchiveKind.FINAL) -> ArchiveRecord:
-    return ArchiveRecord(9, "old", block0_hash, "run", kind, "ab" * 32, "s3://x", "", 1, "{}", START)
+def archive(block0_hash: str, kind: ArchiveKind = ArchiveKind.FINAL) -> StoredArchive:
+    return StoredArchive(9, "old", block0_hash, "run", kind, "ab" * 32, "s3://x", "", 1, "{}", START)
 
 
 def set_aside(world: World) -> list[ChainDirectory]:

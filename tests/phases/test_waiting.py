@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from node_fsm.core.model import PayloadType, VotingGroup
+from node_fsm.core.model import VotingGroup
+from node_fsm.core.payload_type import PayloadType
 from node_fsm.core.phases import Role
 from states.waiting import ELECTION_DOUBTFUL, ELECTION_INVALID, Waiting
 from tests.phases.small_election import ID, row

@@ -13,10 +13,11 @@ from node_fsm_sandbox.node.ledger import Ledger
 from node_fsm_sandbox.node.messages import read_message
 
 from node_fsm.chain.blocks import read_blocks
-from node_fsm.chain.certificates import OFF_CHAIN, Proposal
+from node_fsm.chain.certificates import OFF_CHAIN, PlanProposal
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.chain.transactions import Input
 from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.payload_type import PayloadType
 from tests.chain import build
 from tests.sandbox_node.world import LEADERS, POWER, VOTERS
 
@@ -25,9 +26,9 @@ MEMBER_KEYS = [ballots.public_key(secret) for secret in MEMBERS]
 ELECTION_KEY = ballots.election_key(MEMBER_KEYS)
 OPTIONS = 3
 PLAN = certificates_write.vote_plan(
-    "private",
+    PayloadType.PRIVATE,
     (BlockDate(0, 0), BlockDate(1, 0), BlockDate(2, 0)),
-    [Proposal("ab" * 32, OPTIONS, OFF_CHAIN)],
+    [PlanProposal("ab" * 32, OPTIONS, OFF_CHAIN)],
     MEMBER_KEYS,
     f"{'00' * 28}.{build.TOKEN_NAME.hex()}",
 )

@@ -7,11 +7,11 @@ from typing import Any
 from node_fsm.core.conditions import Condition
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import Deadline
-from node_fsm.engine.status import ServiceState
+from node_fsm.engine.status import ServiceStatus
 
 SINCE = datetime(2026, 3, 1, 11, 0, tzinfo=UTC)
 
-RUNNING = ServiceState(
+RUNNING = ServiceStatus(
     phase=Phase.RUNNING,
     since=SINCE,
     role=Role.LEADER0,
@@ -30,9 +30,9 @@ RUNNING = ServiceState(
 class Source:
     """Hands out a state, changed at will."""
 
-    state: ServiceState = field(default=RUNNING)
+    state: ServiceStatus = field(default=RUNNING)
 
-    def snapshot(self) -> ServiceState:
+    def status(self) -> ServiceStatus:
         return self.state
 
     def change(self, **changes: Any) -> None:

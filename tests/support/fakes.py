@@ -7,7 +7,7 @@ from typing import Any
 
 from node_fsm.core.chain_time import BlockDate, ChainClock, ChainDates
 from node_fsm.core.errors import ServiceError
-from node_fsm.core.model import Block0Ref, ElectionOverview, JournalEntry, NodeRow, Overview, StatusReport
+from node_fsm.core.model import Block0Ref, ElectionOverview, JournalEntry, NodeReport, NodeRow, Overview
 
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
@@ -33,7 +33,7 @@ class FakeDatabase:
     failure: ServiceError | None = None
     readings: int = 0
     entries: list[JournalEntry] = field(default_factory=list)
-    reports: list[StatusReport] = field(default_factory=list)
+    reports: list[NodeReport] = field(default_factory=list)
 
     async def overview(self, hashes: Collection[str]) -> Overview:
         self.readings += 1
@@ -44,7 +44,7 @@ class FakeDatabase:
         self._may_fail()
         self.entries.extend(entries)
 
-    async def report_status(self, report: StatusReport) -> None:
+    async def report_status(self, report: NodeReport) -> None:
         self._may_fail()
         self.reports.append(report)
 

@@ -11,7 +11,6 @@ from typing import Any
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.model import (
     ArchiveKind,
-    ArchiveRecord,
     Block0Ref,
     ChainCopy,
     ElectionOverview,
@@ -19,11 +18,12 @@ from node_fsm.core.model import (
     JournalEntry,
     Lease,
     Neighbour,
+    NodeReport,
     NodeRow,
     Overview,
     PlanResult,
     Publication,
-    StatusReport,
+    StoredArchive,
     VotePlan,
 )
 from node_fsm.ports import Clock
@@ -64,9 +64,9 @@ class MemoryDatabase:
     withdrawn: set[str] = field(default_factory=set)
     snapshots: dict[str, dict[str, Any]] = field(default_factory=dict)
     posted: dict[str, tuple[PlanResult, ...]] = field(default_factory=dict)
-    archives: list[ArchiveRecord] = field(default_factory=list)
+    archives: list[StoredArchive] = field(default_factory=list)
     journalled: list[JournalEntry] = field(default_factory=list)
-    statuses: dict[str, StatusReport] = field(default_factory=dict)
+    statuses: dict[str, NodeReport] = field(default_factory=dict)
     copies: dict[str, dict[str, ChainCopy]] = field(default_factory=dict)
     lease: Lease | None = None
     released: list[Lease] = field(default_factory=list)
@@ -159,12 +159,12 @@ class MemoryDatabase:
         with self._call("results"):
             return self.posted.get(block0_hash, ())
 
-    async def record_archive(self, archive: ArchiveRecord) -> None:
-        with self._call("record_archive"):
+    async def save_archive(self, archive: StoredArchive) -> None:
+        with self._call("save_archive"):
             if archive not in self.archives:
                 self.archives.append(archive)
 
-    async def archive(self, block0_hash: str) -> ArchiveRecord | None:
+    async def archive(self, block0_hash: str) -> StoredArchive | None:
         with self._call("archive"):
             found = [archive for archive in self.archives if archive.block0_hash == block0_hash]
             return max(found, key=lambda archive: archive.kind is ArchiveKind.FINAL, default=None)
@@ -173,7 +173,7 @@ class MemoryDatabase:
         with self._call("journal"):
             self.journalled += [entry for entry in entries if entry not in self.journalled]
 
-    async def report_status(self, report: StatusReport) -> None:
+    async def report_status(self, report: NodeReport) -> None:
         with self._call("report_status"):
             self.statuses[report.hostname] = report
             if report.block0_hash and report.holds_chain:
@@ -191,8 +191,8 @@ class MemoryDatabase:
             copies = sorted(self.copies.get(block0_hash, {}).items())
             return tuple(replace(copy, is_leader=name in leaders) for name, copy in copies)
 
-    async def record_copy(self, block0_hash: str, hostname: str, *, lost: bool) -> None:
-        with self._call("record_copy"):
+    async def save_chain_copy(self, block0_hash: str, hostname: str, *, lost: bool) -> None:
+        with self._call("save_chain_copy"):
             copies = self.copies.setdefault(block0_hash, {})
             known = copies.get(hostname)
             copies[hostname] = ChainCopy(hostname, max(known.height, 1) if known else 1, lost, is_leader=True)

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import JournalEntry, StatusReport
+from node_fsm.core.model import JournalEntry, NodeReport
 from node_fsm.engine.reporter import KEPT_ENTRIES, QUIET_SECONDS, REPORT_SECONDS, Reporter
 from tests.support.fakes import START
 from tests.support.memory_database import DATABASE_AWAY, MemoryDatabase
@@ -26,8 +26,8 @@ class Reporting:
         self.height = 0
         self.reporter = Reporter(self.database, self.status, ADDRESS)
 
-    def status(self) -> StatusReport:
-        return StatusReport(
+    def status(self) -> NodeReport:
+        return NodeReport(
             *("leader0", "Running", START, 1, "ab" * 32, self.height, None, None, 0, (), "0"),
             updated_at=self.database.clock.now(),
             holds_chain=False,

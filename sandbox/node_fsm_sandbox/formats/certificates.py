@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from struct import pack
 
-from node_fsm.chain.certificates import PayloadType, Proposal, VoteAction
+from node_fsm.chain.certificates import PlanProposal, VoteAction
 from node_fsm.core.block_date import BlockDate
+from node_fsm.core.payload_type import PayloadType
 
-_PAYLOAD_TYPES: dict[PayloadType, int] = {"public": 1, "private": 2}
+_PAYLOAD_TYPES: dict[PayloadType, int] = {PayloadType.PUBLIC: 1, PayloadType.PRIVATE: 2}
 
 
 def token_id_bytes(token: str) -> bytes:
@@ -18,7 +19,7 @@ def token_id_bytes(token: str) -> bytes:
 def vote_plan(
     payload_type: PayloadType,
     dates: tuple[BlockDate, BlockDate, BlockDate],
-    proposals: Sequence[Proposal],
+    proposals: Sequence[PlanProposal],
     member_keys: Sequence[bytes],
     voting_token: str,
 ) -> bytes:
@@ -37,22 +38,22 @@ def vote_plan(
 
 def public_vote(plan_id: bytes, proposal_index: int, choice: int) -> bytes:
     """The content of a public vote."""
-    return plan_id + bytes([proposal_index, _PAYLOAD_TYPES["public"], choice])
+    return plan_id + bytes([proposal_index, _PAYLOAD_TYPES[PayloadType.PUBLIC], choice])
 
 
 def private_vote(plan_id: bytes, proposal_index: int, ballot: bytes) -> bytes:
     """The content of a private vote; *ballot* is what `node_fsm_sandbox.formats.ballots` makes of a choice."""
-    return plan_id + bytes([proposal_index, _PAYLOAD_TYPES["private"]]) + ballot
+    return plan_id + bytes([proposal_index, _PAYLOAD_TYPES[PayloadType.PRIVATE]]) + ballot
 
 
 def public_tally(plan_id: bytes) -> bytes:
     """The content of the tally of a public plan."""
-    return plan_id + bytes([_PAYLOAD_TYPES["public"]])
+    return plan_id + bytes([_PAYLOAD_TYPES[PayloadType.PUBLIC]])
 
 
 def private_tally(plan_id: bytes, proposals: Sequence[tuple[Sequence[bytes], Sequence[int]]]) -> bytes:
     """The content of the tally of a private plan: for each proposal the members' shares and the sums they decrypt."""
-    parts = [plan_id, bytes([_PAYLOAD_TYPES["private"], len(proposals)])]
+    parts = [plan_id, bytes([_PAYLOAD_TYPES[PayloadType.PRIVATE], len(proposals)])]
     for shares, results in proposals:
         sums = results if shares else ()
         parts += [bytes([len(shares), len(sums)]), *shares, *[pack(">Q", votes) for votes in sums]]

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 from node_fsm.chain import certificates
-from node_fsm.chain.certificates import VoteCast, VotePlan, VoteTally
+from node_fsm.chain.certificates import PlanCertificate, VoteCast, VoteTally
 from node_fsm.chain.errors import ChainDataError
 from node_fsm.chain.fragments import Fragment
 from node_fsm_sandbox.formats.chain import block0_certificate, fragment
 from node_fsm_sandbox.jcli.certificate_texts import PROOF_SIZE, Certificate, CertificateError, Kind
 
-_DECODERS: dict[Kind, Callable[[Fragment], VotePlan | VoteCast | VoteTally]] = {
+_DECODERS: dict[Kind, Callable[[Fragment], PlanCertificate | VoteCast | VoteTally]] = {
     Kind.VOTE_PLAN: certificates.decode_vote_plan,
     Kind.VOTE_CAST: certificates.decode_vote_cast,
     Kind.VOTE_TALLY: certificates.decode_vote_tally,
@@ -22,7 +22,7 @@ def checked(certificate: Certificate) -> Certificate:
     return certificate
 
 
-def decoded(certificate: Certificate) -> VotePlan | VoteCast | VoteTally:
+def decoded(certificate: Certificate) -> PlanCertificate | VoteCast | VoteTally:
     """What is in *certificate*; CertificateError unless its content is what its kind says."""
     proof = certificate.proof
     if certificate.needs_auth and not proof:

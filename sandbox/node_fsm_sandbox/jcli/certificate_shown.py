@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from node_fsm.chain.certificates import Proposal, VoteCast, VotePlan, VoteTally
+from node_fsm.chain.certificates import PlanCertificate, PlanProposal, VoteCast, VoteTally
 from node_fsm.core.block_date import BlockDate
 from node_fsm_sandbox.formats.crypto import blake2b_256
 from node_fsm_sandbox.jcli import certificate_texts
@@ -44,10 +44,10 @@ def _read(path: str | None) -> Certificate:
         raise CommandError("Invalid certificate bech32", str(error), *error.causes) from None
 
 
-def _debug(certificate: VotePlan | VoteCast | VoteTally) -> str:
+def _debug(certificate: PlanCertificate | VoteCast | VoteTally) -> str:
     """Like Rust prints it, but for what is encrypted, and the keys for that."""
     match certificate:
-        case VotePlan():
+        case PlanCertificate():
             dates = zip(("vote_start", "vote_end", "committee_end"), certificate[2:5], strict=True)
             fields = [f"{name}: {_date(date)}" for name, date in dates]
             fields += [
@@ -68,7 +68,7 @@ def _date(date: BlockDate) -> str:
     return f"BlockDate {{ epoch: {date.epoch}, slot_id: {date.slot} }}"
 
 
-def _proposal(proposal: Proposal) -> str:
+def _proposal(proposal: PlanProposal) -> str:
     options = f"Options {{ options_range: 0..{proposal.options} }}"
     action = proposal.action.kind.title().replace("_", "")
     return f"Proposal {{ external_id: {_hash(proposal.external_id)}, options: {options}, action: {action} }}"

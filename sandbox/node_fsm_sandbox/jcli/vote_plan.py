@@ -1,8 +1,9 @@
 """``jcli certificate new vote-plan``: from the file that describes a vote plan."""
 
 from node_fsm.chain.address import MEMBER_KEY_PREFIX
-from node_fsm.chain.certificates import OFF_CHAIN, PayloadType, Proposal, VoteAction
+from node_fsm.chain.certificates import OFF_CHAIN, PlanProposal, VoteAction
 from node_fsm.core.block_date import BlockDate
+from node_fsm.core.payload_type import PayloadType
 from node_fsm_sandbox.formats import certificates as certificates_write
 from node_fsm_sandbox.jcli import files
 from node_fsm_sandbox.jcli.arguments import Argument, Command, Values
@@ -16,7 +17,7 @@ from node_fsm_sandbox.jcli.values import digest
 
 _MAX_OPTIONS = 16
 _MAX_PROPOSALS = 255
-_PAYLOAD_TYPES: dict[str, PayloadType] = {"public": "public", "private": "private"}
+_PAYLOAD_TYPES = {str(kind): kind for kind in PayloadType}
 _ACTIONS = {"off_chain": OFF_CHAIN, "treasury": VoteAction("treasury"), "parameters": VoteAction("parameters")}
 
 
@@ -41,7 +42,7 @@ def _vote_plan(root: Node) -> bytes:
     keys = root.optional("committee_member_public_keys")
     member_keys = [_member_key(item) for item in keys.items()] if keys else []
     token = root.field("voting_token").convert(token_id)
-    if payload_type == "private" and not member_keys:
+    if payload_type is PayloadType.PRIVATE and not member_keys:
         raise CommandError("private vote plans `committee_public_keys` cannot be empty")
     dates = (vote_start, vote_end, committee_end)
     return certificates_write.vote_plan(payload_type, dates, proposals, member_keys, token)
@@ -55,12 +56,12 @@ def _date(node: Node) -> BlockDate:
     return node.convert(block_date)
 
 
-def _proposal(node: Node) -> Proposal:
+def _proposal(node: Node) -> PlanProposal:
     external_id = node.field("external_id").convert(digest)
     options = node.field("options")
     if not 1 <= options.number(8) <= _MAX_OPTIONS:
         raise options.error(f"Invalid multi choice option {options.number(8)}")
-    return Proposal(external_id.hex(), options.number(8), _action(node.field("action")))
+    return PlanProposal(external_id.hex(), options.number(8), _action(node.field("action")))
 
 
 def _action(node: Node) -> VoteAction:

@@ -4,7 +4,7 @@ from typing import Any
 
 from node_fsm.chain.address import ACCOUNT_KIND, TEST_BIT
 from node_fsm.chain.blocks import Block
-from node_fsm.chain.certificates import VoteCast, VotePlan, VoteTally, decode_minted_token
+from node_fsm.chain.certificates import PlanCertificate, VoteCast, VoteTally, decode_minted_token
 from node_fsm.chain.configuration import decode_configuration
 from node_fsm.chain.fragments import FragmentKind
 from node_fsm.chain.transactions import Output, Transaction
@@ -68,7 +68,7 @@ class Ledger:
         self._spend(message, date, check_signatures)
         self._pay_out(transaction.outputs)
         match certificate:
-            case VotePlan():
+            case PlanCertificate():
                 if check_signatures and not message.signed_parts().authority_holds():
                     raise RejectedError("Vote Plan Proof has an invalid signature")
                 payers = {spent.account.hex() for spent in transaction.inputs if spent.account is not None}
@@ -119,7 +119,7 @@ class Ledger:
         if transaction.inputs:
             raise RejectedError("Invalid Block0: Transaction should not have inputs in a block0")
         match certificate:
-            case VotePlan():
+            case PlanCertificate():
                 if not message.signed_parts().authority_holds():
                     raise RejectedError("Vote Plan Proof has an invalid signature")
                 self._add_plan(certificate, set(), GENESIS)
@@ -128,7 +128,7 @@ class Ledger:
             case _:
                 raise RejectedError("Invalid Block0: Vote casting are not valid in the block0")
 
-    def _add_plan(self, plan: VotePlan, payers: set[str], date: BlockDate) -> None:
+    def _add_plan(self, plan: PlanCertificate, payers: set[str], date: BlockDate) -> None:
         committee = frozenset(payers).union(self.parameters.committees)
         if plan.committee_id not in committee:
             raise RejectedError("Vote Plan Proof ID is not present in the committee")

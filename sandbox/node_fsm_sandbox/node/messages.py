@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from node_fsm.chain.certificates import (
+    PlanCertificate,
     VoteCast,
-    VotePlan,
     VoteTally,
     decode_vote_cast,
     decode_vote_plan,
@@ -21,7 +21,7 @@ _VOTE_HEAD_SIZE = HASH_SIZE + 2
 _INPUT_SIZE = 41
 _RESULT_SIZE = 8
 
-_CERTIFICATES: dict[FragmentKind, Callable[[Fragment], VotePlan | VoteCast | VoteTally]] = {
+_CERTIFICATES: dict[FragmentKind, Callable[[Fragment], PlanCertificate | VoteCast | VoteTally]] = {
     FragmentKind.VOTE_PLAN: decode_vote_plan,
     FragmentKind.VOTE_CAST: decode_vote_cast,
     FragmentKind.VOTE_TALLY: decode_vote_tally,
@@ -34,7 +34,7 @@ class Message(NamedTuple):
     fragment: Fragment
     id: str
     transaction: Transaction
-    certificate: VotePlan | VoteCast | VoteTally | None
+    certificate: PlanCertificate | VoteCast | VoteTally | None
 
     @property
     def raw(self) -> bytes:

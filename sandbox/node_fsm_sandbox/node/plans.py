@@ -5,20 +5,21 @@ from copy import copy
 from typing import NamedTuple
 
 from node_fsm.chain import bech32
-from node_fsm.chain.certificates import PayloadType, VoteCast, VotePlan, VoteTally
+from node_fsm.chain.certificates import PlanCertificate, VoteCast, VoteTally
 from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.payload_type import PayloadType
 from node_fsm_sandbox.formats.ballots import EncryptedTally, election_key, open_ballot
 from node_fsm_sandbox.node.errors import RejectedError
 from node_fsm_sandbox.node.journal import Journal, Table
 from node_fsm_sandbox.node.messages import Message
 
-_OTHER: dict[PayloadType, PayloadType] = {"public": "private", "private": "public"}
+_OTHER = {PayloadType.PUBLIC: PayloadType.PRIVATE, PayloadType.PRIVATE: PayloadType.PUBLIC}
 
 
 class AdmittedPlan(NamedTuple):
     """A plan, the wallets (hex ids) that may tally it, and the keys of a private one."""
 
-    plan: VotePlan
+    plan: PlanCertificate
     committee: frozenset[str]
     member_keys: tuple[bytes, ...]
     election_key: bytes
@@ -44,15 +45,15 @@ class VotePlans:
         self._tallies: Table[tuple[str, int], ProposalTally] = Table(journal)
         self._voters: Table[tuple[str, int, bytes], bool] = Table(journal)
 
-    def all(self) -> list[VotePlan]:
+    def all(self) -> list[PlanCertificate]:
         """The plans in the order in which they came."""
         return [admitted.plan for admitted in self._plans.values()]
 
-    def tallies(self, plan: VotePlan) -> list[ProposalTally]:
+    def tallies(self, plan: PlanCertificate) -> list[ProposalTally]:
         """How the votes stand, by proposal."""
         return [self._tallies[plan.id, index] for index in range(len(plan.proposals))]
 
-    def votes_of(self, plan: VotePlan, account: bytes) -> list[int]:
+    def votes_of(self, plan: PlanCertificate, account: bytes) -> list[int]:
         """The proposals (indices) that an account has voted on."""
         return [index for index in range(len(plan.proposals)) if (plan.id, index, account) in self._voters]
 
@@ -63,13 +64,13 @@ class VotePlans:
             votes.setdefault(account, {}).setdefault(plan_id, []).append(index)
         return votes
 
-    def add(self, plan: VotePlan, committee: frozenset[str], date: BlockDate) -> None:
+    def add(self, plan: PlanCertificate, committee: frozenset[str], date: BlockDate) -> None:
         """Admit a plan in a block of that date; RejectedError."""
         if date > plan.vote_end:
             raise _error(f"Vote plan is set to finish in the passed ({plan.vote_end}), current date {date}")
         if date > plan.vote_start:
             raise _error(f"Vote plan already started ({plan.vote_start}), current date {date}")
-        private = plan.payload_type == "private"
+        private = plan.payload_type == PayloadType.PRIVATE
         if private and not plan.committee_member_public_keys:
             raise _error("Private vote plan must contain at least one committee member key")
         if plan.id in self._plans:
@@ -92,7 +93,7 @@ class VotePlans:
                 "It is not possible to vote at the moment for the proposals, "
                 f"time to vote is between {plan.vote_start} to {plan.vote_end}.",
             )
-        received: PayloadType = "public" if cast.ballot is None else "private"
+        received: PayloadType = PayloadType.PUBLIC if cast.ballot is None else PayloadType.PRIVATE
         if received != plan.payload_type:
             raise _wrong_payload(plan, received)
         if cast.proposal_index >= len(plan.proposals):
@@ -102,7 +103,7 @@ class VotePlans:
             raise _refused(plan.id, "This account already voted for this proposal")
         tally = self._tallies[plan.id, cast.proposal_index]
         power = tokens.get(plan.voting_token)
-        with_vote = _with_public_vote if plan.payload_type == "public" else _with_private_vote
+        with_vote = _with_public_vote if plan.payload_type == PayloadType.PUBLIC else _with_private_vote
         self._tallies[plan.id, cast.proposal_index] = with_vote(admitted, tally, message, cast, power)
         self._voters[voter] = True
 
@@ -119,10 +120,10 @@ class VotePlans:
         if tally.committee_id not in admitted.committee:
             raise _refused(plan.id, "Unexpected TallyProof's public ID, expected one of the committee")
         if tally.results is None:
-            if plan.payload_type != "public":
+            if plan.payload_type != PayloadType.PUBLIC:
                 raise _refused(plan.id, "Cannot tally votes: Invalid privacy")
-        elif plan.payload_type != "private":
-            raise _wrong_payload(plan, "public")
+        elif plan.payload_type != PayloadType.PRIVATE:
+            raise _wrong_payload(plan, PayloadType.PUBLIC)
         else:
             shares = message.decryption_shares()
             for index, results in enumerate(tally.results[: len(plan.proposals)]):
@@ -144,7 +145,7 @@ class VotePlans:
 
 
 def _no_votes(admitted: AdmittedPlan, options: int) -> ProposalTally:
-    if admitted.plan.payload_type == "public":
+    if admitted.plan.payload_type == PayloadType.PUBLIC:
         return ProposalTally(0, (0,) * options, None)
     return ProposalTally(0, None, EncryptedTally.empty(admitted.id_bytes, admitted.election_key, options))
 
@@ -190,7 +191,7 @@ def _refused(plan_id: str, cause: str) -> RejectedError:
     return _error(f"cannot update the vote plan {plan_id}: error while updating the value: {cause}")
 
 
-def _wrong_payload(plan: VotePlan, received: PayloadType) -> RejectedError:
+def _wrong_payload(plan: PlanCertificate, received: PayloadType) -> RejectedError:
     return _refused(
         plan.id, f"{received.capitalize()} is not the expected payload type, expected {_OTHER[received].capitalize()}"
     )

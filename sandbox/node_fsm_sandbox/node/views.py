@@ -4,7 +4,8 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from node_fsm.chain.certificates import VotePlan
+from node_fsm.chain.certificates import PlanCertificate
+from node_fsm.core.payload_type import PayloadType
 from node_fsm_sandbox.node.accounts import Account
 from node_fsm_sandbox.node.chain import Chain
 from node_fsm_sandbox.node.log import timestamp
@@ -52,7 +53,7 @@ def settings(chain: Chain, last_block_time: str) -> dict[str, Any]:
     }
 
 
-def plan(votes: VotePlans, shown: VotePlan) -> dict[str, Any]:
+def plan(votes: VotePlans, shown: PlanCertificate) -> dict[str, Any]:
     """A vote plan and how it stands."""
     proposals = zip(shown.proposals, votes.tallies(shown), strict=True)
     return {
@@ -87,12 +88,16 @@ def log_entry(entry: LogEntry) -> dict[str, Any]:
     }
 
 
-def _tally(shown: VotePlan, options: int, tally: ProposalTally) -> dict[str, Any]:
+def _tally(shown: PlanCertificate, options: int, tally: ProposalTally) -> dict[str, Any]:
     if tally.encrypted is not None:
         encrypted = b64encode(tally.encrypted.to_bytes()).decode()
         return {"Private": {"state": {"Encrypted": {"encrypted_tally": encrypted}}}}
     result = {"result": {"results": list(tally.results or ()), "options": {"start": 0, "end": options}}}
-    return {"Public": result} if shown.payload_type == "public" else {"Private": {"state": {"Decrypted": result}}}
+    return (
+        {"Public": result}
+        if shown.payload_type == PayloadType.PUBLIC
+        else {"Private": {"state": {"Decrypted": result}}}
+    )
 
 
 def _treasury_tax(configuration: Mapping[str, Any]) -> dict[str, Any]:

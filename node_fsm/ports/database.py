@@ -1,0 +1,128 @@
+"""The election database, as phases and engine use it."""
+
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+from node_fsm.core.model import (
+    ChainCopy,
+    ElectionSpec,
+    JournalEntry,
+    Lease,
+    Neighbour,
+    NodeReport,
+    Overview,
+    PlanResult,
+    Publication,
+    StoredArchive,
+    VotePlan,
+)
+
+
+class Database(Protocol):
+    """The election database. Only its adapter knows tables and SQL."""
+
+    async def overview(self, hashes: Collection[str]) -> Overview:
+        """One narrow reading; *hashes* are the block 0 hashes to report as archived or withdrawn."""
+        ...
+
+    async def specification(self, election_id: int) -> ElectionSpec:
+        """All that was specified for one election; PermanentError when its row is gone."""
+        ...
+
+    def funds(self, election_id: int, power_unit: int) -> AsyncIterator[list[tuple[str, int]]]:
+        """Batches of (address, units summed over groups), by voting key; voters below one unit are left out."""
+        ...
+
+    def tokens(self, election_id: int, voting_group: str, power_unit: int) -> AsyncIterator[list[tuple[str, int]]]:
+        """Batches of (address, units) of one group, by voting key; voters below one unit are left out."""
+        ...
+
+    async def publish_block0(self, publication: Publication, block0: Path) -> None:
+        """Publish block 0 and its plans in one transaction.
+
+        Only when no block 0 stands there, the revision is the one read, and the lease generation is the current
+        one. PermanentError ``PublicationRefused`` says which of these failed; publishing the same again is a no-op.
+        """
+        ...
+
+    async def restore_block0(self, publication: Publication, block0: Path) -> None:
+        """Put back a block 0 that vanished although its plans were not withdrawn; the revision does not matter."""
+        ...
+
+    async def download_block0(self, election_id: int, block0_hash: str, target: Path) -> None:
+        """Write the published block 0 to *target*, whole or not at all; the caller checks its hash."""
+        ...
+
+    async def withdraw_block0(self, election_id: int, block0_hash: str, generation: int) -> None:
+        """Remove exactly this block 0 and mark its plans withdrawn; withdrawn already is a no-op."""
+        ...
+
+    async def vote_plans(self, block0_hash: str) -> tuple[VotePlan, ...]:
+        """The plans published with this block 0, by index."""
+        ...
+
+    async def save_tally_snapshot(self, block0_hash: str, snapshots: dict[str, Any]) -> dict[str, Any]:
+        """Store the node's account of each plan (by plan id) once; returns what stands there, ours or an earlier."""
+        ...
+
+    async def post_results(self, election_id: int, block0_hash: str, results: Sequence[PlanResult]) -> None:
+        """Write the results of all plans in one transaction; the same again is a no-op, PermanentError if different."""
+        ...
+
+    async def results(self, block0_hash: str) -> tuple[PlanResult, ...]:
+        """The posted results by plan index; empty when there are none."""
+        ...
+
+    async def save_archive(self, archive: StoredArchive) -> None:
+        """Write an archive's row; the same again is a no-op."""
+        ...
+
+    async def archive(self, block0_hash: str) -> StoredArchive | None:
+        """The verified archive of this chain, final before any other kind."""
+        ...
+
+    async def journal(self, entries: Sequence[JournalEntry]) -> None:
+        """Append to ``phase_journal``; an entry that stands there already is not written twice."""
+        ...
+
+    async def report_status(self, report: NodeReport) -> None:
+        """Write this node's row of ``node_status``, and how much of the chain its machine holds if that is known."""
+        ...
+
+    async def drift(self, election_id: int, block0_hash: str) -> str:
+        """What differs between the specification that was published and the present one, in a few words."""
+        ...
+
+    async def chain_copies(self, block0_hash: str) -> tuple[ChainCopy, ...]:
+        """What all nodes ever reported to hold of this chain, by hostname."""
+        ...
+
+    async def save_chain_copy(self, block0_hash: str, hostname: str, *, lost: bool) -> None:
+        """Say that the chain is gone from that machine, or (again) on it; how much of it was known stays known."""
+        ...
+
+    async def neighbours(self, block0_hash: str, hostname: str) -> tuple[Neighbour, ...]:
+        """What the nodes of this chain other than *hostname* reported, as far as they have a tip, by hostname."""
+        ...
+
+    async def announce(self, hostname: str, p2p_address: str | None) -> None:
+        """Write the multiaddr that peers are told into this node's row of ``jorm_nodes``, if it has one."""
+        ...
+
+    async def acquire_lease(self, hostname: str, instance: str, seconds: float) -> Lease | None:
+        """Take or renew the right to publish for *seconds*; None while another holder's has not expired.
+
+        *instance* names the storage directory (one process at a time): the same instance renews at once, also
+        after a crash, under a new generation when the process is new.
+        """
+        ...
+
+    async def release_lease(self, lease: Lease) -> None:
+        """Say that this holder has stopped, its node included."""
+        ...
+
+    def changes(self, on_change: Callable[[], None]) -> AbstractAsyncContextManager[None]:
+        """Call *on_change* for every notification of a change, and after each reconnection, while entered."""
+        ...

@@ -1,0 +1,24 @@
+"""S3, as phases use it."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+
+class ObjectStore(Protocol):
+    """S3. URIs have the form ``s3://bucket/key``."""
+
+    async def read(self, uri: str, limit: int) -> bytes:
+        """The object's bytes; PermanentError when it is missing, forbidden or larger than *limit* bytes."""
+        ...
+
+    async def write_once(self, uri: str, data: bytes) -> bool:
+        """Create the object; False when one is there already."""
+        ...
+
+    async def upload(self, uri: str, chunks: AsyncIterator[bytes]) -> None:
+        """Stream to a multipart upload; nothing is left behind when it fails."""
+        ...
+
+    def download(self, uri: str) -> AsyncIterator[bytes]:
+        """The object's bytes in chunks; PermanentError when it is missing or forbidden."""
+        ...
