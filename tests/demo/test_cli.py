@@ -10,13 +10,13 @@ from typer.testing import CliRunner
 from node_fsm.cli import app
 
 
-def test_without_the_extra_it_says_in_a_sentence_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_stand_ins_it_says_in_a_sentence_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     command = sys.modules["node_fsm.cli.demo"]  # the package has the function by this name
-    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "moto" else object())
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "node_fsm_sandbox" else object())
     result = CliRunner().invoke(app, ["demo"])
     assert result.exit_code == 1
     assert result.output.strip().splitlines() == [
-        "the demo needs more than the service: pip install 'node-fsm[sandbox]'"
+        "the demo needs stand-ins for Postgres, S3 and the node: pip install node-fsm-sandbox"
     ]
 
 

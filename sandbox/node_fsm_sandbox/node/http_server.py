@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server on asyncio streams: enough for the node's REST interface and its clients."""
+"""The HTTP/1.1 server under the node's REST interface: h11 on asyncio streams."""
 
 import asyncio
 import json
@@ -9,13 +9,20 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+import h11
+
 from node_fsm_sandbox.node.address import Address
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 BINARY = "application/octet-stream"
 
+_MAX_HEAD = 2**16
 _MAX_BODY = 2**28
+_READ_SIZE = 2**16
+_EXCHANGE_SECONDS = 60.0
+"""How long a client may take for its next request, the time before it and that for reading the answer included."""
+
 _logger = logging.getLogger("warp::filters::trace")
 
 
@@ -45,8 +52,12 @@ class Response(NamedTuple):
         return cls(HTTPStatus.OK, json.dumps(value, separators=(",", ":")).encode(), JSON)
 
 
-class _BadRequestError(Exception):
-    """What came is no HTTP."""
+class _RefusedError(Exception):
+    """A request that is not read to its end; *status* says why."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class HttpServer:
@@ -73,63 +84,96 @@ class HttpServer:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
+        connection = _Connection(reader, writer)
         try:
-            # A client that breaks off, or is cut off at the end, has nobody to be told.
-            with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                while await self._serve_one(reader, writer):
+            # A client that breaks off, is too slow, or is cut off at the end, has nobody to be told.
+            with suppress(OSError, TimeoutError, asyncio.CancelledError):
+                while await self._serve_one(connection):
                     pass
         finally:
             self._connections.discard(task)
             writer.close()
 
-    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _serve_one(self, connection: "_Connection") -> bool:
         """Serve the next request; whether another may follow."""
+        async with asyncio.timeout(_EXCHANGE_SECONDS):
+            try:
+                request = await connection.request()
+            except _RefusedError as error:
+                await connection.respond(Response(error.status), last=True)
+                return False
+            if request is None:
+                return False
+            _logger.info("processing request")
+            response = self._answer(request)
+            _log(response.status)
+            await connection.respond(response, to_head=request.method == "HEAD")
+            return connection.goes_on()
+
+
+class _Connection:
+    """One client's requests, one after the other, and their answers."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_MAX_HEAD)
+
+    async def request(self) -> Request | None:
+        """The next request; None at the end of the connection, _RefusedError for what is none or is too large."""
+        head, body = None, bytearray()
         try:
-            request = await _read_request(reader)
-        except (_BadRequestError, ValueError):
-            writer.write(_encode(Response(HTTPStatus.BAD_REQUEST), keep_alive=False))
-            await writer.drain()
+            while not isinstance(event := await self._next_event(), h11.EndOfMessage):
+                if isinstance(event, h11.ConnectionClosed):
+                    return None
+                if isinstance(event, h11.Request):
+                    head = event
+                elif isinstance(event, h11.Data):
+                    body += event.data
+                    if len(body) > _MAX_BODY:
+                        raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        except h11.RemoteProtocolError as error:
+            raise _RefusedError(HTTPStatus(error.error_status_hint)) from None
+        assert head is not None, "a request begins with its head"
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+        try:
+            target = urlsplit(head.target.decode("latin-1"))
+        except ValueError:
+            raise _RefusedError(HTTPStatus.BAD_REQUEST) from None
+        path = tuple(target.path.removeprefix("/").removesuffix("/").split("/"))
+        query = dict(parse_qsl(target.query, keep_blank_values=True))
+        return Request(head.method.decode("latin-1"), path, query, headers, bytes(body))
+
+    async def respond(self, response: Response, *, to_head: bool = False, last: bool = False) -> None:
+        """Answer the request that was read, *to_head* without the body, or refuse one as the *last*."""
+        headers = [("content-type", response.content_type)] if response.content_type else []
+        headers.append(("content-length", str(len(response.body))))
+        if last:
+            headers.append(("connection", "close"))
+        status = response.status
+        self._send(h11.Response(status_code=status.value, headers=headers, reason=status.phrase.encode()))
+        if not to_head:
+            self._send(h11.Data(data=response.body))
+        self._send(h11.EndOfMessage())
+        await self._writer.drain()
+
+    def goes_on(self) -> bool:
+        """Whether another request may follow; if so, it is the next."""
+        if self._http.our_state is not h11.DONE:
             return False
-        if request is None:
-            return False
-        _logger.info("processing request")
-        response = self._answer(request)
-        _log(response.status)
-        keep_alive = request.headers.get("connection", "").lower() != "close"
-        writer.write(_encode(response, keep_alive=keep_alive, with_body=request.method != "HEAD"))
-        await writer.drain()
-        return keep_alive
+        self._http.start_next_cycle()
+        return True
 
+    async def _next_event(self) -> h11.Event:
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            if self._http.they_are_waiting_for_100_continue:
+                self._send(h11.InformationalResponse(status_code=100, headers=[]))
+            self._http.receive_data(await self._reader.read(_READ_SIZE))
+        assert isinstance(event, h11.Event), "requests are read to their end before the next one"
+        return event
 
-async def _read_request(reader: asyncio.StreamReader) -> Request | None:
-    """The next request; None at the end of the connection."""
-    line = await reader.readline()
-    if not line:
-        return None
-    words = line.decode("latin-1").split()
-    if len(words) != 3 or not words[2].startswith("HTTP/1."):
-        raise _BadRequestError
-    headers: dict[str, str] = {}
-    while (line := await reader.readline()).strip():
-        name, _, value = line.decode("latin-1").partition(":")
-        headers[name.strip().lower()] = value.strip()
-    size = int(headers.get("content-length", "0"))
-    if not 0 <= size <= _MAX_BODY or "transfer-encoding" in headers:
-        raise _BadRequestError
-    body = await reader.readexactly(size)
-    target = urlsplit(words[1])
-    path = tuple(target.path.removeprefix("/").removesuffix("/").split("/"))
-    return Request(words[0], path, dict(parse_qsl(target.query, keep_blank_values=True)), headers, body)
-
-
-def _encode(response: Response, *, keep_alive: bool, with_body: bool = True) -> bytes:
-    head = [f"HTTP/1.1 {response.status.value} {response.status.phrase}"]
-    if response.content_type:
-        head.append(f"content-type: {response.content_type}")
-    head.append(f"content-length: {len(response.body)}")
-    if not keep_alive:
-        head.append("connection: close")
-    return "\r\n".join([*head, "", ""]).encode() + (response.body if with_body else b"")
+    def _send(self, event: h11.Event) -> None:
+        self._writer.write(self._http.send(event) or b"")
 
 
 def _log(status: HTTPStatus) -> None:

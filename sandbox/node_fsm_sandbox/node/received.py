@@ -7,7 +7,7 @@ from typing import IO
 
 
 class ReceivedLog:
-    """One file for each hour (UTC); a record is the time in seconds and the fragment."""
+    """One file for each hour (UTC); an entry is the time in seconds and the fragment."""
 
     def __init__(self, directory: Path, now: datetime) -> None:
         """Open the file of this hour; OSError."""

@@ -33,7 +33,7 @@ def _stats(call: Call) -> Response:
     peers, mempool = services.peers, services.mempool
     return Response.json(
         {"version": SIMPLE_VERSION, "state": "Running"}
-        | services.stats.snapshot()
+        | services.stats.shown()
         | {
             "peerAvailableCnt": len(peers.available()),
             "peerConnectedCnt": peers.connected_count,

@@ -39,7 +39,7 @@ class BlockStats:
         """When the slot of the tip began."""
         return timestamp(self._chain.ledger.parameters.clock.time_at(self._chain.tip.date))
 
-    def snapshot(self) -> dict[str, Any]:
+    def shown(self) -> dict[str, Any]:
         """The part of the node's statistics that is about blocks."""
         tip = self._chain.tip
         return {

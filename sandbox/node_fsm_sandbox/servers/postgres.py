@@ -171,7 +171,7 @@ def installed() -> Path:
     try:
         site_packages = Path(str(distribution(WHEEL).locate_file("")))
     except PackageNotFoundError as error:
-        raise EmbeddedServerError(f"{WHEEL} is not installed; install node-fsm[sandbox]") from error
+        raise EmbeddedServerError(f"{WHEEL} is not installed: pip install node-fsm-sandbox") from error
     if not (site_packages / INSTALLATION / "bin" / "postgres").exists():
         raise EmbeddedServerError(f"there is no {INSTALLATION / 'bin' / 'postgres'} in the installed {WHEEL}")
     return site_packages

@@ -60,7 +60,7 @@ class EmbeddedS3(EmbeddedServer):
 
     async def _launch(self) -> None:
         if importlib.util.find_spec("moto") is None:
-            raise EmbeddedServerError("moto is not installed; install node-fsm[sandbox]")
+            raise EmbeddedServerError("moto is not installed: pip install node-fsm-sandbox")
         await self._spawn([sys.executable, "-m", __name__, "--port", str(self.port)])
         await self._until(lambda: f"{self.endpoint_url}\n" in self._log.read_text(), _READY_SECONDS)
 
