@@ -1,24 +1,55 @@
-"""Blocking work on threads, for coroutines."""
+"""Blocking work on threads, for coroutines.
+
+Every kind of work has a few threads of its own, so that one that waits for its device keeps no other waiting: nor the
+event loop's own threads, on which names are resolved.
+"""
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor
-from typing import TypeVar
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from typing import Any, Final, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
+DISK: Final[Executor] = ThreadPoolExecutor(4, thread_name_prefix="disk")
+"""For what is short unless the disk is not well: a listing, a small file, fsync."""
 
-async def in_thread(pool: Executor | None, function: Callable[[], T]) -> T:
-    """Run *function* on a thread of *pool*, the event loop's own when None.
+LONG: Final[Executor] = ThreadPoolExecutor(2, thread_name_prefix="long")
+"""For what may take minutes: whole chains read, counted, compressed or deleted."""
 
-    A thread cannot be cancelled: cancelled, this waits for the function's end and only then passes the cancellation
-    on, so that nothing works on behind its caller's back. Keep the function short, or bounded by timeouts.
+
+async def in_thread(pool: Executor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call *function* on a thread of *pool*.
+
+    A thread cannot be cancelled: cancelled, however often, this waits for the function's end and only then passes the
+    cancellation on, so that two threads never work on one file and nothing works on behind its caller's back. Work
+    whose turn has not come is not begun then. Keep the function short, or bounded by timeouts.
     """
-    future = asyncio.get_running_loop().run_in_executor(pool, function)
+    call = pool.submit(copy_context().run, partial(function, *args, **kwargs))
+    future = asyncio.wrap_future(call)
     try:
-        return await asyncio.shield(future)
+        await to_the_end(future, on_cancel=call.cancel)
     except asyncio.CancelledError:
-        await asyncio.wait([future])
         if not future.cancelled():
             future.exception()  # nobody is left to be told; asyncio would log it as an error never seen
         raise
+    return future.result()
+
+
+async def to_the_end(future: "asyncio.Future[Any]", on_cancel: Callable[[], object] = lambda: None) -> None:
+    """Wait until a future or task is done, also when cancelled meanwhile, which counts afterwards.
+
+    *on_cancel* is called then, at once, and may have the end come sooner.
+    """
+    cancelled = False
+    while not future.done():
+        try:
+            await asyncio.wait({future})
+        except asyncio.CancelledError:
+            cancelled = True
+            on_cancel()
+    if cancelled:
+        raise asyncio.CancelledError

@@ -15,12 +15,11 @@ import re
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from loguru import logger
 
-from node_fsm.aio.threads import in_thread
+from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.archive.check import Check, Claims, check_block0, check_chain
 from node_fsm.archive.contents import files_to_archive, refuse_secrets
 from node_fsm.archive.manifest import (
@@ -86,7 +85,7 @@ async def archive_chain(store: ObjectStore, archive_uri: str, request: ArchiveRe
     May be called again after any failure. Raises what *store* raises; PermanentError when the files are not what the
     request says of them, hold a secret key or cannot be read, or when no archive could be verified.
     """
-    names = await in_thread(None, partial(files_to_archive, request.directory))
+    names = await in_thread(DISK, files_to_archive, request.directory)
     for run_id in _run_ids(request):
         uri = "/".join([archive_uri.rstrip("/"), _path(request.election), request.block0_hash, run_id])
         text = await _read_manifest(store, uri)
@@ -94,7 +93,7 @@ async def archive_chain(store: ObjectStore, archive_uri: str, request: ArchiveRe
             if not await _store(store, uri, request, names, clock):
                 continue
             text = await store.read(f"{uri}/{MANIFEST_NAME}", MAX_MANIFEST_BYTES)
-        files = await in_thread(None, partial(measure, request.directory, names))
+        files = await in_thread(LONG, measure, request.directory, names)
         if manifest := await _verified(store, uri, text, request, files):
             return StoredArchive(
                 election_id=request.election.id,
@@ -136,8 +135,8 @@ async def _read_manifest(store: ObjectStore, uri: str) -> bytes | None:
 
 async def _store(store: ObjectStore, uri: str, request: ArchiveRequest, names: list[str], clock: Clock) -> bool:
     """Upload tar and manifest; False when a tar is there. Whose manifest there is in the end is for the caller."""
-    await in_thread(None, partial(refuse_secrets, request.directory, names))
-    wrong = [check for check in await in_thread(None, partial(_check_files, request, names)) if not check.ok]
+    await in_thread(LONG, refuse_secrets, request.directory, names)
+    wrong = [check for check in await in_thread(LONG, _check_files, request, names) if not check.ok]
     if wrong:
         raise PermanentError(
             "ArchiveContentWrong",
@@ -165,7 +164,7 @@ def _check_files(request: ArchiveRequest, names: list[str]) -> list[Check]:
 
 async def _pieces(packer: Packer) -> AsyncGenerator[bytes, None]:
     with closing(packer.pieces()) as pieces:
-        while (piece := await in_thread(None, partial(next, pieces, None))) is not None:
+        while (piece := await in_thread(LONG, next, pieces, None)) is not None:
             yield piece
 
 

@@ -4,16 +4,14 @@ A manifest's seal shows that it was not damaged. That nobody made another one sh
 in the table ``archive``.
 """
 
-import asyncio
 import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from node_fsm.aio.threads import in_thread
+from node_fsm.aio.threads import LONG, in_thread
 from node_fsm.archive.check import Check, Claims, check_block0, check_chain
 from node_fsm.archive.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, TAR_NAME, Manifest, ManifestError
 from node_fsm.archive.tarball import DamagedError, TarballCheck, measure, read_file, size_of
@@ -57,7 +55,7 @@ async def check_tar(manifest: Manifest, tar: AsyncIterator[bytes], copies: Mappi
     """Check a whole tar.zst against *manifest*; DamagedError. Files named in *copies* are written there as well."""
     check = TarballCheck(manifest.tar, manifest.files, copies)
     async for piece in tar:
-        await in_thread(None, partial(check.feed, piece))
+        await in_thread(LONG, check.feed, piece)
     check.finish()
 
 
@@ -87,7 +85,7 @@ async def _verify_unpacked(text: bytes, directory: Path) -> AsyncGenerator[Check
     whole = True
     for expected in manifest.files:
         try:
-            (found,) = await in_thread(None, partial(measure, directory, [expected.name]))
+            (found,) = await in_thread(LONG, measure, directory, [expected.name])
         except ServiceError as error:
             check = Check(expected.name, ok=False, detail=error.message)
         else:
@@ -104,10 +102,10 @@ async def _verify_content(manifest: Manifest, directory: Path) -> AsyncGenerator
     """Check what the files say. Salvaged data was archived as it was found, so nothing is claimed of its blocks."""
     names = {file.name for file in manifest.files}
     if manifest.kind is not ArchiveKind.SALVAGE or "block0.bin" in names:
-        yield await in_thread(None, partial(check_block0, directory / "block0.bin", manifest.block0_hash))
+        yield await in_thread(LONG, check_block0, directory / "block0.bin", manifest.block0_hash)
     if manifest.kind is not ArchiveKind.SALVAGE:
         claims = Claims(manifest.block0_hash, manifest.tip, manifest.vote_plan_ids, manifest.results)
-        for check in await in_thread(None, lambda: list(check_chain(directory / "blocks.bin", claims))):
+        for check in await in_thread(LONG, lambda: list(check_chain(directory / "blocks.bin", claims))):
             yield check
 
 
@@ -140,5 +138,5 @@ def _copies(manifest: Manifest, directory: Path) -> Iterator[dict[str, BinaryIO]
 
 async def _read(path: Path) -> AsyncIterator[bytes]:
     pieces = read_file(path, size_of(path))
-    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+    while (piece := await in_thread(LONG, next, pieces, None)) is not None:
         yield piece

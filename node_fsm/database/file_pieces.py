@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from node_fsm.aio.threads import in_thread
+from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.errors import TemporaryError
 
 T = TypeVar("T")
@@ -45,6 +45,6 @@ async def written(target: Path) -> AsyncIterator[Callable[[bytes], Awaitable[int
 
 async def _do(file: Path, function: Callable[[], T]) -> T:
     try:
-        return await in_thread(None, function)
+        return await in_thread(DISK, function)
     except OSError as error:
         raise TemporaryError("FileFailed", f"{file}: {error.strerror}") from error

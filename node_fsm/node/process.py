@@ -9,8 +9,9 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Self, cast
 
+from node_fsm.aio.threads import to_the_end
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.secret import Secret
 from node_fsm.node.config import NodeConfig
@@ -202,15 +203,3 @@ class _Output(asyncio.SubprocessProtocol):
                 log_error_line(line)
             else:
                 log_line(line)
-
-
-async def to_the_end(task: asyncio.Task[Any]) -> None:
-    """Wait for a task to end, also when cancelled meanwhile, which counts afterwards."""
-    cancelled = False
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError:
-            cancelled = True
-    if cancelled:
-        raise asyncio.CancelledError

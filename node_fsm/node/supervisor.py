@@ -13,12 +13,13 @@ from typing import Any
 
 from loguru import logger
 
+from node_fsm.aio.threads import to_the_end
 from node_fsm.core.chain_time import ChainClock, utc_now
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.secret import Secret
 from node_fsm.node.config import NodeConfig, rest_url
 from node_fsm.node.exit import Exit, Remedy, explain
-from node_fsm.node.process import Launch, NodeProcess, to_the_end
+from node_fsm.node.process import Launch, NodeProcess
 from node_fsm.node.rest import BOOTSTRAPPING, RECORDS, NodeRest
 from node_fsm.node.status import NodeLimits, NodeSettings, NodeStatus, Problem, ProcessPhase
 from node_fsm.node.vitals import Vitals, start_delay

@@ -23,7 +23,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from node_fsm.aio.threads import in_thread
+from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.ports.object_errors import ObjectExistsError, ObjectMissingError
 from node_fsm.s3.errors import UNAVAILABLE, exists, translate
@@ -113,7 +113,7 @@ class S3Store:
 
     async def close(self) -> None:
         """Wait for the requests under way, which the timeout bounds, and close the connections."""
-        await asyncio.to_thread(self._pool.shutdown)
+        await in_thread(DISK, self._pool.shutdown)
         self._client.close()
 
     async def read(self, uri: str, limit: int) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -262,7 +263,10 @@ async def test_each_request_is_observed_with_its_error(s3_bucket: Bucket) -> Non
     assert seen == [("head_object", "S3ObjectMissing"), ("put_object", None), ("get_object", None)]
 
 
-def test_only_this_file_of_the_service_needs_boto3() -> None:
-    package = Path(node_fsm.s3.store.__file__).parent
-    importers = {path.name for path in package.glob("*.py") if "import boto3" in path.read_text()}
-    assert importers == {"s3.py"}
+def test_only_this_package_of_the_service_needs_boto3() -> None:
+    root = Path(node_fsm.s3.store.__file__).parents[2]
+    sources = [file for package in ("node_fsm", "states") for file in (root / package).rglob("*.py")]
+    imported = re.compile(r"^\s*(import|from) boto3\b", re.MULTILINE)
+    assert [file.relative_to(root) for file in sources if imported.search(file.read_text())] == [
+        Path("node_fsm/s3/store.py")
+    ]
