@@ -1,67 +1,77 @@
-"""The command line: ``node-fsm``."""
+"""The command line: ``node-fsm``.
 
-import asyncio
-import os
+A module here holds one group of commands. It imports what it needs inside them, so that `--version`, help and a TAB in
+the shell do not wait for the database's, S3's or HTTP's libraries.
+"""
+
 import sys
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from node_fsm import __version__
-from node_fsm.cli.config import config
-from node_fsm.cli.database import db, election, lease, node
-from node_fsm.cli.demo import demo
-from node_fsm.cli.table import table
-from node_fsm.cli.verify import verify
-from node_fsm.core.errors import ServiceError
-from node_fsm.log import configure_logging
-from node_fsm.settings.model import Settings, SettingsError, load_settings
+from node_fsm.cli import config, db, demo, elections, lease, nodes, run, table, verify
+from node_fsm.core.errors import InvalidInputError, ServiceError
+from node_fsm.settings.errors import SettingsError
 
+FAILED = 1
 USAGE_ERROR = 2
 
+
+class Commands(TyperGroup):
+    """Whatever a command cannot do is a sentence on standard error."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except ServiceError as error:
+            typer.echo(error.message if isinstance(error, InvalidInputError) else str(error), err=True)
+            raise typer.Exit(USAGE_ERROR if isinstance(error, SettingsError) else FAILED) from None
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # its tracebacks show the values of variables
 )
 
 
+def print_version(wanted: bool) -> None:
+    """Print the version and end, if that is what was asked for."""
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
 @app.callback()
-def common() -> None:
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Runs an on-chain election by itself: a finite-state machine around a jormungandr node."""
+    from node_fsm.log import configure_logging
+
     configure_logging("WARNING", "text")  # loguru's own default shows the values of variables
 
 
-@app.command()
-def run() -> None:
-    """Run the service until SIGTERM."""
-    from node_fsm.service import run_service  # noqa: PLC0415 - other commands need none of it
-
-    try:
-        settings = load_settings(os.environ, Settings)
-    except SettingsError as error:
-        typer.echo(error.message, err=True)
-        raise typer.Exit(USAGE_ERROR) from None
-    configure_logging(settings.log_level, settings.log_format)
-    try:
-        asyncio.run(run_service(settings))
-    except ServiceError as error:
-        typer.echo(f"{error.reason}: {error.message}", err=True)
-        raise typer.Exit(1) from None
-
-
-@app.command()
+@app.command("version")
 def version() -> None:
     """Print the version."""
-    typer.echo(__version__)
+    print_version(True)
 
 
-app.command()(config)
-app.command()(demo)
-app.command()(table)
-app.command()(verify)
-app.add_typer(db, name="db")
-app.add_typer(node, name="node")
-app.add_typer(election, name="election")
-app.add_typer(lease, name="lease")
+app.command("config")(config.config)
+app.command("demo")(demo.demo)
+app.command("run")(run.run)
+app.command("table")(table.table)
+app.command("verify")(verify.verify)
+app.add_typer(db.app, name="db")
+app.add_typer(nodes.app, name="node")
+app.add_typer(elections.app, name="election")
+app.add_typer(lease.app, name="lease")
 
 
 def main() -> None:

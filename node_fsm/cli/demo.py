@@ -28,6 +28,6 @@ def demo(
     if not find_spec("node_fsm_sandbox"):
         typer.echo("the demo needs stand-ins for Postgres, S3 and the node: pip install node-fsm-sandbox", err=True)
         raise typer.Exit(1)
-    from node_fsm_sandbox.demo.run import Options, run_demo  # noqa: PLC0415 - other commands need none of it
+    from node_fsm_sandbox.demo.run import Options, run_demo
 
     raise typer.Exit(run_demo(Options(report=report, jcli=jcli, jormungandr=jormungandr, keep=keep)))

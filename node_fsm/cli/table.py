@@ -1,14 +1,16 @@
 """``node-fsm table``: the tables of transitions for people to read, and the documentation's page made from them."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from node_fsm.core.phases import NODE_MUST_RUN, Phase, Role
 from node_fsm.core.table import TABLES, Transition, phases_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 HEADINGS = {Role.LEADER0: "Leader 0", Role.NODE: "Other nodes"}
 COLUMNS = ("from", "event", "to", "when")
@@ -31,10 +33,12 @@ def table(
     if markdown:
         typer.echo(page(), nl=False)
     else:
+        from rich.console import Console
+
         show(Console())
 
 
-def show(console: Console) -> None:
+def show(console: "Console") -> None:
     """Print both roles' tables and diagrams: ruled tables on a terminal, aligned columns elsewhere."""
     for role, rows in TABLES.items():
         if console.is_terminal:
@@ -71,7 +75,9 @@ def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _ruled(title: str, rows: Sequence[Transition]) -> Table:
+def _ruled(title: str, rows: Sequence[Transition]) -> "Table":
+    from rich.table import Table
+
     ruled = Table(*COLUMNS, title=title, title_justify="left")
     for row in rows:
         ruled.add_row(*row)

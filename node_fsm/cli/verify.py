@@ -5,17 +5,12 @@ import os
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from node_fsm.archive.check import Check
-from node_fsm.archive.manifest import MANIFEST_NAME
-from node_fsm.archive.verify import verify_directory, verify_uri
-from node_fsm.core.errors import ServiceError
-from node_fsm.settings.model import CommandSettings, SettingsError, load_settings
+if TYPE_CHECKING:
+    from node_fsm.archive.check import Check
 
 
 def verify(
@@ -31,22 +26,20 @@ def verify(
 
     The chain is unpacked into TMPDIR for a while. Ends with 0 when all checks are passed, else with 1.
     """
-    try:
-        passed = asyncio.run(_verify(target.removesuffix(f"/{MANIFEST_NAME}").rstrip("/")))
-    except SettingsError as error:
-        typer.echo(error.message, err=True)
-        raise typer.Exit(2) from None
-    except ServiceError as error:
-        typer.echo(f"{error.reason}: {error.message}", err=True)
-        raise typer.Exit(1) from None
+    from node_fsm.archive.manifest import MANIFEST_NAME
+
+    passed = asyncio.run(_verify(target.removesuffix(f"/{MANIFEST_NAME}").rstrip("/")))
     raise typer.Exit(0 if passed else 1)
 
 
 async def _verify(target: str) -> bool:
+    from node_fsm.archive.verify import verify_directory, verify_uri
+
     scratch = Path(tempfile.gettempdir())
     if not target.startswith("s3://"):
         return await _report(target, verify_directory(Path(target), scratch))
-    from node_fsm.s3.store import S3Store  # noqa: PLC0415 - a directory, and every other command, needs none of it
+    from node_fsm.s3.store import S3Store
+    from node_fsm.settings.model import CommandSettings, load_settings
 
     settings = load_settings(os.environ, CommandSettings)
     store = S3Store(settings.s3_endpoint_url, credentials=settings.aws_credentials())
@@ -56,7 +49,10 @@ async def _verify(target: str) -> bool:
         await store.close()
 
 
-async def _report(target: str, checks: AsyncIterator[Check]) -> bool:
+async def _report(target: str, checks: "AsyncIterator[Check]") -> bool:
+    from rich.console import Console
+    from rich.text import Text
+
     console = Console(highlight=False, soft_wrap=True)
     failed = 0
     async for check in checks:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from node_fsm.chain import bech32
 from node_fsm.chain.address import KEY_SIZE, MEMBER_KEY_PREFIX
-from node_fsm.core.errors import PermanentError
+from node_fsm.core.errors import InvalidInputError
 from node_fsm.core.payload_type import PayloadType
 from node_fsm.importing.located_yaml import Located, Path, YamlError, path_text, read_yaml
 
@@ -26,14 +26,14 @@ _BIGINT = 2**63 - 1
 _INTEGER = 2**31 - 1
 
 
-class InputFileError(PermanentError):
-    """A file that cannot be imported; *problems* has one line for each fault, with its place."""
+class InputFileError(InvalidInputError):
+    """A file that cannot be imported; the message has the first MAX_PROBLEMS of its *problems*."""
 
     def __init__(self, problems: list[str]) -> None:
         shown = problems[:MAX_PROBLEMS]
         if len(problems) > len(shown):
             shown.append("there are more; mend these first")
-        super().__init__("InputFileInvalid", "\n".join(shown))
+        super().__init__("InputFileInvalid", shown)
         self.problems = tuple(problems)
 
 

@@ -4,15 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from node_fsm.cli.config import config, settings_table
+from node_fsm.cli import app
+from node_fsm.settings.describe import settings_table
 from node_fsm.settings.model import Settings
 from tests.config.test_settings import LEADER0
 
-APP = typer.Typer()
-APP.command()(config)
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 
@@ -32,7 +30,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 @pytest.mark.usefixtures("environment")
 def test_json_has_every_setting_and_no_secret() -> None:
-    result = CliRunner().invoke(APP, ["--json"])
+    result = CliRunner().invoke(app, ["config", "--json"])
     assert result.exit_code == 0
     values = json.loads(result.stdout)
     assert list(values) == [Settings.variable(field) for field in Settings.model_fields]
@@ -45,7 +43,7 @@ def test_json_has_every_setting_and_no_secret() -> None:
 
 @pytest.mark.usefixtures("environment")
 def test_the_table_says_what_is_a_default() -> None:
-    result = CliRunner().invoke(APP, [])
+    result = CliRunner().invoke(app, ["config"])
     lines = {line.split()[0]: line for line in result.stdout.splitlines()}
     assert lines["NODE_FSM_ROLE"].split() == ["NODE_FSM_ROLE", "leader0"]
     assert lines["NODE_FSM_PORT"].split() == ["NODE_FSM_PORT", "8000", "(default)"]
@@ -55,7 +53,7 @@ def test_the_table_says_what_is_a_default() -> None:
 def test_problems_go_to_standard_error(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NODE_FSM_PORT", "x")
     monkeypatch.delenv("NODE_FSM_ROLE")
-    result = CliRunner().invoke(APP, ["--json"])
+    result = CliRunner().invoke(app, ["config", "--json"])
     assert result.exit_code == 2
     assert result.stdout == ""
     assert [line.split()[0] for line in result.stderr.splitlines()] == ["NODE_FSM_ROLE", "NODE_FSM_PORT='x':"]
@@ -64,4 +62,4 @@ def test_problems_go_to_standard_error(environment: dict[str, str], monkeypatch:
 
 def test_the_page_holds_the_table_of_all_settings() -> None:
     assert settings_table() in PAGE.read_text(), "replace the table by what `node-fsm config --markdown` prints"
-    assert CliRunner().invoke(APP, ["--markdown"]).stdout == settings_table() + "\n"
+    assert CliRunner().invoke(app, ["config", "--markdown"]).stdout == settings_table() + "\n"

@@ -1,6 +1,7 @@
 """What makes settings, and what each mistake is answered with."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node_fsm.core.phases import Role
-from node_fsm.settings.model import DatabaseSettings, Settings, SettingsError, load_settings, packaged_template
+from node_fsm.settings.errors import SettingsError
+from node_fsm.settings.model import DatabaseSettings, Settings, load_settings, packaged_template
 
 NODE = {
     "NODE_FSM_ROLE": "node",
@@ -270,3 +272,11 @@ def test_any_text_makes_settings_or_a_clear_error(values: dict[str, str]) -> Non
     except SettingsError as error:
         told = error.problems
     assert all(problem.startswith(("NODE_FSM_", "AWS_")) for problem in told)
+
+
+def test_settings_that_nothing_reads_are_known_as_such() -> None:
+    package = Path(__file__).parents[2] / "node_fsm"
+    code = "\n".join(file.read_text() for file in package.rglob("*.py") if file.parent.name != "settings")
+    read_by_model = {"aws_access_key_id", "aws_secret_access_key", "aws_session_token"}  # aws_credentials()
+    unread = {field for field in Settings.model_fields if not re.search(rf"settings\.{field}\b", code)}
+    assert unread - read_by_model == set(Settings.NOT_READ)

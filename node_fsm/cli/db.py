@@ -1,0 +1,18 @@
+"""``node-fsm db``: the database's schema."""
+
+import asyncio
+
+import typer
+
+from node_fsm.cli.database import database_settings
+
+app = typer.Typer(no_args_is_help=True, help="The database's schema.")
+
+
+@app.command("upgrade")
+def upgrade_database() -> None:
+    """Bring the database to the schema of this version; does nothing when it is there."""
+    from node_fsm.database.migrate import upgrade
+
+    asyncio.run(upgrade(database_settings().database_url.get_secret_value()))
+    typer.echo("the database has the schema of this version")

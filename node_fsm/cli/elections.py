@@ -1,0 +1,97 @@
+"""``node-fsm election``: importing, showing and cancelling elections."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from node_fsm.cli.database import database_settings, on_database
+from node_fsm.cli.show import show
+
+if TYPE_CHECKING:
+    from node_fsm.importing.election_file import ElectionFile
+
+app = typer.Typer(no_args_is_help=True, help="Elections.")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="The election, as YAML.")],
+    voters: Annotated[Path, typer.Option(help="CSV with the columns voting_key, voting_group and voting_power.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace the election of this name, as long as it is not published.")
+    ] = False,
+    template: Annotated[
+        Path | None,
+        typer.Option(help="Block 0 template that the election will run with. By default NODE_FSM_BLOCK0_TEMPLATE."),
+    ] = None,
+) -> None:
+    """Check an election and its voters, and write both into the database: all, or nothing."""
+    from node_fsm.block0.template import load_template
+    from node_fsm.chain.address import account_address
+    from node_fsm.database.election_import import import_election
+    from node_fsm.importing.election_file import parse_election
+    from node_fsm.importing.voters_file import read_voters
+
+    settings = database_settings()
+    block0_template = load_template(template or settings.block0_template)
+    election = parse_election(read_text(file), str(file))
+    imported = on_database(
+        partial(
+            import_election,
+            election=election,
+            voters=read_voters(voters, election.voting_groups),
+            address=partial(account_address, production=block0_template.production),
+            replace=replace,
+        )
+    )
+    typer.echo(f"{election.name} is election {imported.election_id}, with {imported.voters} voters")
+    overlaps = [
+        f"it overlaps with {other}; elections run one after the other, the later one late"
+        for other in imported.overlapping
+    ]
+    for warning in (*overlaps, *time_warnings(election, block0_template.slot_duration)):
+        typer.echo(f"warning: {warning}", err=True)
+
+
+app.command("show")(show)
+
+
+@app.command("cancel")
+def cancel(name: Annotated[str, typer.Argument(help="The election.")]) -> None:
+    """End an election: it does not start any more, or, published, leader 0 withdraws block 0 and archives the chain."""
+    from node_fsm.database.administration import cancel_election
+
+    block0_hash = on_database(partial(cancel_election, name=name))
+    typer.echo(f"{name} is cancelled" + (f"; leader 0 withdraws block 0 {block0_hash}" if block0_hash else ""))
+
+
+def read_text(file: Path) -> str:
+    """The text of *file*; InputFileError saying why there is none."""
+    from node_fsm.importing.election_file import InputFileError
+
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputFileError([f"{file}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        raise InputFileError([f"{file}: is not UTF-8 text: {error.reason}"]) from None
+
+
+def time_warnings(election: "ElectionFile", slot_duration: int) -> list[str]:
+    """What is amiss with an election's times on a chain whose slots last *slot_duration* seconds."""
+    warnings = []
+    slot = timedelta(seconds=slot_duration)
+    for column in ("voting_end", "tallying_end"):
+        beyond = (getattr(election, column) - election.voting_start) % slot
+        if beyond:
+            earlier = getattr(election, column) - beyond
+            warnings.append(
+                f"{column} is no multiple of slot_duration ({slot_duration} s) after voting_start, and will be refused;"
+                f" the nearest good times are {earlier.isoformat()} and {(earlier + slot).isoformat()}"
+            )
+    if election.voting_end <= datetime.now(UTC):
+        warnings.append("voting_end has passed, so that the election will not start")
+    return warnings

@@ -1,0 +1,36 @@
+"""``node-fsm node``: the nodes of the cluster."""
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from node_fsm.cli.database import on_database
+
+app = typer.Typer(no_args_is_help=True, help="The nodes of the cluster.")
+
+
+@app.command("add")
+def add(
+    hostname: Annotated[str, typer.Argument(help="The node's NODE_FSM_HOSTNAME.")],
+    leader_id: Annotated[
+        str | None, typer.Option(help="Its public key, ed25519_pk1…; without one the node is a follower.")
+    ] = None,
+) -> None:
+    """Add a node to jorm_nodes, or change whether it is a leader and with which key."""
+    from node_fsm.chain.address import ed25519_public_key
+    from node_fsm.database.administration import add_node
+
+    if leader_id is not None:
+        try:
+            ed25519_public_key(leader_id)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--leader-id") from None
+    before = on_database(partial(add_node, hostname=hostname, leader_id=leader_id))
+    was = f"; it was a {kind(before.leader_id)}" if before and before.leader_id != leader_id else ""
+    typer.echo(f"{hostname} is a {kind(leader_id)}{was}")
+
+
+def kind(leader_id: str | None) -> str:
+    """What a node with this public key, or without one, is."""
+    return f"leader with the key {leader_id}" if leader_id else "follower"
