@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 from functools import cache
 from itertools import product
 from typing import Literal
@@ -36,22 +35,6 @@ class Row:
     closed: bool = False
     withdrawn: bool = False
     archived: bool = False
-
-
-class Local(Enum):
-    """What is in the working directory."""
-
-    NOTHING = ()
-    DRAFT = (LocalChain(worlds.ID, None, has_blocks=False),)
-    CHAIN = (LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_recorded=True),)
-    UNRECORDED_CHAIN = (LocalChain(worlds.ID, worlds.HASH, has_blocks=True),)
-    CHAIN_WITHOUT_BLOCKS = (LocalChain(worlds.ID, worlds.HASH, has_blocks=False),)
-    REPLACED_CHAIN = (LocalChain(worlds.ID, OTHER_HASH, has_blocks=True),)
-    OTHERS_DRAFT = (LocalChain(OTHER_ID, None, has_blocks=False),)
-    OWN_AND_OTHERS = (
-        LocalChain(worlds.ID, worlds.HASH, has_blocks=True),
-        LocalChain(OTHER_ID, OTHER_HASH, has_blocks=True),
-    )
 
 
 @dataclass(frozen=True)
@@ -108,6 +91,22 @@ ROWS = [
     ),
 ]
 OTHERS: tuple[Other, ...] = ("none", "earlier", "later")
+NOTHING: tuple[LocalChain, ...] = ()
+OWN_AND_OTHERS = (
+    LocalChain(worlds.ID, worlds.HASH, has_blocks=True),
+    LocalChain(OTHER_ID, OTHER_HASH, has_blocks=True),
+)
+LOCALS: tuple[tuple[LocalChain, ...], ...] = (
+    NOTHING,
+    (LocalChain(worlds.ID, None, has_blocks=False),),  # a draft
+    (LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_recorded=True),),
+    (LocalChain(worlds.ID, worlds.HASH, has_blocks=True),),
+    (LocalChain(worlds.ID, worlds.HASH, has_blocks=False),),
+    (LocalChain(worlds.ID, OTHER_HASH, has_blocks=True),),  # a replaced chain
+    (LocalChain(OTHER_ID, None, has_blocks=False),),  # the other election's draft
+    OWN_AND_OTHERS,
+)
+"""What may be in the working directory."""
 MOMENTS: tuple[datetime, ...] = (
     worlds.DUE - 2 * worlds.HOUR,
     worlds.DUE - worlds.HOUR,  # the earlier election is due
@@ -142,7 +141,7 @@ class Facts:
     stage: Stage
     row: Row | None
     other: Other
-    local: Local
+    local: tuple[LocalChain, ...]
     now: datetime
     slot_known: bool
     tip: BlockDate | Unknown
@@ -155,7 +154,7 @@ class Facts:
     def view(self) -> View:
         return worlds.view(
             UNKNOWN if self.row is None else overview_of(self.row, self.other),
-            *self.local.value,
+            *self.local,
             slot_duration=worlds.SLOT if self.slot_known else UNKNOWN,
             generation=MINE,
             tip=self.tip,
@@ -169,7 +168,7 @@ POLICIES = {role: worlds.policy(role) for role in Role}
 def all_facts(stage: Stage, moments: Sequence[datetime] = MOMENTS) -> Iterator[Facts]:
     """Every world for *stage* at *moments*; facts that it should not care about take only their extreme values."""
     waiting, node_runs = stage.phase is Phase.WAITING, stage.phase in {Phase.RUNNING, Phase.TALLYING}
-    locals_ = list(Local) if waiting else [Local.NOTHING, Local.OWN_AND_OTHERS]
+    locals_ = LOCALS if waiting else (NOTHING, OWN_AND_OTHERS)
     slots = BOTH if waiting else (True,)
     work_facts = list(product(TIPS, FAILURES)) if node_runs else [(TIPS[0], FAILURES[0]), (TIPS[-1], FAILURES[-1])]
     for row, other, local, now, slot, (tip, failure) in product(

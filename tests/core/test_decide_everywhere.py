@@ -77,12 +77,12 @@ def vanished(chain: LocalChain, facts: Facts) -> bool:
 
 
 def leftovers(facts: Facts) -> bool:
-    return facts.row is not None and any(is_leftover(chain, facts) for chain in facts.local.value)
+    return facts.row is not None and any(is_leftover(chain, facts) for chain in facts.local)
 
 
 def only_archive_missing(facts: Facts) -> bool:
     in_use = worlds.HASH if posted(facts) == "same" else OTHER_HASH
-    here = any(chain.block0_hash == in_use and chain.is_recorded for chain in facts.local.value)
+    here = any(chain.block0_hash == in_use and chain.is_recorded for chain in facts.local)
     return own_published(facts) and facts.row is not None and facts.row.results and here
 
 

@@ -11,7 +11,7 @@ from node_fsm.core.decide import decide, next_deadline
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import UNKNOWN, Deadline, View, Work
 from tests.core import worlds
-from tests.core.facts import FAILURES, MOMENTS, OTHERS, ROWS, STAGES, TIPS, Facts, Local, Stage, all_facts
+from tests.core.facts import FAILURES, LOCALS, MOMENTS, OTHERS, ROWS, STAGES, TIPS, Facts, Stage, all_facts
 
 
 def deadline(
@@ -106,7 +106,7 @@ FACTS = st.builds(
     stage=st.sampled_from(STAGES),
     row=st.sampled_from(ROWS),
     other=st.sampled_from(OTHERS),
-    local=st.sampled_from(Local),
+    local=st.sampled_from(LOCALS),
     now=TIMES,
     slot_known=st.booleans(),
     tip=st.sampled_from(TIPS),
