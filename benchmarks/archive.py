@@ -24,8 +24,8 @@ from node_fsm.archive.manifest import Election, Tip, Versions
 from node_fsm.archive.store import ArchiveRequest, archive_chain
 from node_fsm.archive.tarball import Packer
 from node_fsm.chain.recount import recount
-from node_fsm.core.chain_time import utc_now
 from node_fsm.core.model import ArchiveKind
+from node_fsm.ports import MachineClock
 from node_fsm.s3.store import S3Store
 from tests.chain import build
 
@@ -33,10 +33,6 @@ VOTES_PER_BLOCK = 500
 VOTE_BYTES = 161
 PROPOSALS = 200
 PAUSES_EVERY = 0.005
-
-
-class WallClock:
-    now = staticmethod(utc_now)
 
 
 def make_chain(directory: Path, megabytes: int) -> ArchiveRequest:
@@ -120,7 +116,7 @@ def consume(packer: Packer) -> int:
 
 async def archive(store: S3Store, request: ArchiveRequest) -> None:
     """Archive, and read the archive back."""
-    await archive_chain(store, "s3://benchmark", request, WallClock())
+    await archive_chain(store, "s3://benchmark", request, MachineClock())
 
 
 async def stream(path: Path) -> AsyncIterator[bytes]:

@@ -9,7 +9,6 @@ from typing import Any
 from loguru import logger
 
 from node_fsm import __version__
-from node_fsm.core.chain_time import utc_now
 from node_fsm.core.conditions import Conditions
 from node_fsm.core.machine import build_machine
 from node_fsm.core.phases import Role
@@ -23,6 +22,7 @@ from node_fsm.metrics import Metrics
 from node_fsm.node.config import Listen
 from node_fsm.node.status import NodeSettings
 from node_fsm.node.supervisor import NodeSupervisor
+from node_fsm.ports import MachineClock
 from node_fsm.programs.jcli import Jcli
 from node_fsm.s3.store import S3Store
 from node_fsm.settings.model import Settings
@@ -39,12 +39,6 @@ STOP_SECONDS = 60.0
 
 GOODBYE_SECONDS = 5.0
 TICK_LIMIT_SECONDS = 120.0
-
-
-class WallClock:
-    """The machine's clock."""
-
-    now = staticmethod(utc_now)
 
 
 async def run_service(settings: Settings) -> None:
@@ -74,7 +68,7 @@ class Service:
         for part in (self.database, store):
             resources.push_async_callback(_close, part.close)
         self.node = NodeSupervisor(_node_settings(settings), on_change=mailbox.look_again)
-        clock = WallClock()
+        clock = MachineClock()
         self.ctx = Context(
             settings=PhaseSettings(
                 hostname=settings.hostname,
@@ -109,6 +103,7 @@ class Service:
             self.metrics.registry,
             tick_limit=TICK_LIMIT_SECONDS,
             expose_state=settings.expose_state,
+            monotonic=clock.monotonic,
         )
         self.sidecar = SidecarServer(app, settings.host, settings.port)
 

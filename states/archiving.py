@@ -1,7 +1,6 @@
 """Archiving: the chain and what was recorded of it go to S3, and are read back."""
 
 import json
-import time
 from dataclasses import asdict
 
 from loguru import logger
@@ -45,7 +44,7 @@ class Archiving(PhaseState):
         try:
             made = await self._archive(ctx, about)
         except ServiceError as error:
-            if about.kind is ArchiveKind.SUPERSEDED and self._is_out_of_patience(block0.hash):
+            if about.kind is ArchiveKind.SUPERSEDED and self._is_out_of_patience(ctx, block0.hash):
                 return self._set_aside(ctx, error)
             raise
         await ctx.database.save_archive(made)
@@ -64,10 +63,10 @@ class Archiving(PhaseState):
         write_private(chain.record / RESULTS, json.dumps([asdict(result) for result in results], indent=1).encode())
         return await archive(ctx, chain, about, results=results, untallied=None)
 
-    def _is_out_of_patience(self, block0_hash: str) -> bool:
+    def _is_out_of_patience(self, ctx: Context, block0_hash: str) -> bool:
         if self._first_refusal is None or self._first_refusal[0] != block0_hash:
-            self._first_refusal = (block0_hash, time.monotonic())
-        return time.monotonic() - self._first_refusal[1] > SUPERSEDED_PATIENCE_SECONDS
+            self._first_refusal = (block0_hash, ctx.clock.monotonic())
+        return ctx.clock.monotonic() - self._first_refusal[1] > SUPERSEDED_PATIENCE_SECONDS
 
     def _set_aside(self, ctx: Context, error: ServiceError) -> Decision:
         work, block0 = ctx.election_in_work(), ctx.block0_in_work()

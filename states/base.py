@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from transitions import State
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision
 from node_fsm.steps.context import Context
@@ -18,7 +19,7 @@ class PhaseState(State):
     """
 
     phase: ClassVar[Phase]
-    conditions: ClassVar[frozenset[str]] = frozenset()
+    conditions: ClassVar[frozenset[ConditionType]] = frozenset()
     """The conditions that are over when this phase is left, unless the next one has them too."""
 
     def __init__(self) -> None:

@@ -4,16 +4,15 @@ import asyncio
 
 from loguru import logger
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.current import current
 from node_fsm.core.decide import is_leftover
 from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind, Overview
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import Decision, LocalChain
-from node_fsm.steps.adopt import KEY_NOT_IN_CHAIN
 from node_fsm.steps.archive import About
 from node_fsm.steps.context import Context
-from node_fsm.steps.tally import WINDOW_MISSED
 from states.base import PhaseState
 
 
@@ -21,7 +20,7 @@ class Reset(PhaseState):
     """Only what a verified archive covers, or what no node ever ran on, is deleted; the rest is set aside."""
 
     phase = Phase.RESET
-    conditions = frozenset({WINDOW_MISSED, KEY_NOT_IN_CHAIN})
+    conditions = frozenset({ConditionType.TALLY_WINDOW_MISSED, ConditionType.KEY_NOT_IN_CHAIN})
 
     async def run(self, ctx: Context) -> Decision:
         """Clear the local data of every election but the current one."""

@@ -3,28 +3,31 @@
 import asyncio
 from typing import NamedTuple
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import UNKNOWN, Decision
 from node_fsm.steps import split as neighbours
 from node_fsm.steps.adopt import adopt_block0, require_node, rewire
 from node_fsm.steps.context import Context
-from node_fsm.steps.edits import BLOCK0_CONFLICT, SPEC_DRIFT, SpecificationWatch
+from node_fsm.steps.edits import SpecificationWatch
 from node_fsm.steps.resubmission import resubmit
 from node_fsm.steps.split import Neighbours
 from node_fsm.storage.block_copy import BlockCopy
 from node_fsm.storage.workspace import ChainDirectory
 from states.base import PhaseState
 
-NODE_NOT_RUNNING = "node_not_running"
-CHAIN_STALLED = "chain_stalled"
-
 
 class Running(PhaseState):
     """Neither the database nor S3 is needed while the node runs; what they lack is made up for when they are back."""
 
     phase = Phase.RUNNING
-    conditions = neighbours.CONDITIONS | {NODE_NOT_RUNNING, CHAIN_STALLED, SPEC_DRIFT, BLOCK0_CONFLICT}
+    conditions = neighbours.CONDITIONS | {
+        ConditionType.NODE_NOT_RUNNING,
+        ConditionType.CHAIN_STALLED,
+        ConditionType.SPEC_DRIFT,
+        ConditionType.BLOCK0_CONFLICT,
+    }
 
     async def run(self, ctx: Context) -> Decision:
         """Never returns: the chain's tip, or a withdrawn or replaced block 0, ends Running."""
@@ -59,8 +62,8 @@ class _Chain:
         ctx = self._ctx
         joined = self._joined = self._joined or await self._join()
         state, copy = ctx.node.state, joined.copy
-        ctx.conditions.set(NODE_NOT_RUNNING, None if state.running else state.problem)
-        ctx.conditions.set(CHAIN_STALLED, _stall(ctx))
+        ctx.conditions.set(ConditionType.NODE_NOT_RUNNING, None if state.running else state.problem)
+        ctx.conditions.set(ConditionType.CHAIN_STALLED, _stall(ctx))
         if not state.running:
             joined.neighbours.silence()
             await rewire(ctx, joined.chain, joined.leaders)

@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime
 
 from node_fsm.core.chain_time import ChainDates
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.events import Event
 from node_fsm.core.model import PlanResult
@@ -14,7 +15,6 @@ from node_fsm.steps.adopt import rewire, summary_of
 from node_fsm.steps.context import Context
 from node_fsm.steps.split import Neighbours
 from node_fsm.steps.tally import (
-    WINDOW_MISSED,
     check_count,
     check_still_there,
     count,
@@ -68,7 +68,7 @@ class Tallying(PhaseState):
         missed = [result.plan_id for result in posted if not result.on_chain]
         if missed:
             ctx.conditions.raise_(
-                WINDOW_MISSED,
+                ConditionType.TALLY_WINDOW_MISSED,
                 "TallyNotOnChain",
                 f"the time to tally ended at {block0.dates.committee_end_time.isoformat()} without a tally in a block"
                 f" for {', '.join(missed)}; the results are those of the recount",

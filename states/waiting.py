@@ -1,5 +1,6 @@
 """Waiting: no election is due."""
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.current import current
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import ElectionOverview, JournalEntry, Overview
@@ -10,8 +11,6 @@ from node_fsm.steps.context import Context
 from node_fsm.steps.publish import check
 from states.base import PhaseState
 
-ELECTION_INVALID = "election_invalid"
-ELECTION_DOUBTFUL = "election_doubtful"
 MISSED = "election_missed"
 
 
@@ -19,7 +18,7 @@ class Waiting(PhaseState):
     """Leader 0 checks the next election as soon as its row is there, so that a person has time to mend it."""
 
     phase = Phase.WAITING
-    conditions = frozenset({ELECTION_INVALID, ELECTION_DOUBTFUL})
+    conditions = frozenset({ConditionType.ELECTION_INVALID, ConditionType.ELECTION_DOUBTFUL})
 
     async def run(self, ctx: Context) -> Decision:
         """Never returns: what ends Waiting is decided from the view."""
@@ -59,14 +58,16 @@ async def _check(ctx: Context, overview: Overview) -> None:
     """Say in a condition what is wrong with the current election, or that nothing is."""
     election = current(overview, ctx.clock.now(), ctx.policy)
     if election is None or election.block0:
-        ctx.conditions.clear(ELECTION_INVALID)
-        ctx.conditions.clear(ELECTION_DOUBTFUL)
+        ctx.conditions.clear(ConditionType.ELECTION_INVALID)
+        ctx.conditions.clear(ConditionType.ELECTION_DOUBTFUL)
         return
     try:
         checked = check(ctx, await ctx.database.specification(election.id))
     except PermanentError as error:
-        ctx.conditions.raise_(ELECTION_INVALID, error.reason, error.message)
+        ctx.conditions.raise_(ConditionType.ELECTION_INVALID, error.reason, error.message)
         return
-    ctx.conditions.clear(ELECTION_INVALID)
+    ctx.conditions.clear(ConditionType.ELECTION_INVALID)
     doubts = "; ".join(checked.warnings)
-    ctx.conditions.set(ELECTION_DOUBTFUL, ("SpecificationDoubtful", f"{election.name}: {doubts}") if doubts else None)
+    ctx.conditions.set(
+        ConditionType.ELECTION_DOUBTFUL, ("SpecificationDoubtful", f"{election.name}: {doubts}") if doubts else None
+    )

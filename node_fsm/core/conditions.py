@@ -7,13 +7,39 @@ goes, in the log.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+
+
+class ConditionType(StrEnum):
+    """All that is observed. What each means, and what to do about it, stands in docs/runbook.md."""
+
+    BLOCK0_CONFLICT = "block0_conflict"
+    CHAIN_BEHIND = "chain_behind"
+    CHAIN_STALLED = "chain_stalled"
+    DATABASE_UNAVAILABLE = "database_unavailable"
+    ELECTION_DOUBTFUL = "election_doubtful"
+    ELECTION_INVALID = "election_invalid"
+    ELECTION_MISSED = "election_missed"
+    ISOLATED = "isolated"
+    KEY_NOT_IN_CHAIN = "key_not_in_chain"
+    NODE_NOT_RUNNING = "node_not_running"
+    OTHER_LEADER0 = "other_leader0"
+    OVERLAP = "overlap"
+    PROGRAM_UNUSABLE = "program_unusable"
+    SANDBOX = "sandbox"
+    SET_ASIDE_UNARCHIVED = "set_aside_unarchived"
+    SPEC_DRIFT = "spec_drift"
+    SPLIT_BRAIN = "split_brain"
+    TALLY_WINDOW_MISSED = "tally_window_missed"
+    TEMPLATE_INVALID = "template_invalid"
+    WORK_FAILING = "work_failing"
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """One observation: *type* names it, *reason* is one CamelCase word, *message* says what to do."""
 
-    type: str
+    type: ConditionType
     reason: str
     message: str
     since: datetime
@@ -24,11 +50,11 @@ class Conditions:
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
-        self._held: dict[str, Condition] = {}
-        self.listeners: list[Callable[[str, Condition | None], None]] = []
+        self._held: dict[ConditionType, Condition] = {}
+        self.listeners: list[Callable[[ConditionType, Condition | None], None]] = []
         """Called with the type and the condition when it comes or changes, with None when it goes."""
 
-    def raise_(self, type_: str, reason: str, message: str) -> None:
+    def raise_(self, type_: ConditionType, reason: str, message: str) -> None:
         """Say that condition *type_* holds; its ``since`` stays while its reason does."""
         held = self._held.get(type_)
         if held and (held.reason, held.message) == (reason, message):
@@ -37,12 +63,12 @@ class Conditions:
         self._held[type_] = Condition(type_, reason, message, since)
         self._tell(type_, self._held[type_])
 
-    def clear(self, type_: str) -> None:
+    def clear(self, type_: ConditionType) -> None:
         """Say that condition *type_* does not hold."""
         if self._held.pop(type_, None):
             self._tell(type_, None)
 
-    def set(self, type_: str, problem: tuple[str, str] | None) -> None:
+    def set(self, type_: ConditionType, problem: tuple[str, str] | None) -> None:
         """Raise *type_* with the (reason, message) of *problem*, or clear it when there is none."""
         if problem:
             self.raise_(type_, *problem)
@@ -55,6 +81,6 @@ class Conditions:
     def __contains__(self, type_: object) -> bool:
         return type_ in self._held
 
-    def _tell(self, type_: str, condition: Condition | None) -> None:
+    def _tell(self, type_: ConditionType, condition: Condition | None) -> None:
         for listener in self.listeners:
             listener(type_, condition)

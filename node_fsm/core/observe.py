@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.current import due_time
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import UNKNOWN, Policy, View, Work
@@ -9,17 +10,17 @@ from node_fsm.core.view import UNKNOWN, Policy, View, Work
 
 def observations(
     phase: Phase, work: Work | None, view: View, now: datetime, policy: Policy
-) -> dict[str, tuple[str, str] | None]:
+) -> dict[ConditionType, tuple[str, str] | None]:
     """For each condition type this module knows: its (reason, message), or None when it does not hold.
 
     Empty while the database is unknown: what held before is neither confirmed nor denied.
     """
     if view.overview is UNKNOWN:
         return {}
-    found: dict[str, tuple[str, str] | None] = {}
+    found: dict[ConditionType, tuple[str, str] | None] = {}
     if policy.role is Role.LEADER0:
-        found["election_missed"] = _missed(view)
-        found["overlap"] = _overlap(phase, work, view, now, policy)
+        found[ConditionType.ELECTION_MISSED] = _missed(view)
+        found[ConditionType.OVERLAP] = _overlap(phase, work, view, now, policy)
     return found
 
 

@@ -4,12 +4,12 @@ import asyncio
 
 from loguru import logger
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import ServiceError
 from node_fsm.steps.context import Context
 
 LEASE_SECONDS = 30.0
 RENEWAL_SECONDS = 5.0
-CONDITION = "other_leader0"
 HELD_ELSEWHERE = ("LeaseHeldElsewhere", "another service is leader 0; stop it, or wait until its lease expires")
 
 
@@ -38,7 +38,7 @@ class LeaseKeeper:
             logger.info("the lease is {}", f"ours, generation {lease.generation}" if lease else "another's")
             ctx.mailbox.look_again()
         ctx.lease = lease
-        ctx.conditions.set(CONDITION, lease.problem if lease else HELD_ELSEWHERE)
+        ctx.conditions.set(ConditionType.OTHER_LEADER0, lease.problem if lease else HELD_ELSEWHERE)
 
     async def release(self) -> None:
         """Say that this service has stopped, node included, so that another may take over at once."""

@@ -6,14 +6,13 @@ and what is published says where to go on.
 """
 
 import asyncio
-import random
-import time
 from datetime import datetime, timedelta
 
 from loguru import logger
 
+from node_fsm.core.backoff import Backoff
 from node_fsm.core.chain_time import BlockDate
-from node_fsm.core.conditions import Condition
+from node_fsm.core.conditions import Condition, ConditionType
 from node_fsm.core.decide import decide, next_deadline
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.machine import PhaseMachine
@@ -29,9 +28,7 @@ from states.base import PhaseState
 
 OVERVIEW_SECONDS = 10.0
 DATABASE_RETRY_SECONDS = 5.0
-FIRST_RETRY_SECONDS = 1.0
-LONGEST_RETRY_SECONDS = 60.0
-WORK_FAILING = "work_failing"
+RETRY = Backoff(first=1.0, longest=60.0)
 
 
 class Engine:
@@ -49,12 +46,12 @@ class Engine:
         self.reporter = Reporter(ctx.database, self.report, advertise)
         self.since = ctx.clock.now()
         self.deadline: Deadline | None = None
-        self.last_tick = time.monotonic()
+        self.last_tick = ctx.clock.monotonic()
         self._rescan_seconds = rescan_seconds
         self._next_scan = 0.0
         self._overview: Overview | None = None
         self._task: asyncio.Task[Decision] | None = None
-        self._entered = time.monotonic()
+        self._entered = ctx.clock.monotonic()
         self._failure: ServiceError | None = None
         self._failures = 0
         self._retry_at = 0.0
@@ -80,7 +77,7 @@ class Engine:
         if self.ctx.progressed:
             self.ctx.progressed = False
             self._succeeded()
-        self.last_tick = time.monotonic()
+        self.last_tick = self.ctx.clock.monotonic()
         self.ctx.metrics.ticked(self.ctx.clock.now())
         view = await self._look()
         now = self.ctx.clock.now()
@@ -88,7 +85,7 @@ class Engine:
         self.ctx.metrics.deadline(self.deadline)
         if decision := decide(self.ctx.phase, self.ctx.work, view, now, self.ctx.policy):
             await self._move(decision)
-        elif self._task is None and time.monotonic() >= self._retry_at:
+        elif self._task is None and self.ctx.clock.monotonic() >= self._retry_at:
             self._start_task()
         elif self._task and self._task.done():
             await self._finish(self._task)
@@ -97,8 +94,8 @@ class Engine:
 
     async def _look(self) -> View:
         """Read the world; the database only when a signal says that it may have changed, or a scan is due."""
-        if self.ctx.mailbox.take_database_change() or time.monotonic() >= self._next_scan:
-            self._next_scan = time.monotonic() + self._rescan_seconds
+        if self.ctx.mailbox.take_database_change() or self.ctx.clock.monotonic() >= self._next_scan:
+            self._next_scan = self.ctx.clock.monotonic() + self._rescan_seconds
             await self._read_database()
         view = View(
             overview=self._overview or UNKNOWN,
@@ -134,10 +131,10 @@ class Engine:
                 if isinstance(error, ServiceError)
                 else ("DatabaseSlow", f"the database did not answer within {OVERVIEW_SECONDS:g} s")
             )
-            self.ctx.conditions.raise_("database_unavailable", reason, message)
-            self._next_scan = time.monotonic() + min(DATABASE_RETRY_SECONDS, self._rescan_seconds)
+            self.ctx.conditions.raise_(ConditionType.DATABASE_UNAVAILABLE, reason, message)
+            self._next_scan = self.ctx.clock.monotonic() + min(DATABASE_RETRY_SECONDS, self._rescan_seconds)
             return
-        self.ctx.conditions.clear("database_unavailable")
+        self.ctx.conditions.clear(ConditionType.DATABASE_UNAVAILABLE)
         own = self._overview.node(self.ctx.settings.hostname)
         if own and own.p2p_address != self.reporter.advertise:
             self.reporter.status_changed()  # the row is new: others wait for the address
@@ -149,9 +146,9 @@ class Engine:
         try:
             duration = self.ctx.template().slot_duration
         except PermanentError as error:
-            self.ctx.conditions.raise_("template_invalid", error.reason, error.message)
+            self.ctx.conditions.raise_(ConditionType.TEMPLATE_INVALID, error.reason, error.message)
             return None
-        self.ctx.conditions.clear("template_invalid")
+        self.ctx.conditions.clear(ConditionType.TEMPLATE_INVALID)
         return duration
 
     def _measure_node(self) -> None:
@@ -186,7 +183,7 @@ class Engine:
         for condition in over - self.machine.state.conditions:
             ctx.conditions.clear(condition)
         logger.info("{} -> {} on {}: {}", source, target, decision.event, decision.why)
-        self.ctx.metrics.transition(source, decision.event, target, time.monotonic() - self._entered)
+        self.ctx.metrics.transition(source, decision.event, target, self.ctx.clock.monotonic() - self._entered)
         self.ctx.metrics.entered(target, now)
         self.reporter.journal(
             JournalEntry(
@@ -203,7 +200,7 @@ class Engine:
         ctx.phase, ctx.work = target, None if target is Phase.WAITING else work
         if ctx.work and ctx.work.block0:
             ctx.metrics.block0_size(ctx.work.block0.size)
-        self.since, self._entered = now, time.monotonic()
+        self.since, self._entered = now, self.ctx.clock.monotonic()
         bind_context(phase=str(target), election=ctx.work.election_name if ctx.work else None)
         self._succeeded()
         if target not in NODE_MUST_RUN:
@@ -235,17 +232,16 @@ class Engine:
         self._failures += 1
         delay = self._rescan_seconds
         if isinstance(error, TemporaryError):
-            delay = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 10))
-            delay *= random.uniform(0.75, 1.25)  # noqa: S311 - jitter, so that nodes do not retry in step
-        self._retry_at = time.monotonic() + delay
+            delay = RETRY.delay(self._failures)
+        self._retry_at = self.ctx.clock.monotonic() + delay
         self._failure = error
         self.ctx.metrics.failure(self.ctx.phase, error.reason)
-        self.ctx.conditions.raise_(WORK_FAILING, error.reason, error.message)
+        self.ctx.conditions.raise_(ConditionType.WORK_FAILING, error.reason, error.message)
         logger.debug("{} tries again in {:.1f} s: {}", self.ctx.phase, delay, error)
 
     def _succeeded(self) -> None:
         self._failure, self._failures, self._retry_at = None, 0, 0.0
-        self.ctx.conditions.clear(WORK_FAILING)
+        self.ctx.conditions.clear(ConditionType.WORK_FAILING)
 
     async def _end_task(self) -> None:
         """Cancel the phase's work and wait for it: its threads and commands end by their own deadlines."""
@@ -259,14 +255,14 @@ class Engine:
 
     async def _wait(self, now: datetime) -> None:
         """Wait for a signal, the next scan, the next attempt, or the next deadline."""
-        pauses = [self._next_scan - time.monotonic()]
+        pauses = [self._next_scan - self.ctx.clock.monotonic()]
         if self._task is None:
-            pauses.append(self._retry_at - time.monotonic())
+            pauses.append(self._retry_at - self.ctx.clock.monotonic())
         if self.deadline and self.deadline.at >= now:
             pauses.append((self.deadline.at - now + timedelta(milliseconds=1)).total_seconds())
         await self.ctx.mailbox.wait(min(pauses))
 
-    def _condition_changed(self, type_: str, condition: Condition | None) -> None:
+    def _condition_changed(self, type_: ConditionType, condition: Condition | None) -> None:
         if condition:
             logger.warning("condition {} ({}): {}", type_, condition.reason, condition.message)
         else:

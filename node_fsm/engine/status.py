@@ -14,7 +14,7 @@ class ServiceStatus:
     """The service at one moment.
 
     *election* is the name of the one in work; *last_error* the present failure of the phase's work; *last_tick* when
-    the engine last looked at the world, on ``time.monotonic``; *node_problems* says why the node is not ready, empty
+    the engine last looked at the world, by the monotonic clock; *node_problems* says why the node is not ready, empty
     when it is.
     """
 

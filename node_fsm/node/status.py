@@ -1,67 +1,8 @@
-"""How the node is, and what it is kept by: the records of its supervisor."""
+"""What the node of this machine is kept by: settings that all its starts share, and the supervisor's patience."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
-from typing import NamedTuple
 
-from node_fsm.core.chain_time import BlockDate
 from node_fsm.node.config import Listen
-
-
-class ProcessPhase(StrEnum):
-    """Where the node process is."""
-
-    STOPPED = "stopped"
-    """None is wanted, and none is there."""
-
-    STARTING = "starting"
-    """Its chain's start, its key, its ports or its first sign of life are awaited."""
-
-    BOOTSTRAPPING = "bootstrapping"
-    """It loads its chain, or fetches it from its peers."""
-
-    RUNNING = "running"
-    """It answers, and runs the wanted chain. Whether the chain moves is another matter."""
-
-    FAILED = "failed"
-    """It ended or was given up; another start follows after a delay."""
-
-
-class Problem(NamedTuple):
-    """Why the node is not well: *reason* is one CamelCase word, *message* says what to do."""
-
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class NodeStatus:
-    """How the node is.
-
-    *since* is the time at which *phase* began. *height*, *tip*, *tip_date* and *last_block_time* are the last that the
-    node told. *stalled_since* is when it told of its last new block, once that is too long ago. *problem* stays until
-    the node runs again. *starts* counts the nodes started in this service's life.
-    """
-
-    phase: ProcessPhase
-    since: datetime
-    starts: int = 0
-    block0_hash: str | None = None
-    pid: int | None = None
-    version: str | None = None
-    height: int | None = None
-    tip: str | None = None
-    tip_date: BlockDate | None = None
-    last_block_time: datetime | None = None
-    peers_connected: int = 0
-    stalled_since: datetime | None = None
-    problem: Problem | None = None
-
-    @property
-    def running(self) -> bool:
-        """Whether the node answers and runs the required chain."""
-        return self.phase is ProcessPhase.RUNNING
 
 
 @dataclass(frozen=True, slots=True)

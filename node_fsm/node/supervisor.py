@@ -21,9 +21,9 @@ from node_fsm.node.config import NodeConfig, rest_url
 from node_fsm.node.exit import Exit, Remedy, explain
 from node_fsm.node.process import Launch, NodeProcess
 from node_fsm.node.rest import BOOTSTRAPPING, RECORDS, NodeRest
-from node_fsm.node.status import NodeLimits, NodeSettings, NodeStatus, Problem, ProcessPhase
+from node_fsm.node.status import NodeLimits, NodeSettings
 from node_fsm.node.vitals import Vitals, start_delay
-from node_fsm.ports import ChainRun
+from node_fsm.ports import ChainRun, NodeStatus, Problem, ProcessPhase
 from node_fsm.programs.command import run_command
 
 _HEALTH_TIMEOUT = 5.0

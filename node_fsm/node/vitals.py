@@ -1,20 +1,15 @@
 """Signs of life of a node, what their absence means, and when it is started again. Times are monotonic seconds."""
 
-import random
-
+from node_fsm.core.backoff import Backoff
 from node_fsm.node.exit import Exit, Remedy
 from node_fsm.node.status import NodeLimits
-
-_JITTER = 0.25
-_MOST_DOUBLINGS = 16
 
 
 def start_delay(limits: NodeLimits, remedy: Remedy, failures: int) -> float:
     """Seconds until the next start, after *failures* in a row."""
     if remedy is not Remedy.RESTART:
         return limits.repair_delay
-    delay = min(limits.first_delay * 2.0 ** min(failures - 1, _MOST_DOUBLINGS), limits.longest_delay)
-    return delay * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - spreads starts, guards nothing
+    return Backoff(limits.first_delay, limits.longest_delay).delay(failures)
 
 
 class Vitals:

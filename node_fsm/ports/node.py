@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from enum import StrEnum
+from typing import NamedTuple, Protocol
 
 from node_fsm.core.chain_time import BlockDate, ChainClock
 from node_fsm.core.secret import Secret
@@ -11,39 +12,59 @@ from node_fsm.ports.answers import Account, FragmentStatus, Posted, VotePlanStat
 from node_fsm.storage.workspace import ChainDirectory
 
 
-class NodeState(Protocol):
-    """How the node is; what is not known is None."""
+class ProcessPhase(StrEnum):
+    """Where the node process is."""
+
+    STOPPED = "stopped"
+    """None is wanted, and none is there."""
+
+    STARTING = "starting"
+    """Its chain's start, its key, its ports or its first sign of life are awaited."""
+
+    BOOTSTRAPPING = "bootstrapping"
+    """It loads its chain, or fetches it from its peers."""
+
+    RUNNING = "running"
+    """It answers, and runs the wanted chain. Whether the chain moves is another matter."""
+
+    FAILED = "failed"
+    """It ended or was given up; another start follows after a delay."""
+
+
+class Problem(NamedTuple):
+    """Why the node is not well: *reason* is one CamelCase word, *message* says what to do."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """How the node is.
+
+    *since* is the time at which *phase* began. *height*, *tip*, *tip_date* and *last_block_time* are the last that the
+    node told. *stalled_since* is when it told of its last new block, once that is too long ago. *problem* stays until
+    the node runs again. *starts* counts the nodes started in this service's life.
+    """
+
+    phase: ProcessPhase
+    since: datetime
+    starts: int = 0
+    block0_hash: str | None = None
+    pid: int | None = None
+    version: str | None = None
+    height: int | None = None
+    tip: str | None = None
+    tip_date: BlockDate | None = None
+    last_block_time: datetime | None = None
+    peers_connected: int = 0
+    stalled_since: datetime | None = None
+    problem: Problem | None = None
 
     @property
     def running(self) -> bool:
-        """Whether it answers and runs the required chain."""
-        ...
-
-    @property
-    def starts(self) -> int:
-        """How often a node has been started."""
-        ...
-
-    @property
-    def pid(self) -> int | None: ...
-    @property
-    def block0_hash(self) -> str | None: ...
-    @property
-    def height(self) -> int | None: ...
-    @property
-    def tip(self) -> str | None: ...
-    @property
-    def tip_date(self) -> BlockDate | None: ...
-    @property
-    def last_block_time(self) -> datetime | None: ...
-    @property
-    def peers_connected(self) -> int: ...
-    @property
-    def stalled_since(self) -> datetime | None: ...
-    @property
-    def problem(self) -> tuple[str, str] | None:
-        """(reason, message) of what keeps it from running."""
-        ...
+        """Whether the node answers and runs the required chain."""
+        return self.phase is ProcessPhase.RUNNING
 
 
 class NodeApi(Protocol):
@@ -80,7 +101,7 @@ class Node(Protocol):
     """The one node process, kept by its supervisor."""
 
     @property
-    def state(self) -> NodeState: ...
+    def state(self) -> NodeStatus: ...
     @property
     def api(self) -> NodeApi: ...
 

@@ -1,6 +1,5 @@
 """The routes of the sidecar. Each answers GET and HEAD at once: none asks the database, S3 or the node."""
 
-import time
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 
@@ -24,12 +23,12 @@ def create_app(
     *,
     tick_limit: float,
     expose_state: bool,
-    monotonic: Callable[[], float] = time.monotonic,
+    monotonic: Callable[[], float],
 ) -> FastAPI:
     """The sidecar's application.
 
     *tick_limit* is the age in seconds from which on an engine that has not looked counts as hung; *expose_state* has
-    ``/state`` answer everybody and not only loopback clients.
+    ``/state`` answer everybody and not only loopback clients; *monotonic* is the clock of the engine's looks.
     """
     app = FastAPI(title="node-fsm", docs_url=None, redoc_url=None, openapi_url=None)
     _count_requests(app, registry)

@@ -7,6 +7,7 @@ from loguru import logger
 
 from node_fsm.chain.block0 import Block0Summary, summarise
 from node_fsm.chain.errors import ChainDataError
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.model import ChainCopy, NodeRow
 from node_fsm.core.phases import Role
@@ -17,7 +18,6 @@ from node_fsm.steps.context import Context
 from node_fsm.steps.signing_key import fetch_signing_key
 from node_fsm.storage.workspace import ChainDirectory, make_private
 
-KEY_NOT_IN_CHAIN = "key_not_in_chain"
 STORAGE_DAMAGED = "StorageDamaged"
 
 
@@ -165,7 +165,7 @@ async def _secret(ctx: Context, leaders: Collection[str]) -> Secret | None:
         key = ctx.signing_key
     if node.leader_id not in leaders:
         ctx.conditions.raise_(
-            KEY_NOT_IN_CHAIN,
+            ConditionType.KEY_NOT_IN_CHAIN,
             "LeaderIdNotInBlock0",
             f"jorm_nodes.leader_id of {node.hostname} is not among the leaders of the running chain; it takes effect"
             " at the next election, until then the node makes no blocks",
@@ -173,7 +173,7 @@ async def _secret(ctx: Context, leaders: Collection[str]) -> Secret | None:
         if await ctx.jcli.public_key(ctx.signing_key) in leaders:
             return ctx.signing_key
     else:
-        ctx.conditions.clear(KEY_NOT_IN_CHAIN)
+        ctx.conditions.clear(ConditionType.KEY_NOT_IN_CHAIN)
         ctx.signing_key = key
     return key
 

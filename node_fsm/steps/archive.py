@@ -1,7 +1,6 @@
 """What goes into the archive of the chain in work, and of a chain that was set aside."""
 
 import json
-import time
 from dataclasses import asdict, dataclass
 
 from loguru import logger
@@ -9,6 +8,7 @@ from loguru import logger
 from node_fsm.archive.manifest import Election, Tip
 from node_fsm.archive.store import ArchiveRequest, archive_chain
 from node_fsm.chain.recount import Recount
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError, ServiceError
 from node_fsm.core.model import ArchiveKind, PlanResult, StoredArchive
 from node_fsm.steps.context import Context
@@ -19,7 +19,6 @@ from node_fsm.storage.workspace import ChainDirectory, make_private, write_priva
 ABOUT = "about.json"
 ARCHIVED = "archived.json"
 RECOUNT = "recount.json"
-SET_ASIDE_CONDITION = "set_aside_unarchived"
 SET_ASIDE_RETRY_SECONDS = 300.0
 
 
@@ -85,15 +84,15 @@ class SetAsideArchiver:
 
     async def archive_all(self, ctx: Context) -> None:
         """Try each chain that has no archive yet; after a failure, not again for some minutes."""
-        if time.monotonic() < self._next_attempt:
+        if ctx.clock.monotonic() < self._next_attempt:
             return
         failed = [
             f"{directory.name}: {error.message}"
             for directory in ctx.workspace.set_aside_chains()
             if (error := await self._try(ctx, ChainDirectory(directory)))
         ]
-        self._next_attempt = time.monotonic() + SET_ASIDE_RETRY_SECONDS if failed else 0.0
-        ctx.conditions.set(SET_ASIDE_CONDITION, ("ArchiveFailed", "; ".join(failed)) if failed else None)
+        self._next_attempt = ctx.clock.monotonic() + SET_ASIDE_RETRY_SECONDS if failed else 0.0
+        ctx.conditions.set(ConditionType.SET_ASIDE_UNARCHIVED, ("ArchiveFailed", "; ".join(failed)) if failed else None)
 
     async def _try(self, ctx: Context, chain: ChainDirectory) -> ServiceError | None:
         if (chain.path / ARCHIVED).exists() or not chain.blocks.exists():

@@ -8,15 +8,13 @@ import shutil
 
 from loguru import logger
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import Block0Ref, ElectionOverview, Overview, Publication
 from node_fsm.core.view import UNKNOWN, Work
 from node_fsm.steps.context import Context
 from node_fsm.steps.publish import build_block0, build_vote_plans
 from node_fsm.storage.workspace import ChainDirectory
-
-SPEC_DRIFT = "spec_drift"
-BLOCK0_CONFLICT = "block0_conflict"
 
 
 class SpecificationWatch:
@@ -49,23 +47,23 @@ class SpecificationWatch:
             await self._restore(ctx, work, block0)
         elif election.block0.hash != block0.hash:
             ctx.conditions.raise_(
-                BLOCK0_CONFLICT,
+                ConditionType.BLOCK0_CONFLICT,
                 "OtherBlock0Posted",
                 f"election.extras.block0 of {election.name} holds {election.block0.hash}, but the chain {block0.hash}"
                 " runs; put that block 0 back, or end the election with `node-fsm election cancel`",
             )
         else:
-            ctx.conditions.clear(BLOCK0_CONFLICT)
+            ctx.conditions.clear(ConditionType.BLOCK0_CONFLICT)
             await self._follow_fingerprint(ctx, election, block0)
 
     async def _follow_fingerprint(self, ctx: Context, election: ElectionOverview, block0: Block0Ref) -> None:
         if not _drifted(election.fingerprint, block0.fingerprint):
-            ctx.conditions.clear(SPEC_DRIFT)
+            ctx.conditions.clear(ConditionType.SPEC_DRIFT)
             return
         differs = await ctx.database.drift(election.id, block0.hash)
         if not ctx.policy.hot_reload:
             ctx.conditions.raise_(
-                SPEC_DRIFT,
+                ConditionType.SPEC_DRIFT,
                 "HotReloadOff",
                 f"{election.name} was edited after its block 0 was published ({differs}); the chain runs on as"
                 " published: undo the edit, or end the election with `node-fsm election cancel`",
@@ -78,7 +76,7 @@ class SpecificationWatch:
             await self._withdraw(ctx, election, block0, f"it was edited in hot-reload mode: {differs}")
             return
         ctx.conditions.raise_(
-            SPEC_DRIFT,
+            ConditionType.SPEC_DRIFT,
             "EditCannotBeBuilt",
             f"{election.name} was edited ({differs}), but no block 0 can be made of it, so the chain runs on as"
             f" published: {self._refused[1]}",
@@ -88,7 +86,7 @@ class SpecificationWatch:
         lease = ctx.publishing_lease()
         logger.warning("block 0 {} of {} is withdrawn: {}", block0.hash, election.name, why)
         await ctx.database.withdraw_block0(election.id, block0.hash, lease.generation)
-        ctx.conditions.clear(SPEC_DRIFT)
+        ctx.conditions.clear(ConditionType.SPEC_DRIFT)
         ctx.database_changed()
 
     async def _restore(self, ctx: Context, work: Work, block0: Block0Ref) -> None:

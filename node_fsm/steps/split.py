@@ -4,11 +4,11 @@ A jormungandr without peers says Running and goes on by itself, and so do two ha
 So it is looked for here: in the number of connected peers, and in what the other nodes report to ``node_status``.
 """
 
-import asyncio
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.model import Neighbour
 from node_fsm.core.phases import Role
@@ -16,11 +16,7 @@ from node_fsm.steps.context import Context
 from node_fsm.storage.block_copy import BlockCopy
 from node_fsm.storage.workspace import write_private
 
-ISOLATED = "isolated"
-SPLIT_BRAIN = "split_brain"
-CHAIN_BEHIND = "chain_behind"
-
-CONDITIONS = frozenset({ISOLATED, SPLIT_BRAIN, CHAIN_BEHIND})
+CONDITIONS = frozenset({ConditionType.ISOLATED, ConditionType.SPLIT_BRAIN, ConditionType.CHAIN_BEHIND})
 
 ISOLATED_SECONDS = 15.0
 COMPARE_SECONDS = 10.0
@@ -38,7 +34,7 @@ class Neighbours:
     def __init__(self, ctx: Context, *, alone: bool) -> None:
         self._ctx = ctx
         self._alone = alone
-        self._began = self._next_comparison = _monotonic()
+        self._began = self._next_comparison = ctx.clock.monotonic()
         self._lonely_since: float | None = None
         self._others: dict[str, _Other] = {}
         self._database_answers = True
@@ -52,8 +48,8 @@ class Neighbours:
         """Set the conditions about other nodes; *copy* is at the tip of the node, which runs."""
         if self._alone:
             return
-        self._ctx.conditions.set(ISOLATED, self._isolation(copy))
-        now = _monotonic()
+        self._ctx.conditions.set(ConditionType.ISOLATED, self._isolation(copy))
+        now = self._ctx.clock.monotonic()
         if now < self._next_comparison:
             return
         self._next_comparison = now + COMPARE_SECONDS
@@ -83,7 +79,7 @@ class Neighbours:
 
         At once when nothing speaks against it. So a leader 0 that was cut off does not count a part of the votes.
         """
-        ctx, began, doubted = self._ctx, _monotonic(), False
+        ctx, began, doubted = self._ctx, self._ctx.clock.monotonic(), False
         slot = ctx.block0_in_work().dates.clock.slot_duration
         listening = max(2 * COMPARE_SECONDS, 2 * slot + COMPARE_SECONDS)
         while not self._alone and ctx.clock.now() < until:
@@ -93,11 +89,11 @@ class Neighbours:
             await copy.advance(ctx.node.api)
             await self.compare(copy)
             if not self._database_answers:
-                began = _monotonic()  # nothing was heard, which is not to say that nobody speaks
+                began = ctx.clock.monotonic()  # nothing was heard, which is not to say that nobody speaks
             heard = [other for other in self._others.values() if other.heard_at >= began]
             if any(other.agrees for other in heard) and not self._is_in_doubt():
                 break
-            if not heard and _monotonic() - began >= listening:
+            if not heard and ctx.clock.monotonic() - began >= listening:
                 break
             await ctx.next_look(slot)
         ctx.node.overtaken(False)
@@ -111,8 +107,8 @@ class Neighbours:
         ctx = self._ctx
         apart = [other.report for other in heard if other.apart >= REPORTS_IN_A_ROW]
         ahead = [other.report for other in heard if other.ahead >= REPORTS_IN_A_ROW]
-        ctx.conditions.set(SPLIT_BRAIN, _split(apart))
-        ctx.conditions.set(CHAIN_BEHIND, _behind(ahead, copy.tip.height))
+        ctx.conditions.set(ConditionType.SPLIT_BRAIN, _split(apart))
+        ctx.conditions.set(ConditionType.CHAIN_BEHIND, _behind(ahead, copy.tip.height))
         ctx.node.overtaken(any(other.report.height > copy.tip.height for other in heard))
         self._note_dispute({other.hostname for other in apart}, {o.report.hostname for o in heard if o.agrees})
 
@@ -132,7 +128,7 @@ class Neighbours:
         if self._ctx.node.state.peers_connected or is_over:  # then the others stop one by one
             self._lonely_since = None
             return None
-        now = _monotonic()
+        now = self._ctx.clock.monotonic()
         self._lonely_since = self._lonely_since or now
         if now - self._lonely_since < ISOLATED_SECONDS:
             return None
@@ -195,7 +191,3 @@ def _behind(ahead: Sequence[Neighbour], height: int) -> tuple[str, str] | None:
 
 def _reported(others: Sequence[Neighbour]) -> str:
     return ", ".join([f"{other.hostname} reported block {other.tip[:8]} at height {other.height}" for other in others])
-
-
-def _monotonic() -> float:
-    return asyncio.get_running_loop().time()

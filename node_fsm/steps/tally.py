@@ -33,7 +33,6 @@ ATTEMPTS = 5
 WAIT_SLOTS = 20
 SHORTEST_WAIT_SECONDS = 30.0
 VOTE_PLANS_RECORD = "vote-plans.json"
-WINDOW_MISSED = "tally_window_missed"
 
 
 async def settle(ctx: Context, copy: BlockCopy, date: BlockDate) -> None:

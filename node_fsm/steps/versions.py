@@ -6,12 +6,11 @@ from collections.abc import Awaitable, Callable
 from loguru import logger
 
 from node_fsm.archive.manifest import Versions
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import ServiceError
 from node_fsm.steps.context import Context
 
 RECHECK_SECONDS = 3600.0
-PROGRAM_UNUSABLE = "program_unusable"
-SANDBOX = "sandbox"
 
 
 async def watch_programs(ctx: Context, retry_seconds: float) -> None:
@@ -40,9 +39,9 @@ async def ask_versions(ctx: Context) -> Versions:
         jormungandr=await ask(ctx.node.version),
     )
     ctx.metrics.versions(found.service, found.jcli or "unknown", found.jormungandr or "unknown")
-    ctx.conditions.set(PROGRAM_UNUSABLE, (problems[0].reason, problems[0].message) if problems else None)
+    ctx.conditions.set(ConditionType.PROGRAM_UNUSABLE, (problems[0].reason, problems[0].message) if problems else None)
     if not problems:  # a program that does not answer now may be a stand-in all the same
-        ctx.conditions.set(SANDBOX, _sandbox(found))
+        ctx.conditions.set(ConditionType.SANDBOX, _sandbox(found))
     return found
 
 

@@ -64,6 +64,9 @@ class FixedClock:
     def now(self) -> datetime:
         return datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
 
+    def monotonic(self) -> float:
+        return 0.0
+
 
 def make_chain(directory: Path) -> Path:
     """A directory as the phases leave it: a chain of a real node, what belongs into its archive and what does not."""

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import pytest
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.model import ElectionOverview
 from node_fsm.core.observe import observations
 from node_fsm.core.phases import NODE_MUST_RUN, Phase, Role
@@ -19,7 +20,7 @@ RUNNING = worlds.work(worlds.block0())
 
 def observed(
     view: View, *, now: datetime = SUMMER_DUE, work: Work | None = RUNNING, phase: Phase = Phase.RUNNING
-) -> dict[str, tuple[str, str] | None]:
+) -> dict[ConditionType, tuple[str, str] | None]:
     return observations(phase, work, view, now, worlds.policy(Role.LEADER0))
 
 
@@ -43,7 +44,7 @@ def test_all_is_well() -> None:
 
 def test_missed_elections_are_named() -> None:
     missed = replace(worlds.overview(SPRING), missed=(worlds.election(id_=1, name="autumn"), SUMMER))
-    reason, message = observed(worlds.view(missed))["election_missed"] or ("", "")
+    reason, message = observed(worlds.view(missed))[ConditionType.ELECTION_MISSED] or ("", "")
     assert reason == "VotingEndPassed"
     assert "autumn, summer" in message
     assert "`node-fsm election cancel`" in message
@@ -51,8 +52,8 @@ def test_missed_elections_are_named() -> None:
 
 @pytest.mark.parametrize("phase", sorted(NODE_MUST_RUN))
 def test_an_election_that_is_due_while_another_is_in_work_overlaps(phase: Phase) -> None:
-    assert observed(of(SPRING, SUMMER), now=SUMMER_DUE - worlds.INSTANT, phase=phase)["overlap"] is None
-    reason, message = observed(of(SPRING, SUMMER), phase=phase)["overlap"] or ("", "")
+    assert observed(of(SPRING, SUMMER), now=SUMMER_DUE - worlds.INSTANT, phase=phase)[ConditionType.OVERLAP] is None
+    reason, message = observed(of(SPRING, SUMMER), phase=phase)[ConditionType.OVERLAP] or ("", "")
     assert reason == "EarlierElectionRuns"
     assert "summer was due at 2030-01-08T11:00:00+00:00" in message
     assert f"spring is still {phase}" in message
@@ -68,13 +69,16 @@ def test_an_election_that_is_due_while_another_is_in_work_overlaps(phase: Phase)
     ids=["cancelled", "published", "voting ended"],
 )
 def test_what_will_not_be_begun_overlaps_nothing(other: ElectionOverview, now: datetime) -> None:
-    assert observed(of(SPRING, other), now=now)["overlap"] is None
+    assert observed(of(SPRING, other), now=now)[ConditionType.OVERLAP] is None
 
 
 def test_without_a_chain_in_work_nothing_overlaps() -> None:
-    assert observed(of(SUMMER), work=None, phase=Phase.WAITING)["overlap"] is None
-    assert observed(of(worlds.election(), SUMMER), work=worlds.work(), phase=Phase.FETCHING_KEY)["overlap"] is None
+    assert observed(of(SUMMER), work=None, phase=Phase.WAITING)[ConditionType.OVERLAP] is None
+    assert (
+        observed(of(worlds.election(), SUMMER), work=worlds.work(), phase=Phase.FETCHING_KEY)[ConditionType.OVERLAP]
+        is None
+    )
 
 
 def test_without_a_template_no_due_time_is_known() -> None:
-    assert observed(worlds.view(worlds.overview(SPRING, SUMMER), slot_duration=UNKNOWN))["overlap"] is None
+    assert observed(worlds.view(worlds.overview(SPRING, SUMMER), slot_duration=UNKNOWN))[ConditionType.OVERLAP] is None

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from node_fsm.core.backoff import Backoff
 from node_fsm.core.conditions import Conditions
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.events import Event
@@ -18,11 +19,13 @@ from node_fsm.core.table import LEADER0
 from node_fsm.core.view import Decision, Policy
 from node_fsm.engine.loop import Engine
 from node_fsm.metrics import Metrics
+from node_fsm.ports import ProcessPhase
 from node_fsm.steps.context import Context, PhaseSettings
 from node_fsm.steps.mailbox import Mailbox, Pulse
 from node_fsm.storage.workspace import Workspace
 from states.base import PhaseState
-from tests.support.fakes import START, FakeClock, FakeDatabase, FakeNode, block0, election, overview
+from tests.support.fakes import START, FakeDatabase, FakeNode, block0, election, overview
+from tests.support.virtual_time import LoopClock
 
 Work = Callable[[Context], Awaitable[Decision]]
 
@@ -49,7 +52,7 @@ class World:
     """An engine of leader 0 among fakes."""
 
     def __init__(self, directory: Path, **works: Work) -> None:
-        self.clock = FakeClock()
+        self.clock = LoopClock()
         self.database = FakeDatabase(overview(election()))
         self.node = FakeNode()
         template = Path(__file__).parents[2] / "block0_template.yaml"
@@ -139,8 +142,7 @@ async def test_a_decision_beats_the_work_that_has_ended(due: Callable[..., World
     assert [entry.event for entry in world.database.entries] == ["election_due", "election_changed"]
 
 
-async def test_retries_what_the_outside_refused(due: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("node_fsm.engine.loop.FIRST_RETRY_SECONDS", 0.01)
+async def test_retries_what_the_outside_refused(due: Callable[..., World]) -> None:
     attempts: list[str | None] = []
 
     async def fetch(ctx: Context) -> Decision:
@@ -175,7 +177,7 @@ async def test_what_failed_for_want_of_the_node_goes_on_when_it_is_back(
     due: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Votes that a node lost are posted again then, and expire if that waits for the next attempt."""
-    monkeypatch.setattr("node_fsm.engine.loop.FIRST_RETRY_SECONDS", 60.0)
+    monkeypatch.setattr("node_fsm.engine.loop.RETRY", Backoff(60.0, 60.0))
 
     async def fetch(ctx: Context) -> Decision:
         if not ctx.node.state.running:
@@ -185,7 +187,7 @@ async def test_what_failed_for_want_of_the_node_goes_on_when_it_is_back(
     world = due(fetching_key=fetch)
     async with world.running():
         await world.until(lambda: world.condition("work_failing") == "NodeUnavailable")
-        world.node.state.running, world.node.state.starts = True, 2
+        world.node.tells(phase=ProcessPhase.RUNNING, starts=2)
         world.ctx.mailbox.look_again()
         await world.reaches(Phase.BUILDING_VOTE_PLAN)
 
@@ -193,7 +195,7 @@ async def test_what_failed_for_want_of_the_node_goes_on_when_it_is_back(
 async def test_what_failed_for_want_of_the_lease_goes_on_when_it_is_there(
     due: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("node_fsm.engine.loop.FIRST_RETRY_SECONDS", 3600.0)
+    monkeypatch.setattr("node_fsm.engine.loop.RETRY", Backoff(3600.0, 3600.0))
 
     async def fetch(ctx: Context) -> Decision:
         if ctx.lease is None:
@@ -250,11 +252,11 @@ async def test_the_node_stops_when_the_tally_is_over(tmp_path: Path) -> None:
     async with world.running():
         await world.reaches(Phase.RUNNING)
         stopped = world.node.stops
-        world.node.state.block0_hash = "cd" * 32  # another chain's tip says nothing
-        world.node.state.tip_date = block0().dates.vote_end
+        world.node.tells(block0_hash="cd" * 32)  # another chain's tip says nothing
+        world.node.tells(tip_date=block0().dates.vote_end)
         world.ctx.mailbox.look_again()
         await world.until(lambda: world.ctx.view is not None and world.ctx.phase is Phase.RUNNING)
-        world.node.state.block0_hash = block0().hash
+        world.node.tells(block0_hash=block0().hash)
         world.ctx.mailbox.look_again()
         await world.reaches(Phase.ARCHIVING)
         assert world.node.stops == stopped + 1

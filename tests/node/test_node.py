@@ -14,9 +14,9 @@ import pytest
 
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.secret import Secret
-from node_fsm.node.status import NodeLimits, NodeSettings, ProcessPhase
+from node_fsm.node.status import NodeLimits, NodeSettings
 from node_fsm.node.supervisor import NodeSupervisor
-from node_fsm.ports import ChainRun
+from node_fsm.ports import ChainRun, ProcessPhase
 from node_fsm.storage.workspace import ChainDirectory
 from tests.node.conftest import KEY, OTHERS, QUICK
 from tests.node.fake_node import BLOCK0_HASH, FakeNode

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from node_fsm.core.secret import Secret
-from node_fsm.node.status import NodeLimits, ProcessPhase
+from node_fsm.node.status import NodeLimits
 from node_fsm.node.supervisor import NodeSupervisor
-from node_fsm.ports import ChainRun
+from node_fsm.ports import ChainRun, ProcessPhase
 from tests.node.conftest import KEY, OTHERS, QUICK
 from tests.node.fake_node import FakeNode
 from tests.support.polling import eventually

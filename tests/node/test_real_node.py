@@ -18,9 +18,9 @@ from node_fsm.core.secret import Secret
 from node_fsm.node.config import Listen, NodeConfig
 from node_fsm.node.process import Launch
 from node_fsm.node.rest import RECORDS
-from node_fsm.node.status import NodeLimits, NodeSettings, ProcessPhase
+from node_fsm.node.status import NodeLimits, NodeSettings
 from node_fsm.node.supervisor import NodeSupervisor
-from node_fsm.ports import ChainRun
+from node_fsm.ports import ChainRun, ProcessPhase
 from node_fsm.ports.answers import FragmentState
 from node_fsm.programs.jcli import Jcli
 from tests.node.conftest import supervisors

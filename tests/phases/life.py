@@ -19,7 +19,7 @@ from tests.chain import build
 from tests.phases.small_election import ID, VOTING_START, account
 from tests.phases.world import World
 from tests.support.chain_node import ChainNode
-from tests.support.fakes import FakeNodeState
+from tests.support.fakes import STOPPED
 
 LONGEST_LIFE = 7200.0
 
@@ -82,7 +82,7 @@ class Cluster:
         world = World(self._directory, beside=self.world)
         world.ctx.work = None
         world.ctx.store, world.ctx.jcli, world.ctx.node = self.store, self.jcli, self.node
-        self.node.state = FakeNodeState()
+        self.node.state = STOPPED
         if self.database.lease:
             self.database.lease = replace(self.database.lease, generation=self.database.lease.generation + 1)
         return world

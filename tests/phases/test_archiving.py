@@ -1,9 +1,9 @@
 """Archiving: the chain goes to S3 and is read back, or gives way when it is superseded and S3 refuses."""
 
+import asyncio
 import json
 from collections import deque
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -38,14 +38,6 @@ async def withdrawn(world: World) -> World:
     await world.node.stop()
     await world.look()
     return world
-
-
-@pytest.fixture
-def monotonic(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The clock by which patience is measured; *now* is set by the test."""
-    clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr("states.archiving.time", SimpleNamespace(monotonic=lambda: clock.now))
-    return clock
 
 
 def manifest(world: World) -> dict[str, Any]:
@@ -142,28 +134,26 @@ async def test_an_archive_made_before_a_crash_is_found_verified_and_recorded(tal
     assert tallied.store.objects == made
 
 
-async def test_a_final_archive_is_waited_for_as_long_as_it_takes(tallied: World, monotonic: SimpleNamespace) -> None:
+async def test_a_final_archive_is_waited_for_as_long_as_it_takes(tallied: World) -> None:
     tallied.store.failure = S3_AWAY
     state = Archiving()
     for _ in range(3):
         assert await refused(tallied, state) == S3_AWAY
-        monotonic.now += 10 * SUPERSEDED_PATIENCE_SECONDS
+        await asyncio.sleep(10 * SUPERSEDED_PATIENCE_SECONDS)
     assert set_aside(tallied) == []
     tallied.store.failure = None
     await tallied.finish(state)
     assert len(tallied.database.archives) == 1
 
 
-async def test_a_superseded_chain_gives_way_when_s3_refuses_for_two_minutes(
-    withdrawn: World, monotonic: SimpleNamespace
-) -> None:
+async def test_a_superseded_chain_gives_way_when_s3_refuses_for_two_minutes(withdrawn: World) -> None:
     withdrawn.store.failure = S3_AWAY
     chain, blocks = withdrawn.chain.path, withdrawn.chain.blocks.read_bytes()
     state = Archiving()
     for _ in range(3):
         assert await refused(withdrawn, state) == S3_AWAY
-        monotonic.now += SUPERSEDED_PATIENCE_SECONDS / 2
-    monotonic.now += 1
+        await asyncio.sleep(SUPERSEDED_PATIENCE_SECONDS / 2 - 5)
+    await asyncio.sleep(15)
     decision = await withdrawn.finish(state)
     assert decision.event is Event.ARCHIVED
     assert "to be archived later" in decision.why
@@ -174,22 +164,21 @@ async def test_a_superseded_chain_gives_way_when_s3_refuses_for_two_minutes(
     assert withdrawn.database.archives == []
 
 
-async def test_patience_begins_anew_with_each_chain(withdrawn: World, monotonic: SimpleNamespace) -> None:
+async def test_patience_begins_anew_with_each_chain(withdrawn: World) -> None:
     withdrawn.store.failure = S3_AWAY
     state = Archiving()
+    await asyncio.sleep(2 * SUPERSEDED_PATIENCE_SECONDS)
     state._first_refusal = ("cd" * 32, 0.0)  # of a chain superseded long ago
     assert await refused(withdrawn, state) == S3_AWAY
     assert set_aside(withdrawn) == []
 
 
-async def test_a_superseded_chain_is_archived_when_s3_is_back_in_time(
-    withdrawn: World, monotonic: SimpleNamespace
-) -> None:
+async def test_a_superseded_chain_is_archived_when_s3_is_back_in_time(withdrawn: World) -> None:
     withdrawn.store.failure = S3_AWAY
     state = Archiving()
     await refused(withdrawn, state)
     withdrawn.store.failure = None
-    monotonic.now += 2 * SUPERSEDED_PATIENCE_SECONDS
+    await asyncio.sleep(2 * SUPERSEDED_PATIENCE_SECONDS)
     await withdrawn.finish(state)
     assert set_aside(withdrawn) == []
     assert len(withdrawn.database.archives) == 1

@@ -1,9 +1,7 @@
 """Killed at any of its effects and started again, the service reaches the same end."""
 
-import asyncio
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -14,10 +12,7 @@ VOTES = ((1, 10, 0), (0, 0))
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    virtual = SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time())
-    for module in ("node_fsm.engine.loop", "node_fsm.steps.archive", "states.archiving"):
-        monkeypatch.setattr(f"{module}.time", virtual)
+def cluster(tmp_path: Path) -> Cluster:
     return Cluster(tmp_path)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import ChainCopy, NodeRow
 from node_fsm.core.phases import Role
-from node_fsm.ports import ChainRun
+from node_fsm.ports import ChainRun, Problem, ProcessPhase
 from node_fsm.steps.adopt import STORAGE_DAMAGED, adopt_block0, is_seed, peers_of, require_node, rewire
 from tests.phases.world import World
 from tests.support.memory_database import DATABASE_AWAY
@@ -199,7 +199,7 @@ async def test_a_node_that_was_required_before_needs_neither_database_nor_lease(
 
 async def test_a_node_of_another_chain_does_not_count_as_required(published: World) -> None:
     await require(published)
-    published.node.state.block0_hash = "cd" * 32
+    published.node.tells(block0_hash="cd" * 32)
     published.database.failure = DATABASE_AWAY
     with pytest.raises(TemporaryError, match="DatabaseUnavailable"):
         await require(published)
@@ -217,7 +217,7 @@ async def test_a_running_node_is_left_alone_by_what_would_keep_it_from_starting(
     hold(published, leader0=5)
     await require(published)
     assert published.database.copies[published.hash]["leader0"].lost
-    published.node.state.running = False
+    published.node.tells(phase=ProcessPhase.FAILED)
     with pytest.raises(PermanentError, match="StorageLost"):
         await require(published)
 
@@ -230,9 +230,10 @@ async def test_a_damaged_store_is_given_up_only_while_another_leader_has_the_cha
     hold(published, leader0=9, leader1=others)
     chain, summary = await adopt_block0(published.ctx)
     store(published)
-    state = published.node.state
-    state.problem = (STORAGE_DAMAGED, "its storage is damaged")
-    state.pid = None if ended else 4711  # the next start is under way already
+    published.node.tells(
+        problem=Problem(STORAGE_DAMAGED, "its storage is damaged"),
+        pid=None if ended else 4711,  # the next start is under way already
+    )
     await rewire(published.ctx, chain, summary.leader_ids)
     is_given_up = bool(others and ended)
     kept = [path for path in chain.path.iterdir() if path.name.startswith("storage-damaged-")]

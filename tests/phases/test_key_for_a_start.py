@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.model import NodeRow
 from node_fsm.core.secret import Secret
-from node_fsm.steps.adopt import KEY_NOT_IN_CHAIN, adopt_block0, require_node
+from node_fsm.steps.adopt import adopt_block0, require_node
 from tests.phases.small_election import LEADER0, LEADER1
 from tests.phases.world import KEY_URI, World
 from tests.support.fake_jcli import new_secret, public_key
@@ -45,7 +46,7 @@ async def test_it_is_read_anew_for_each_start(running: World) -> None:
         before = len(running.store.requests)
         assert await key_for_a_start(running) == LEADER0
         assert running.store.requests[before:] == [f"read {KEY_URI}"]
-    assert running.condition(KEY_NOT_IN_CHAIN) is None
+    assert running.condition(ConditionType.KEY_NOT_IN_CHAIN) is None
 
 
 async def test_a_rotated_key_takes_effect_at_the_next_election(running: World) -> None:
@@ -53,12 +54,12 @@ async def test_a_rotated_key_takes_effect_at_the_next_election(running: World) -
     set_leader_id(running, ROTATED)
     assert await key_for_a_start(running) == LEADER0
     assert running.ctx.signing_key == LEADER0, "it signs this election's tally too"
-    assert running.condition(KEY_NOT_IN_CHAIN) == "LeaderIdNotInBlock0"
-    assert "leader0" in running.message(KEY_NOT_IN_CHAIN)
+    assert running.condition(ConditionType.KEY_NOT_IN_CHAIN) == "LeaderIdNotInBlock0"
+    assert "leader0" in running.message(ConditionType.KEY_NOT_IN_CHAIN)
     put_key(running, LEADER0)
     set_leader_id(running, LEADER0)
     assert await key_for_a_start(running) == LEADER0
-    assert running.condition(KEY_NOT_IN_CHAIN) is None
+    assert running.condition(ConditionType.KEY_NOT_IN_CHAIN) is None
 
 
 async def test_a_service_that_only_has_the_rotated_key_says_that_it_makes_no_blocks(running: World) -> None:
@@ -66,8 +67,8 @@ async def test_a_service_that_only_has_the_rotated_key_says_that_it_makes_no_blo
     set_leader_id(running, ROTATED)
     running.ctx.signing_key = ROTATED  # FetchingKey of a later life
     assert await key_for_a_start(running) == ROTATED
-    assert running.condition(KEY_NOT_IN_CHAIN) == "LeaderIdNotInBlock0"
-    assert "makes no blocks" in running.message(KEY_NOT_IN_CHAIN)
+    assert running.condition(ConditionType.KEY_NOT_IN_CHAIN) == "LeaderIdNotInBlock0"
+    assert "makes no blocks" in running.message(ConditionType.KEY_NOT_IN_CHAIN)
 
 
 async def test_a_key_that_the_chain_knows_is_taken_over(running: World) -> None:
@@ -91,7 +92,7 @@ async def test_the_key_in_memory_is_used_when_none_can_be_read(running: World, w
         case "jcli fails":
             running.jcli.failures["public_key"] = TemporaryError("CommandTimeout", "jcli did not end")
     assert await key_for_a_start(running) == LEADER0
-    assert running.condition(KEY_NOT_IN_CHAIN) is None
+    assert running.condition(ConditionType.KEY_NOT_IN_CHAIN) is None
     assert "the key could not be read anew" in log.getvalue()
     assert not any(key.reveal() in log.getvalue() for key in (LEADER0, ROTATED))
 
@@ -109,7 +110,7 @@ async def test_the_key_in_memory_is_used_while_the_database_says_nothing(running
 async def test_a_leader_whose_row_says_follower_keeps_its_key_for_this_chain(running: World) -> None:
     set_leader_id(running, None)
     assert await key_for_a_start(running) == LEADER0
-    assert running.condition(KEY_NOT_IN_CHAIN) == "LeaderIdNotInBlock0"
+    assert running.condition(ConditionType.KEY_NOT_IN_CHAIN) == "LeaderIdNotInBlock0"
 
 
 async def test_a_follower_gets_none(running: World) -> None:

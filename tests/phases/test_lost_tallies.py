@@ -6,9 +6,10 @@ from collections import deque
 import pytest
 
 from node_fsm.chain.recount import Recount
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import ServiceError, TemporaryError
 from node_fsm.core.events import Event
-from node_fsm.steps.tally import ATTEMPTS, SETTLING, WINDOW_MISSED
+from node_fsm.steps.tally import ATTEMPTS, SETTLING
 from states.tallying import READY_SECONDS, Tallying
 from tests.phases.small_election import TALLYING_END, VOTING_END
 from tests.phases.world import World
@@ -42,7 +43,7 @@ def assert_tallied_on_chain(world: World) -> None:
     (result,) = world.results
     assert (result.votes, result.on_chain) == (VOTES, True)
     assert result.fragment_id in [found.fragment_id for found in counted(world).tallies]
-    assert world.condition(WINDOW_MISSED) is None
+    assert world.condition(ConditionType.TALLY_WINDOW_MISSED) is None
 
 
 @pytest.mark.parametrize("times", [1, ATTEMPTS - 1])
@@ -186,8 +187,8 @@ async def test_after_the_window_the_count_is_posted_without_a_tally(ended: World
     assert decision.event is Event.RESULTS_POSTED
     (result,) = ended.results
     assert (result.votes, result.fragment_id, result.on_chain) == (VOTES, None, False)
-    assert ended.condition(WINDOW_MISSED) == "TallyNotOnChain"
-    assert ended.plans[0].id in ended.message(WINDOW_MISSED)
+    assert ended.condition(ConditionType.TALLY_WINDOW_MISSED) == "TallyNotOnChain"
+    assert ended.plans[0].id in ended.message(ConditionType.TALLY_WINDOW_MISSED)
     assert len(ended.node.posted) == posted
     assert json.loads((ended.chain.record / "vote-plans.json").read_bytes())
 
@@ -214,7 +215,7 @@ async def test_a_window_that_closes_meanwhile_ends_the_attempts(ended: World) ->
     ended.node.rejections = deque(["another counter"] * 100)
     await ended.insist(Tallying())
     assert not ended.results[0].on_chain
-    assert ended.condition(WINDOW_MISSED) == "TallyNotOnChain"
+    assert ended.condition(ConditionType.TALLY_WINDOW_MISSED) == "TallyNotOnChain"
     assert ended.clock.now() >= ended.ctx.block0_in_work().dates.committee_end_time
 
 

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.model import ArchiveKind, ChainCopy, NodeReport, StoredArchive
-from node_fsm.steps.split import CHAIN_BEHIND, CONDITIONS, ISOLATED, SILENT_SECONDS, SPLIT_BRAIN
+from node_fsm.steps.split import CONDITIONS, SILENT_SECONDS
 from states.reset import Reset
 from states.running import Running
 from states.tallying import Tallying
@@ -52,10 +53,10 @@ async def hear(world: World, reports: int, height: int, tip: str | None = None) 
 async def test_a_node_without_peers_says_so(leader1: World) -> None:
     async with leader1.doing(Running()):
         await leader1.until(lambda: height(leader1) > 3)
-        assert leader1.condition(ISOLATED) is None, "others may be about to start"
-        await leader1.until(lambda: leader1.condition(ISOLATED) == "NoPeers", 30)
-        leader1.node.state.peers_connected = 1
-        await leader1.until(lambda: leader1.condition(ISOLATED) is None, 5)
+        assert leader1.condition(ConditionType.ISOLATED) is None, "others may be about to start"
+        await leader1.until(lambda: leader1.condition(ConditionType.ISOLATED) == "NoPeers", 30)
+        leader1.node.tells(peers_connected=1)
+        await leader1.until(lambda: leader1.condition(ConditionType.ISOLATED) is None, 5)
 
 
 async def test_a_leader_0_that_is_the_only_leader_is_not_isolated(world: World) -> None:
@@ -63,13 +64,13 @@ async def test_a_leader_0_that_is_the_only_leader_is_not_isolated(world: World) 
     await world.publish()
     async with world.doing(Running()):
         await world.until(lambda: height(world) > 40)
-        assert world.condition(ISOLATED) is None
+        assert world.condition(ConditionType.ISOLATED) is None
         assert world.database.calls["neighbours"] == 0
 
 
 @pytest.fixture
 async def in_company(leader1: World) -> World:
-    leader1.node.state.peers_connected = 2
+    leader1.node.tells(peers_connected=2)
     return leader1
 
 
@@ -78,13 +79,15 @@ async def test_a_tip_of_another_chain_is_a_split(in_company: World) -> None:
         await in_company.until(lambda: height(in_company) > 20)
         await hear(in_company, 1, 5)
         await hear(in_company, 1, 10, "other chain")
-        assert in_company.condition(SPLIT_BRAIN) is None, "the block may have been replaced a moment later"
+        assert in_company.condition(ConditionType.SPLIT_BRAIN) is None, (
+            "the block may have been replaced a moment later"
+        )
         await hear(in_company, 1, 11, "other chain too")
-        assert in_company.condition(SPLIT_BRAIN) == "TipsDiffer"
-        assert "leader2 reported block other ch at height 11" in in_company.message(SPLIT_BRAIN)
+        assert in_company.condition(ConditionType.SPLIT_BRAIN) == "TipsDiffer"
+        assert "leader2 reported block other ch at height 11" in in_company.message(ConditionType.SPLIT_BRAIN)
         await hear(in_company, 1, 12)
-        assert in_company.condition(SPLIT_BRAIN) is None
-        assert in_company.condition(CHAIN_BEHIND) is None
+        assert in_company.condition(ConditionType.SPLIT_BRAIN) is None
+        assert in_company.condition(ConditionType.CHAIN_BEHIND) is None
     assert failures == []
 
 
@@ -94,27 +97,27 @@ async def test_what_a_node_said_before_it_died_is_no_split(in_company: World) ->
         await in_company.until(lambda: height(in_company) > 20)
         report(in_company, 10, "a lost block")
         await in_company.until(lambda: height(in_company) > 60)
-        assert in_company.condition(SPLIT_BRAIN) is None
+        assert in_company.condition(ConditionType.SPLIT_BRAIN) is None
 
 
 async def test_a_split_with_a_node_that_fell_silent_is_forgotten(in_company: World) -> None:
     async with in_company.doing(Running()):
         await in_company.until(lambda: height(in_company) > 20)
         await hear(in_company, 3, 10, "other chain")
-        assert in_company.condition(SPLIT_BRAIN) == "TipsDiffer"
-        await in_company.until(lambda: in_company.condition(SPLIT_BRAIN) is None, SILENT_SECONDS + 15)
+        assert in_company.condition(ConditionType.SPLIT_BRAIN) == "TipsDiffer"
+        await in_company.until(lambda: in_company.condition(ConditionType.SPLIT_BRAIN) is None, SILENT_SECONDS + 15)
 
 
 async def test_a_node_far_behind_the_others_says_so(in_company: World) -> None:
     async with in_company.doing(Running()):
         await in_company.until(lambda: height(in_company) > 20)
         await hear(in_company, 3, 1000, "far ahead")
-        assert in_company.condition(CHAIN_BEHIND) == "OthersAhead"
-        assert "leader2 reported block far ahea at height 1000" in in_company.message(CHAIN_BEHIND)
-        assert in_company.condition(SPLIT_BRAIN) is None
+        assert in_company.condition(ConditionType.CHAIN_BEHIND) == "OthersAhead"
+        assert "leader2 reported block far ahea at height 1000" in in_company.message(ConditionType.CHAIN_BEHIND)
+        assert in_company.condition(ConditionType.SPLIT_BRAIN) is None
         assert in_company.node.is_overtaken
         await hear(in_company, 1, 15)
-        assert in_company.condition(CHAIN_BEHIND) is None
+        assert in_company.condition(ConditionType.CHAIN_BEHIND) is None
         assert not in_company.node.is_overtaken
 
 
@@ -136,20 +139,20 @@ async def test_nothing_is_said_of_the_others_while_the_node_is_down(leader1: Wor
     async with leader1.doing(Running()):
         await leader1.until(lambda: height(leader1) > 3)
         await hear(leader1, 3, 2, "other chain")
-        assert {held.type for held in leader1.ctx.conditions} == {ISOLATED, SPLIT_BRAIN}
+        assert {held.type for held in leader1.ctx.conditions} == {ConditionType.ISOLATED, ConditionType.SPLIT_BRAIN}
         leader1.node.kill(up=False)
         await leader1.until(lambda: list(leader1.ctx.conditions) == [], 5)
         await leader1.until(lambda: leader1.node.state.running, 5)
         await asyncio.sleep(12)
-        assert leader1.condition(SPLIT_BRAIN) is None, "what was known before is old"
+        assert leader1.condition(ConditionType.SPLIT_BRAIN) is None, "what was known before is old"
 
 
 async def test_once_voting_is_over_other_nodes_may_be_left_alone(leader1: World) -> None:
     """Leader 0 stops its node to archive the chain."""
     async with leader1.doing(Running()):
-        await leader1.until(lambda: leader1.condition(ISOLATED) == "NoPeers")
+        await leader1.until(lambda: leader1.condition(ConditionType.ISOLATED) == "NoPeers")
         await leader1.until(lambda: height(leader1) > VOTING_END + 1)
-        await leader1.until(lambda: leader1.condition(ISOLATED) is None, 5)
+        await leader1.until(lambda: leader1.condition(ConditionType.ISOLATED) is None, 5)
 
 
 async def test_a_split_is_noted_beside_the_chain_until_it_is_healed(in_company: World) -> None:
@@ -185,7 +188,7 @@ async def tally(world: World) -> float:
 
 async def test_a_tally_does_not_wait_for_others_while_some_are_connected(world: World) -> None:
     await world.end_voting()
-    world.node.state.peers_connected = 1
+    world.node.tells(peers_connected=1)
     assert await tally(world) < 10
     assert world.database.calls["neighbours"] == 0
 
@@ -209,7 +212,7 @@ async def test_a_leader_0_that_was_cut_off_does_not_count_its_part_of_the_votes(
     task = asyncio.create_task(others())
     assert half - 5 <= await tally(world) < half + 15
     task.cancel()
-    assert world.condition(CHAIN_BEHIND) == "OthersAhead"
+    assert world.condition(ConditionType.CHAIN_BEHIND) == "OthersAhead"
     assert world.results
 
 
@@ -218,7 +221,7 @@ async def test_a_leader_0_that_is_back_with_the_others_counts_at_once(world: Wor
 
     async def heal() -> None:
         await asyncio.sleep(12)
-        world.node.state.peers_connected = 1
+        world.node.tells(peers_connected=1)
         for _ in range(3):
             assert world.node.chain is not None
             report(world, world.node.chain.tip.height, world.node.chain.tip.id)
@@ -269,7 +272,7 @@ async def test_a_database_that_is_away_is_not_taken_for_the_others_silence(world
 async def test_a_split_that_was_noted_holds_a_tally_also_after_a_restart(world: World) -> None:
     await world.end_voting()
     world.chain.disputed.write_text("leader2")
-    world.node.state.peers_connected = 1  # a follower in its part
+    world.node.tells(peers_connected=1)  # a follower in its part
     speaking = asyncio.create_task(others_speak(world))
     assert await tally(world) >= 20
     speaking.cancel()
@@ -297,7 +300,7 @@ async def test_what_is_posted_is_what_the_chain_says_whenever_it_turns(world: Wo
 
     async def heal() -> None:
         await asyncio.sleep(13)
-        world.node.state.peers_connected = 1
+        world.node.tells(peers_connected=1)
         await asyncio.sleep(after)
         world.node.turn(60)
 

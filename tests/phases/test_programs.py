@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError
-from node_fsm.steps.versions import PROGRAM_UNUSABLE, RECHECK_SECONDS, SANDBOX, watch_programs
+from node_fsm.steps.versions import RECHECK_SECONDS, watch_programs
 from tests.phases.world import World
 
 
@@ -20,23 +21,23 @@ async def watching(world: World) -> AsyncIterator[None]:
 async def test_stand_ins_are_never_taken_for_the_real_programs(world: World) -> None:
     world.jcli.full_version = "jcli 0.13.0 (sandbox)"
     async with watching(world):
-        await world.until(lambda: world.condition(SANDBOX) == "SandboxBinaries", 1)
-        assert "jcli 0.13.0 (sandbox)" in world.message(SANDBOX)
-        assert world.condition(PROGRAM_UNUSABLE) is None
+        await world.until(lambda: world.condition(ConditionType.SANDBOX) == "SandboxBinaries", 1)
+        assert "jcli 0.13.0 (sandbox)" in world.message(ConditionType.SANDBOX)
+        assert world.condition(ConditionType.PROGRAM_UNUSABLE) is None
         world.jcli.full_version = "jcli 0.13.0 (master-35d73ea50+, release)"
-        await world.until(lambda: world.condition(SANDBOX) is None, RECHECK_SECONDS + 1)
+        await world.until(lambda: world.condition(ConditionType.SANDBOX) is None, RECHECK_SECONDS + 1)
 
 
 async def test_a_missing_program_is_said_at_once_and_looked_for_again(world: World) -> None:
     world.jcli.failures["version"] = PermanentError("CommandNotExecutable", "NODE_FSM_JCLI_PATH=jcli cannot be run")
     async with watching(world):
-        await world.until(lambda: world.condition(PROGRAM_UNUSABLE) == "CommandNotExecutable", 1)
+        await world.until(lambda: world.condition(ConditionType.PROGRAM_UNUSABLE) == "CommandNotExecutable", 1)
         del world.jcli.failures["version"]
-        await world.until(lambda: world.condition(PROGRAM_UNUSABLE) is None, 31)
+        await world.until(lambda: world.condition(ConditionType.PROGRAM_UNUSABLE) is None, 31)
         calls = world.jcli.calls["version"]
         await asyncio.sleep(RECHECK_SECONDS / 2)
         assert world.jcli.calls["version"] == calls
-        assert world.condition(SANDBOX) is None
+        assert world.condition(ConditionType.SANDBOX) is None
 
 
 async def test_the_versions_are_metrics(world: World) -> None:

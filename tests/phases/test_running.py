@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.model import ChainCopy
 from node_fsm.core.phases import Role
+from node_fsm.ports import Problem
 from node_fsm.steps.adopt import adopt_block0
-from node_fsm.steps.edits import SPEC_DRIFT
-from states.running import CHAIN_STALLED, NODE_NOT_RUNNING, Running
+from states.running import Running
 from tests.chain import build
 from tests.phases.small_election import ID, account
 from tests.phases.world import World
@@ -108,16 +109,16 @@ async def test_a_node_that_dies_while_the_database_is_away_is_followed_on(publis
 async def test_a_node_that_does_not_run_and_a_chain_that_stands_still_are_told(published: World) -> None:
     async with published.doing(Running()) as failures:
         await published.until(lambda: height(published) > 0)
-        assert published.condition(NODE_NOT_RUNNING) is None
+        assert published.condition(ConditionType.NODE_NOT_RUNNING) is None
         published.node.kill(up=False)
-        published.node.state.problem = ("NodePanicked", "look at the log")
-        await published.until(lambda: published.condition(NODE_NOT_RUNNING) == "NodePanicked")
+        published.node.tells(problem=Problem("NodePanicked", "look at the log"))
+        await published.until(lambda: published.condition(ConditionType.NODE_NOT_RUNNING) == "NodePanicked")
         published.node.start()
-        await published.until(lambda: published.condition(NODE_NOT_RUNNING) is None)
-        published.node.state.stalled_since = START
-        await published.until(lambda: published.condition(CHAIN_STALLED) == "NoNewBlock")
-        published.node.state.stalled_since = None
-        await published.until(lambda: published.condition(CHAIN_STALLED) is None)
+        await published.until(lambda: published.condition(ConditionType.NODE_NOT_RUNNING) is None)
+        published.node.tells(stalled_since=START)
+        await published.until(lambda: published.condition(ConditionType.CHAIN_STALLED) == "NoNewBlock")
+        published.node.tells(stalled_since=None)
+        await published.until(lambda: published.condition(ConditionType.CHAIN_STALLED) is None)
     assert failures == []
 
 
@@ -141,7 +142,7 @@ async def test_what_the_database_refuses_does_not_hold_up_the_chain(published: W
 async def test_an_edited_row_is_watched(published: World) -> None:
     async with published.doing(Running()):
         published.row.edit(fingerprint="1:b")
-        await published.until(lambda: published.condition(SPEC_DRIFT) == "HotReloadOff")
+        await published.until(lambda: published.condition(ConditionType.SPEC_DRIFT) == "HotReloadOff")
         published.row.cancelled = True
         await published.until(lambda: published.hash in published.database.withdrawn)
 
@@ -172,7 +173,7 @@ async def test_other_nodes_only_follow_the_chain(leader1: World, new_world: Call
         leader1.row.edit(fingerprint="1:b")
         leader1.row.cancelled = True
         await leader1.until(lambda: is_followed(leader1))
-        leader1.node.state.peers_connected = 1
+        leader1.node.tells(peers_connected=1)
         await leader1.until(lambda: height(leader1) > 20)
         assert list(leader1.ctx.conditions) == []
         assert leader1.database.withdrawn == set()

@@ -1,18 +1,13 @@
 """What had to be set aside is archived while leader 0 waits."""
 
-from types import SimpleNamespace
+import asyncio
 
 import pytest
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.model import ArchiveKind
 from node_fsm.core.view import LocalChain
-from node_fsm.steps.archive import (
-    ARCHIVED,
-    SET_ASIDE_CONDITION,
-    SET_ASIDE_RETRY_SECONDS,
-    About,
-    SetAsideArchiver,
-)
+from node_fsm.steps.archive import ARCHIVED, SET_ASIDE_RETRY_SECONDS, About, SetAsideArchiver
 from node_fsm.storage.workspace import ChainDirectory
 from states.waiting import Waiting
 from tests.phases.small_election import ID
@@ -36,13 +31,6 @@ async def world(world: World) -> World:
     return world
 
 
-@pytest.fixture
-def monotonic(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr("node_fsm.steps.archive.time", SimpleNamespace(monotonic=lambda: clock.now))
-    return clock
-
-
 def aside(world: World) -> ChainDirectory:
     (path,) = world.ctx.workspace.set_aside_chains()
     return ChainDirectory(path)
@@ -57,7 +45,7 @@ async def test_it_is_archived_recorded_and_kept(world: World) -> None:
     assert (record.kind, record.block0_hash, record.election_name) == (ArchiveKind.SUPERSEDED, world.hash, "first")
     assert (aside(world).path / ARCHIVED).read_text() == record.manifest
     assert aside(world).blocks.read_bytes() == blocks, "the service never empties it"
-    assert world.condition(SET_ASIDE_CONDITION) is None
+    assert world.condition(ConditionType.SET_ASIDE_UNARCHIVED) is None
 
 
 async def test_it_is_done_once(world: World) -> None:
@@ -69,22 +57,22 @@ async def test_it_is_done_once(world: World) -> None:
     assert len(world.database.archives) == 1
 
 
-async def test_s3_that_is_away_is_tried_again_after_some_minutes(world: World, monotonic: SimpleNamespace) -> None:
+async def test_s3_that_is_away_is_tried_again_after_some_minutes(world: World) -> None:
     world.store.failure = S3_AWAY
     archiver = SetAsideArchiver()
     await archiver.archive_all(world.ctx)
-    assert world.condition(SET_ASIDE_CONDITION) == "ArchiveFailed"
-    assert aside(world).path.name in world.message(SET_ASIDE_CONDITION)
-    assert S3_AWAY.message in world.message(SET_ASIDE_CONDITION)
+    assert world.condition(ConditionType.SET_ASIDE_UNARCHIVED) == "ArchiveFailed"
+    assert aside(world).path.name in world.message(ConditionType.SET_ASIDE_UNARCHIVED)
+    assert S3_AWAY.message in world.message(ConditionType.SET_ASIDE_UNARCHIVED)
     requests = len(world.store.requests)
     world.store.failure = None
-    monotonic.now += SET_ASIDE_RETRY_SECONDS - 1
+    await asyncio.sleep(SET_ASIDE_RETRY_SECONDS - 1)
     await archiver.archive_all(world.ctx)
     assert len(world.store.requests) == requests
-    monotonic.now += 1
+    await asyncio.sleep(1)
     await archiver.archive_all(world.ctx)
     assert len(world.database.archives) == 1
-    assert world.condition(SET_ASIDE_CONDITION) is None
+    assert world.condition(ConditionType.SET_ASIDE_UNARCHIVED) is None
 
 
 async def test_a_crash_before_it_was_recorded_is_made_up_for(world: World) -> None:
@@ -110,7 +98,7 @@ async def test_one_that_cannot_be_archived_does_not_hold_up_the_others(world: Wo
     await archiver.archive_all(world.ctx)
     assert len(world.database.archives) == 1
     assert (second / ARCHIVED).exists()
-    message = world.message(SET_ASIDE_CONDITION)
+    message = world.message(ConditionType.SET_ASIDE_UNARCHIVED)
     assert first.name in message
     assert second.name not in message
 
@@ -119,12 +107,12 @@ async def test_a_chain_without_a_note_is_told(world: World) -> None:
     (aside(world).path / "about.json").unlink()
     await SetAsideArchiver().archive_all(world.ctx)
     assert world.database.archives == []
-    assert world.condition(SET_ASIDE_CONDITION) == "ArchiveFailed"
-    assert "about.json" in world.message(SET_ASIDE_CONDITION)
+    assert world.condition(ConditionType.SET_ASIDE_UNARCHIVED) == "ArchiveFailed"
+    assert "about.json" in world.message(ConditionType.SET_ASIDE_UNARCHIVED)
 
 
 async def test_what_holds_no_blocks_is_left_alone(world: World) -> None:
     aside(world).blocks.unlink()
     await SetAsideArchiver().archive_all(world.ctx)
     assert world.store.requests == []
-    assert world.condition(SET_ASIDE_CONDITION) is None
+    assert world.condition(ConditionType.SET_ASIDE_UNARCHIVED) is None

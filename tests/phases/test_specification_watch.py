@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.steps.adopt import adopt_block0
-from node_fsm.steps.edits import BLOCK0_CONFLICT, SPEC_DRIFT, SpecificationWatch
+from node_fsm.steps.edits import SpecificationWatch
 from tests.phases.small_election import ID, VOTING_END, edited
 from tests.phases.world import World
 from tests.support.memory_database import DATABASE_AWAY
@@ -24,7 +25,7 @@ class Followed:
 
     @property
     def drift(self) -> str | None:
-        return self.world.condition(SPEC_DRIFT)
+        return self.world.condition(ConditionType.SPEC_DRIFT)
 
     @property
     def is_withdrawn(self) -> bool:
@@ -101,7 +102,7 @@ async def test_an_edit_without_hot_reload_is_only_told(cold: Followed) -> None:
     edit(cold.world)
     await cold.follow()
     assert cold.drift == "HotReloadOff"
-    message = cold.world.message(SPEC_DRIFT)
+    message = cold.world.message(ConditionType.SPEC_DRIFT)
     assert all(text in message for text in ("first", "voting_end", "node-fsm election cancel"))
     assert not cold.is_withdrawn
     assert cold.world.jcli.calls["genesis_encode"] == 0
@@ -126,7 +127,7 @@ async def test_an_edit_of_which_nothing_can_be_built_is_tried_once(hot: Followed
     for _ in range(3):
         await hot.follow()
     assert hot.drift == "EditCannotBeBuilt"
-    assert "election.voting_end" in hot.world.message(SPEC_DRIFT)
+    assert "election.voting_end" in hot.world.message(ConditionType.SPEC_DRIFT)
     assert not hot.is_withdrawn
     assert hot.world.database.calls["specification"] == 1
     assert hot.world.database.calls["drift"] == 3
@@ -140,7 +141,7 @@ async def test_what_jcli_refuses_cannot_be_built(hot: Followed) -> None:
     edit(hot.world)
     await hot.follow()
     assert hot.drift == "EditCannotBeBuilt"
-    assert "jcli says no" in hot.world.message(SPEC_DRIFT)
+    assert "jcli says no" in hot.world.message(ConditionType.SPEC_DRIFT)
     assert [path.name for path in hot.world.chain.path.parent.iterdir()] == [hot.world.hash]
 
 
@@ -150,7 +151,7 @@ async def test_an_edit_for_which_no_time_is_left_does_not_end_the_chain(hot: Fol
     hot.world.clock.advance(seconds=VOTING_END)
     await hot.follow()
     assert hot.drift == "EditCannotBeBuilt"
-    assert "voting_end" in hot.world.message(SPEC_DRIFT)
+    assert "voting_end" in hot.world.message(ConditionType.SPEC_DRIFT)
     assert not hot.is_withdrawn
 
 
@@ -222,12 +223,12 @@ async def test_another_block_0_is_told_and_left_there(cold: Followed) -> None:
     ours, data = cold.world.row.block0
     cold.world.row.block0 = (replace(ours, hash="cd" * 32), data)
     await cold.follow()
-    assert cold.world.condition(BLOCK0_CONFLICT) == "OtherBlock0Posted"
-    assert all(text in cold.world.message(BLOCK0_CONFLICT) for text in ("cd" * 32, cold.world.hash))
+    assert cold.world.condition(ConditionType.BLOCK0_CONFLICT) == "OtherBlock0Posted"
+    assert all(text in cold.world.message(ConditionType.BLOCK0_CONFLICT) for text in ("cd" * 32, cold.world.hash))
     assert cold.world.row.block0[0].hash == "cd" * 32
     cold.world.row.block0 = (ours, data)
     await cold.follow()
-    assert cold.world.condition(BLOCK0_CONFLICT) is None
+    assert cold.world.condition(ConditionType.BLOCK0_CONFLICT) is None
 
 
 async def test_nothing_is_done_while_the_database_is_away(hot: Followed) -> None:

@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.events import Event
 from node_fsm.core.model import PlanResult
-from node_fsm.steps.tally import SETTLING, WINDOW_MISSED
+from node_fsm.steps.tally import SETTLING
 from states.tallying import Tallying
 from tests.phases.small_election import LEADER0, TALLYING_END
 from tests.phases.world import World
@@ -49,7 +50,7 @@ async def test_the_tally_is_put_on_the_chain_and_the_results_posted(ended: World
     assert (result.plan_id, result.votes, result.on_chain) == (plan.id, VOTES, True)
     assert result.fragment_id == fragment_id(ended.node.posted[-1])
     assert ended.database.snapshots[ended.hash][plan.id]["proposals"][0]["votes_cast"] == 2
-    assert ended.condition(WINDOW_MISSED) is None
+    assert ended.condition(ConditionType.TALLY_WINDOW_MISSED) is None
     assert ended.ctx.mailbox.take_database_change()
     blocks = ended.chain.blocks.read_bytes()
     assert ended.node.chain is not None

@@ -8,10 +8,11 @@ from datetime import timedelta
 
 import pytest
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.model import VotingGroup
 from node_fsm.core.payload_type import PayloadType
 from node_fsm.core.phases import Role
-from states.waiting import ELECTION_DOUBTFUL, ELECTION_INVALID, Waiting
+from states.waiting import Waiting
 from tests.phases.small_election import ID, row
 from tests.phases.world import World
 from tests.support.memory_database import DATABASE_AWAY
@@ -34,18 +35,18 @@ async def test_a_bad_row_is_told_at_once_and_its_correction_too(world: World) ->
     end = world.row.spec.voting_end
     async with world.doing(Waiting()):
         world.row.edit(voting_end=end + timedelta(microseconds=1), committee=())
-        await world.until(lambda: world.condition(ELECTION_INVALID) == "SpecificationInvalid", seconds=3)
-        assert "election.voting_end" in world.message(ELECTION_INVALID)
+        await world.until(lambda: world.condition(ConditionType.ELECTION_INVALID) == "SpecificationInvalid", seconds=3)
+        assert "election.voting_end" in world.message(ConditionType.ELECTION_INVALID)
         world.row.edit(voting_end=end)
-        await world.until(lambda: world.condition(ELECTION_INVALID) is None, seconds=3)
+        await world.until(lambda: world.condition(ConditionType.ELECTION_INVALID) is None, seconds=3)
 
 
 async def test_a_private_election_is_told_to_be_unsupported(world: World) -> None:
     spec = world.row.spec
     world.row.edit(objectives=(replace(spec.objectives[0], payload_type=PayloadType.PRIVATE),))
     async with world.doing(Waiting()):
-        await world.until(lambda: world.condition(ELECTION_INVALID) is not None)
-    assert world.condition(ELECTION_INVALID) in {"SpecificationInvalid", "PrivateVotingUnsupported"}
+        await world.until(lambda: world.condition(ConditionType.ELECTION_INVALID) is not None)
+    assert world.condition(ConditionType.ELECTION_INVALID) in {"SpecificationInvalid", "PrivateVotingUnsupported"}
 
 
 @pytest.mark.parametrize("what", ["node", "template"])
@@ -55,8 +56,11 @@ async def test_what_else_is_missing_is_told_too(world: World, what: str) -> None
     else:
         world.template.write_text("nonsense: true")
     async with world.doing(Waiting()) as failures:
-        await world.until(lambda: world.condition(ELECTION_INVALID) is not None)
-        assert world.condition(ELECTION_INVALID) == {"node": "NodeUnknown", "template": "TemplateInvalid"}[what]
+        await world.until(lambda: world.condition(ConditionType.ELECTION_INVALID) is not None)
+        assert (
+            world.condition(ConditionType.ELECTION_INVALID)
+            == {"node": "NodeUnknown", "template": "TemplateInvalid"}[what]
+        )
     assert failures == []
 
 
@@ -64,18 +68,18 @@ async def test_what_looks_mistaken_is_told_as_a_doubt(world: World) -> None:
     groups = (*world.row.spec.groups, VotingGroup("nothing to vote on", voters=1, token_holders=1, tokens=1))
     async with world.doing(Waiting()):
         world.row.edit(groups=groups)
-        await world.until(lambda: world.condition(ELECTION_DOUBTFUL) == "SpecificationDoubtful")
-        assert all(text in world.message(ELECTION_DOUBTFUL) for text in ("first", "nothing to vote on"))
+        await world.until(lambda: world.condition(ConditionType.ELECTION_DOUBTFUL) == "SpecificationDoubtful")
+        assert all(text in world.message(ConditionType.ELECTION_DOUBTFUL) for text in ("first", "nothing to vote on"))
         world.row.edit(groups=groups[:1])
-        await world.until(lambda: world.condition(ELECTION_DOUBTFUL) is None)
+        await world.until(lambda: world.condition(ConditionType.ELECTION_DOUBTFUL) is None)
 
 
 async def test_nothing_is_complained_of_when_there_is_no_election(world: World) -> None:
     world.row.edit(voting_end=world.row.spec.voting_end + timedelta(microseconds=1))
     async with world.doing(Waiting()):
-        await world.until(lambda: world.condition(ELECTION_INVALID) is not None)
+        await world.until(lambda: world.condition(ConditionType.ELECTION_INVALID) is not None)
         world.row.cancelled = True
-        await world.until(lambda: world.condition(ELECTION_INVALID) is None)
+        await world.until(lambda: world.condition(ConditionType.ELECTION_INVALID) is None)
 
 
 async def test_the_next_election_is_checked_not_a_later_one(world: World) -> None:
@@ -84,9 +88,9 @@ async def test_the_next_election_is_checked_not_a_later_one(world: World) -> Non
     world.database.rows[2] = later
     async with world.doing(Waiting()):
         await world.until(lambda: world.ctx.progressed)
-        assert world.condition(ELECTION_INVALID) is None
+        assert world.condition(ConditionType.ELECTION_INVALID) is None
         world.row.cancelled = True
-        await world.until(lambda: world.condition(ELECTION_INVALID) == "SpecificationInvalid")
+        await world.until(lambda: world.condition(ConditionType.ELECTION_INVALID) == "SpecificationInvalid")
 
 
 async def test_a_change_while_the_last_one_is_checked_is_not_overlooked(
@@ -108,7 +112,7 @@ async def test_a_change_while_the_last_one_is_checked_is_not_overlooked(
     world.row.edit(voting_end=world.row.spec.voting_end + timedelta(microseconds=1))
     await world.look()  # the engine's one look at it, while the work is busy
     go_on.set()
-    await world.until(lambda: world.condition(ELECTION_INVALID) == "SpecificationInvalid", seconds=1)
+    await world.until(lambda: world.condition(ConditionType.ELECTION_INVALID) == "SpecificationInvalid", seconds=1)
     task.cancel()
     await asyncio.wait({task})
 
@@ -150,7 +154,7 @@ async def test_it_waits_while_the_database_is_away(world: World) -> None:
         assert failures == []
         world.row.edit(voting_end=world.row.spec.voting_end + timedelta(microseconds=1))
         world.database.failure = None
-        await world.until(lambda: world.condition(ELECTION_INVALID) is not None)
+        await world.until(lambda: world.condition(ConditionType.ELECTION_INVALID) is not None)
 
 
 async def test_other_nodes_leave_all_that_to_leader_0(new_world: Callable[..., World]) -> None:

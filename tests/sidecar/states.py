@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from node_fsm.core.conditions import Condition
+from node_fsm.core.conditions import Condition, ConditionType
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import Deadline
 from node_fsm.engine.status import ServiceStatus
@@ -19,7 +19,7 @@ RUNNING = ServiceStatus(
     election="fund9",
     block0_hash="ab" * 32,
     next_deadline=Deadline("voting_end", datetime(2026, 3, 8, 12, 0, tzinfo=UTC)),
-    conditions=(Condition("spec_drift", "TimesChanged", "voting_end differs; put it back", SINCE),),
+    conditions=(Condition(ConditionType.SPEC_DRIFT, "TimesChanged", "voting_end differs; put it back", SINCE),),
     last_error=None,
     last_tick=1000.0,
     node_problems=(),

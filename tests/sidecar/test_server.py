@@ -21,7 +21,9 @@ from tests.sidecar.states import Source
 
 @pytest.fixture
 def app() -> FastAPI:
-    return create_app(Source(), Metrics(Role.LEADER0).registry, tick_limit=60, expose_state=False)
+    return create_app(
+        Source(), Metrics(Role.LEADER0).registry, tick_limit=60, expose_state=False, monotonic=lambda: 0.0
+    )
 
 
 @asynccontextmanager

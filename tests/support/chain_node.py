@@ -4,7 +4,7 @@ import io
 import json
 from collections import deque
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from struct import pack
 from typing import Any
 
@@ -15,9 +15,9 @@ from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.chain.recount import PlanCount
 from node_fsm.core.chain_time import BlockDate, ChainClock
 from node_fsm.core.errors import ServiceError, TemporaryError
-from node_fsm.ports import ChainRun, Clock
+from node_fsm.ports import ChainRun, Clock, NodeStatus, ProcessPhase
 from node_fsm.ports.answers import LANES, Account, FragmentState, FragmentStatus, Posted, VotePlanStatus
-from tests.support.fakes import FakeNodeState
+from tests.support.fakes import STOPPED
 from tests.support.genesis_encoder import fragment_id
 from tests.support.main_chain import MainChain
 
@@ -36,7 +36,7 @@ class ChainNode:
     """
 
     clock: Clock
-    state: FakeNodeState = field(default_factory=FakeNodeState)
+    state: NodeStatus = STOPPED
     chain: MainChain | None = None
     required: list[ChainRun] = field(default_factory=list)
     posted: list[bytes] = field(default_factory=list)
@@ -56,6 +56,10 @@ class ChainNode:
     @property
     def api(self) -> "ChainNode":
         return self
+
+    def tells(self, **changes: Any) -> None:
+        """It is otherwise from now on."""
+        self.state = replace(self.state, **changes)
 
     def require(self, run: ChainRun) -> None:
         self.required.append(run)
@@ -81,21 +85,24 @@ class ChainNode:
 
     async def stop(self) -> None:
         self.stops += 1
-        self.state.running, self.state.block0_hash = False, None
+        self.tells(phase=ProcessPhase.STOPPED, block0_hash=None)
 
     def start(self) -> None:
         """The node comes up; what was only in its memory is gone."""
         self._pending, self._statuses = [], {}
-        self.state.running = True
-        self.state.starts += 1
-        self.state.block0_hash = self.required[-1].block0_hash
+        self.tells(
+            phase=ProcessPhase.RUNNING,
+            starts=self.state.starts + 1,
+            block0_hash=self.required[-1].block0_hash,
+            problem=None,
+        )
         self.grow()
 
     def kill(self, lost_blocks: int = 0, *, up: bool = True) -> None:
         """The node dies and, if *up*, starts again at once without its last blocks."""
         self.grow()
         self._chain.lose(lost_blocks)
-        self.state.running = False
+        self.tells(phase=ProcessPhase.FAILED)
         if up:
             self.start()
 
@@ -117,8 +124,7 @@ class ChainNode:
         if self.chain.tip.height:
             self.required[-1].directory.mark_held()
         tip = self.chain.tip
-        self.state.tip, self.state.tip_date, self.state.height = tip.id, tip.date, tip.height
-        self.state.last_block_time = self._times.time_at(tip.date)
+        self.tells(tip=tip.id, tip_date=tip.date, height=tip.height, last_block_time=self._times.time_at(tip.date))
 
     def plans(self) -> list[dict[str, Any]]:
         """All plans as the node shows them."""

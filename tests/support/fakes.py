@@ -1,28 +1,16 @@
-"""Stand-ins for the engine's surroundings: a settable clock, a database that says what it is told to, a node."""
+"""Stand-ins for the engine's surroundings: a database that says what it is told to, a node."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from node_fsm.core.chain_time import BlockDate, ChainClock, ChainDates
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.model import Block0Ref, ElectionOverview, JournalEntry, NodeReport, NodeRow, Overview
+from node_fsm.ports import NodeStatus, ProcessPhase
 
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)
-
-
-@dataclass
-class FakeClock:
-    """A wall clock that stands still until it is moved."""
-
-    time: datetime = START
-
-    def now(self) -> datetime:
-        return self.time
-
-    def advance(self, **delta: float) -> None:
-        self.time += timedelta(**delta)
 
 
 @dataclass
@@ -56,30 +44,21 @@ class FakeDatabase:
             raise self.failure
 
 
-@dataclass
-class FakeNodeState:
-    """How the fake node is."""
-
-    running: bool = False
-    starts: int = 0
-    pid: int | None = None
-    block0_hash: str | None = None
-    height: int | None = None
-    tip: str | None = None
-    tip_date: BlockDate | None = None
-    last_block_time: datetime | None = None
-    peers_connected: int = 0
-    stalled_since: datetime | None = None
-    problem: tuple[str, str] | None = None
+STOPPED = NodeStatus(ProcessPhase.STOPPED, START)
+"""How a node is before a chain is required of it."""
 
 
 @dataclass
 class FakeNode:
     """A node that only counts how often it was stopped."""
 
-    state: FakeNodeState = field(default_factory=FakeNodeState)
+    state: NodeStatus = STOPPED
     stops: int = 0
     api: Any = None
+
+    def tells(self, **changes: Any) -> None:
+        """It is otherwise from now on."""
+        self.state = replace(self.state, **changes)
 
     async def stop(self) -> None:
         self.stops += 1

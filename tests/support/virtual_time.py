@@ -65,13 +65,16 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 class LoopClock:
-    """A wall clock that goes with the loop's, from START on; a test may set it ahead."""
+    """Both clocks of the service, by the loop's: the wall clock from START on, which a test may set ahead."""
 
     def __init__(self, start: datetime = START) -> None:
         self._start = start
 
     def now(self) -> datetime:
         return self._start + timedelta(seconds=asyncio.get_running_loop().time())
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
 
     def advance(self, **delta: float) -> None:
         self._start += timedelta(**delta)

@@ -11,8 +11,8 @@ from typing import Any
 
 from rich.console import Console
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import ServiceError
-from node_fsm.steps.versions import SANDBOX
 from node_fsm_sandbox.demo.binaries import Binaries
 from node_fsm_sandbox.demo.directories import Directories, directories
 from node_fsm_sandbox.demo.display import Display, Stopwatch, display_for
@@ -98,7 +98,7 @@ def _too_slow(display: Display) -> str:
         f"{node.hostname}: {type_}, {reason}"
         for node in (display.snapshot.nodes if display.snapshot else ())
         for type_, reason in node.conditions.items()
-        if type_ != SANDBOX
+        if type_ != ConditionType.SANDBOX
     ]
     held = f"; conditions that hold: {'; '.join(complaints)}" if complaints else ""
     return f"this machine cannot hold both elections in 3 minutes; the last that happened was: {display.latest}{held}"

@@ -1,4 +1,4 @@
-"""Tests of phases run in virtual time."""
+"""Tests of the engine run in virtual time."""
 
 from collections.abc import Mapping
 

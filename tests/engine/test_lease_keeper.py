@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.model import Lease
-from node_fsm.engine.lease_keeper import CONDITION, LEASE_SECONDS, RENEWAL_SECONDS, LeaseKeeper
+from node_fsm.engine.lease_keeper import LEASE_SECONDS, RENEWAL_SECONDS, LeaseKeeper
 from tests.phases.world import World
 from tests.support.memory_database import DATABASE_AWAY
 
@@ -63,7 +64,7 @@ async def test_it_takes_the_lease_and_tells_the_engine(kept: Kept) -> None:
         assert kept.lease is not None
         assert kept.lease == kept.world.database.lease
         assert await signalled(kept.world)
-        assert kept.world.condition(CONDITION) is None
+        assert kept.world.condition(ConditionType.OTHER_LEADER0) is None
 
 
 async def test_it_renews_long_before_the_lease_expires(kept: Kept) -> None:
@@ -83,11 +84,11 @@ async def test_anothers_lease_is_waited_for(kept: Kept) -> None:
     kept.world.database.lease = held_by(kept.world, "other", seconds=20)
     async with kept.keeping():
         assert kept.lease is None
-        assert kept.world.condition(CONDITION) == "LeaseHeldElsewhere"
+        assert kept.world.condition(ConditionType.OTHER_LEADER0) == "LeaseHeldElsewhere"
         await signalled(kept.world)
         await kept.world.until(lambda: kept.lease is not None, seconds=20 + RENEWAL_SECONDS)
         assert await signalled(kept.world)
-        assert kept.world.condition(CONDITION) is None
+        assert kept.world.condition(ConditionType.OTHER_LEADER0) is None
 
 
 async def test_a_lease_that_another_took_is_no_longer_held(kept: Kept) -> None:
@@ -95,7 +96,7 @@ async def test_a_lease_that_another_took_is_no_longer_held(kept: Kept) -> None:
         await signalled(kept.world)
         kept.world.database.lease = held_by(kept.world, "other", seconds=1000)
         await kept.world.until(lambda: kept.lease is None, seconds=RENEWAL_SECONDS + 1)
-        assert kept.world.condition(CONDITION) == "LeaseHeldElsewhere"
+        assert kept.world.condition(ConditionType.OTHER_LEADER0) == "LeaseHeldElsewhere"
         assert await signalled(kept.world)
 
 
@@ -120,10 +121,12 @@ async def test_a_lease_beside_one_who_may_still_run_is_told(kept: Kept, monkeypa
     monkeypatch.setattr(kept.world.database, "acquire_lease", acquire_beside)
     async with kept.keeping():
         assert kept.lease is not None
-        assert kept.world.condition(CONDITION) == "OtherLeader0Unconfirmed"
-        assert "old-host" in kept.world.message(CONDITION)
+        assert kept.world.condition(ConditionType.OTHER_LEADER0) == "OtherLeader0Unconfirmed"
+        assert "old-host" in kept.world.message(ConditionType.OTHER_LEADER0)
         unconfirmed = None
-        await kept.world.until(lambda: kept.world.condition(CONDITION) is None, seconds=RENEWAL_SECONDS + 1)
+        await kept.world.until(
+            lambda: kept.world.condition(ConditionType.OTHER_LEADER0) is None, seconds=RENEWAL_SECONDS + 1
+        )
 
 
 async def test_what_is_held_stays_held_while_the_database_is_away(kept: Kept) -> None:
