@@ -1,4 +1,4 @@
-# Everything a new machine needs is Python 3.11 or later with its venv module, and make.
+# Everything a new machine needs is Python 3.11.2 or later with its venv module, and make.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,10 +12,14 @@ help:           ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 
 setup: $(VENV)/.installed  ## install the locked dependencies and the project into .venv
+ifneq ($(origin PYTHON),file)
+	@asked="$$($(PYTHON) -V)"; is="$$($(BIN)/python -V)"; [ "$$asked" = "$$is" ] \
+	|| { echo "$(VENV) has $$is, not the $$asked that PYTHON asks for; say VENV=.venv-other too, or make clean" >&2; exit 1; }
+endif
 
 $(VENV)/.installed: requirements/dev.txt pyproject.toml sandbox/pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; set PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11.2 or later is needed; set PYTHON=/path/to/python3.11") if sys.version_info < (3, 11, 2) else None'
+	[ "$$($(PYTHON) -V)" = "$$($(BIN)/python -V 2>&1)" ] || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable . --editable sandbox
 	touch $@

@@ -3,8 +3,13 @@
 import asyncio
 from collections.abc import Callable
 
+HANGING = 120.0
+"""Seconds after which a wait is taken to hang. Not how long anything may take: a busy machine with two cores must not
+miss it, and what is quick costs nothing by it. Only a wait that is itself tested has another limit.
+"""
 
-async def eventually(condition: Callable[[], bool], *, seconds: float = 15.0) -> None:
+
+async def eventually(condition: Callable[[], bool], *, seconds: float = HANGING) -> None:
     """Return once *condition* holds; raises AssertionError when it does not within *seconds*."""
     try:
         async with asyncio.timeout(seconds):
