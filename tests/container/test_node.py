@@ -2,17 +2,18 @@
 
 import time
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx
 import pytest
+from node_fsm_sandbox.election.draw import draw_voters
 from node_fsm_sandbox.servers.server import LOOPBACK
 
 from node_fsm.service import STOP_SECONDS
 from tests.container.conftest import SANDBOX_PACKAGES, Start
 from tests.contract.binaries import Binaries
-from tests.support.election import DrawnElection
-from tests.system.conftest import Operator, operator, waiting_operator
+from tests.system.conftest import Operator, draw, operator, waiting_operator
 
 __all__ = ["operator", "waiting_operator"]  # fixtures
 
@@ -45,13 +46,11 @@ def files(binaries: Binaries, sandbox_packages: Path) -> dict[str, Path]:
     return {"/usr/local/bin/jcli": binaries.jcli, "/usr/local/bin/jormungandr": binaries.jormungandr}
 
 
-def test_a_chain_survives_the_end_of_its_container(
+async def test_a_chain_survives_the_end_of_its_container(
     start: Start, port: int, operator: Operator, files: dict[str, Path]
 ) -> None:
-    key = operator.add_leader0().secret.reveal()
-    election = DrawnElection("first", operator.voters(3), seed=1)
-    election.schedule(lead=14, voting=120, tallying=60)
-    operator.import_election(election)
+    key = (await operator.add_leader0()).secret.reveal()
+    operator.import_election(draw("first", draw_voters(Random(1), 4), lead=14, voting=120, tallying=60))
     environment = {name: value for name, value in operator.environment.items() if name not in OF_THE_IMAGE}
     template = Path(environment["NODE_FSM_BLOCK0_TEMPLATE"])
     template.chmod(0o644)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from node_fsm_sandbox.demo import wallet
+from node_fsm_sandbox.election import wallet
 from node_fsm_sandbox.formats import certificates as certificates_write
 from node_fsm_sandbox.formats import chain as chain_write
 from node_fsm_sandbox.formats.crypto import blake2b_256

@@ -1,22 +1,12 @@
-"""A drawn election, and nodes as the live view sees them."""
+"""Nodes as the live view sees them."""
 
-from datetime import UTC, datetime, timedelta
-from random import Random
+from datetime import timedelta
 
-from node_fsm_sandbox.demo.drawing import DrawnElection, draw_election, draw_voters
-from node_fsm_sandbox.demo.schedule import schedule
-from node_fsm_sandbox.demo.snapshot import NodeView
+from node_fsm_sandbox.demo.moment import NodeView
 
 from node_fsm.core.phases import Phase, Role
 from node_fsm.sidecar.answers import HeldCondition, NextDeadline, State
-
-NOW = datetime(2030, 1, 31, 12, 0, 0, 400_000, tzinfo=UTC)
-
-
-def drawn(name: str = "first", seed: int = 1) -> DrawnElection:
-    """An election, the same for the same seed but for the keys."""
-    random = Random(seed)
-    return draw_election(name, schedule(NOW)[0], draw_voters(random), random)
+from tests.support.drawn import NOW
 
 
 def state(phase: Phase, election: str | None = None, conditions: tuple[tuple[str, str], ...] = ()) -> State:

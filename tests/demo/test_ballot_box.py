@@ -4,14 +4,14 @@ from collections.abc import Collection, Sequence
 from typing import cast
 
 from node_fsm_sandbox.demo.ballot_box import BallotBox
-from node_fsm_sandbox.demo.drawing import Ballot
+from node_fsm_sandbox.demo.moment import VotesView
 from node_fsm_sandbox.demo.observer import Observer
-from node_fsm_sandbox.demo.polling_station import PollingStation
-from node_fsm_sandbox.demo.snapshot import VotesView
+from node_fsm_sandbox.election.draw import Ballot
+from node_fsm_sandbox.election.polling_station import PollingStation
 
 from node_fsm.core.block_date import BlockDate
 from node_fsm.ports.answers import FragmentState, FragmentStatus
-from tests.demo.examples import drawn
+from tests.support.drawn import drawn
 
 REJECTED = FragmentStatus(FragmentState.REJECTED, reason="This account already voted")
 IN_A_BLOCK = FragmentStatus(FragmentState.IN_A_BLOCK, block="cc" * 32, date=BlockDate(0, 9))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.demo.process import DemoProcess
-from tests.demo.test_files import add_up
+from tests.election.test_importing import add_up
 
 LIMIT = 180
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from node_fsm_sandbox.demo.directories import directories
-from node_fsm_sandbox.demo.errors import DemoError, UsageError
+from node_fsm_sandbox.election.errors import SandboxError, UsageError
 
 
 def test_nothing_stays_when_nothing_is_to_be_kept() -> None:
@@ -36,5 +36,5 @@ def test_a_directory_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
 
 def test_without_a_temporary_directory_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
-    with pytest.raises(DemoError, match="no temporary directory to work in: No such file"), directories(None):
+    with pytest.raises(SandboxError, match="no temporary directory to work in: No such file"), directories(None):
         pass

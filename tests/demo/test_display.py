@@ -6,16 +6,17 @@ from io import StringIO
 
 import pytest
 from node_fsm_sandbox.demo.display import LineDisplay, LiveDisplay, Stopwatch, display_for
+from node_fsm_sandbox.demo.moment import Moment, NodeView, VotesView
 from node_fsm_sandbox.demo.screen import Screen
-from node_fsm_sandbox.demo.snapshot import NodeView, Snapshot, VotesView
 from rich.console import Console, RenderableType
 
 from node_fsm.core.phases import Phase
 from node_fsm.sidecar.answers import NextDeadline
-from tests.demo.examples import NOW, node, state
+from tests.demo.examples import node, state
+from tests.support.drawn import NOW
 
 VOTES = VotesView("first", drawn=46, cast=30, in_blocks=23, rejected=1)
-SNAPSHOT = Snapshot(
+MOMENT = Moment(
     NOW,
     (
         node(state(Phase.RUNNING, "first", (("sandbox", "SandboxBinaries"),)), restarts=1, height=17, peers=2),
@@ -33,7 +34,7 @@ def printed(what: RenderableType, width: int = 140, height: int = 40) -> str:
 
 
 def test_the_screen_shows_nodes_phases_heights_votes_deadlines_and_conditions() -> None:
-    screen = printed(Screen(SNAPSHOT, ("  12.0 s  something happened",), 12.3))
+    screen = printed(Screen(MOMENT, ("  12.0 s  something happened",), 12.3))
     (row,) = [line for line in screen.splitlines() if "leader0" in line]
     assert " ".join(row.split()) == "leader0 Running first 17 2 1 voting_end 12 s sandbox: SandboxBinaries"
     assert "leader1  no answer" in screen
@@ -47,7 +48,7 @@ def test_the_screen_shows_nodes_phases_heights_votes_deadlines_and_conditions() 
 def test_a_smaller_screen_says_all_in_whole_words(width: int, deadline: str, phase: Phase) -> None:
     answer = state(phase, "second", (("sandbox", "SandboxBinaries"), ("work_failing", "S3Unavailable")))
     answer.next_deadline = NextDeadline(name="tallying_end", at=NOW + timedelta(seconds=101))
-    view = Snapshot(NOW, (node(answer, restarts=1, height=170, peers=2),), replace(VOTES, election="second"))
+    view = Moment(NOW, (node(answer, restarts=1, height=170, peers=2),), replace(VOTES, election="second"))
     screen = printed(Screen(view, ("a line that is too long " * 9,), 12.3), width)
     head, row, *_ = screen.splitlines()[1:]
     assert head.split()[:6] == ["node", "phase", "election", "tip", "peers", "restarts"]
@@ -59,7 +60,7 @@ def test_a_smaller_screen_says_all_in_whole_words(width: int, deadline: str, pha
 
 @pytest.mark.parametrize("height", [24, 12, 8, 4])
 def test_a_low_screen_has_the_newest_news(height: int) -> None:
-    lines = printed(Screen(SNAPSHOT, tuple(f"event {number}" for number in range(10)), 12.3), 80, height).splitlines()
+    lines = printed(Screen(MOMENT, tuple(f"event {number}" for number in range(10)), 12.3), 80, height).splitlines()
     assert len(lines) <= height
     assert lines[-3:] == ["event 7", "event 8", "event 9"]
 
@@ -71,7 +72,7 @@ def test_the_screen_is_there_before_anything_is_known() -> None:
 def test_a_log_gets_a_line_for_each_event_and_no_screens() -> None:
     console = Console(file=StringIO(), width=40)
     with display_for(console, Stopwatch()) as display:
-        display.show(SNAPSHOT)
+        display.show(MOMENT)
         display.tell("leader0: Running [first] " + "and more " * 10)
     assert isinstance(display, LineDisplay)
     assert isinstance(console.file, StringIO)
@@ -84,7 +85,7 @@ def test_a_terminal_gets_the_screen_with_the_news() -> None:
     console = Console(file=StringIO(), width=140, height=40, force_terminal=True)
     with display_for(console, Stopwatch()) as display:
         display.tell("the first news")
-        display.show(SNAPSHOT)
+        display.show(MOMENT)
     assert isinstance(display, LiveDisplay)
     assert isinstance(console.file, StringIO)
     assert "the first news" in console.file.getvalue()

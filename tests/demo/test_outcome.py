@@ -6,14 +6,13 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from node_fsm_sandbox.demo.binaries import Binaries
-from node_fsm_sandbox.demo.outcome import Archive, ElectionOutcome, NodeOutcome, Outcome, Step
-from node_fsm_sandbox.demo.report import report
+from node_fsm_sandbox.demo.outcome import Archive, ElectionOutcome, NodeOutcome, Outcome, Step, report
 from node_fsm_sandbox.demo.summary import print_summary, verdict
+from node_fsm_sandbox.election.binaries import Binaries
 from rich.console import Console
 
 from node_fsm.core.phases import Phase
-from tests.demo.examples import NOW, drawn
+from tests.support.drawn import NOW, drawn
 
 BINARIES = Binaries(Path("jcli"), Path("jormungandr"), "jcli 0.13.0 (sandbox)", "jormungandr 0.13.0 (sandbox)")
 ARCHIVE = Archive("s3://demo/archive/1-first", Path("copy"), checks=6, faults=())
@@ -54,7 +53,7 @@ def test_whatever_differs_is_a_problem(change: dict[str, object], problem: str) 
 
 def test_one_vote_more_is_a_problem() -> None:
     election = matching()
-    external_id = election.drawn.proposals[0].external_id
+    external_id = election.drawn.questions[0].external_id
     election.results[external_id] = [votes + 1 for votes in election.results[external_id]]
     assert election.problems()
 
@@ -113,7 +112,7 @@ def test_the_last_line_says_that_everything_matched_and_how_long_it_took() -> No
     assert f"the one with {abstaining.power} abstained" in last
     assert "FetchingKey 0 · Running 1 · Reset 2 · Waiting 3" in last
     assert f"{ARCHIVE.uri}\n  verified offline, 6 checks passed" in last
-    votes = str(election.drawn.expected()[election.drawn.proposals[0].external_id][0])
+    votes = str(election.drawn.expected()[election.drawn.questions[0].external_id][0])
     (row,) = [line for line in last.splitlines() if " yes " in line]
     assert row.count(votes) == 2
     assert "differs" not in last

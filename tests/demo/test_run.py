@@ -10,14 +10,15 @@ from pathlib import Path
 import psutil
 import pytest
 from node_fsm_sandbox.demo import run
+from node_fsm_sandbox.demo.moment import Moment
 from node_fsm_sandbox.demo.performance import Performance
 from node_fsm_sandbox.demo.run import Options, run_demo
-from node_fsm_sandbox.demo.snapshot import Snapshot
 from node_fsm_sandbox.servers.server import EmbeddedServerError
 
 from node_fsm.core.phases import Phase
-from tests.demo.examples import NOW, node, state
+from tests.demo.examples import node, state
 from tests.demo.process import DemoProcess
+from tests.support.drawn import NOW
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +64,7 @@ def test_what_complains_at_the_limit_is_told(
 ) -> None:
     async def dawdle(performance: Performance) -> None:
         held = (("sandbox", "SandboxBinaries"), ("work_failing", "S3Unavailable"))
-        performance._display.show(Snapshot(NOW, (node(state(Phase.RUNNING, "first", held)), node(None)), None))
+        performance._display.show(Moment(NOW, (node(state(Phase.RUNNING, "first", held)), node(None)), None))
         await asyncio.Event().wait()
 
     monkeypatch.setattr(run, "LIMIT", 0.1)

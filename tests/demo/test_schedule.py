@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from node_fsm_sandbox.demo.files import SLOT_DURATION
 from node_fsm_sandbox.demo.schedule import BETWEEN, CHAIN_LEAD, LEAD, LIMIT, OFFSET_MINUTES, VOTING, schedule
+from node_fsm_sandbox.election.importing import SLOT_DURATION
 
 from node_fsm.core.chain_time import ChainClock, chain_start
-from tests.demo.examples import NOW
+from tests.support.drawn import NOW
 
 
 def test_times_are_whole_seconds_on_the_chains_grid() -> None:

@@ -25,10 +25,10 @@ from states.generating_block0 import GeneratingBlock0
 from tests.chain import build
 from tests.phases.small_election import ID, LEADER0, LEADER1, VOTING_END, VOTING_START, account, cluster
 from tests.support.chain_node import ChainNode
-from tests.support.election import TEMPLATE
 from tests.support.fake_jcli import FakeJcli
 from tests.support.memory_database import MemoryDatabase, Row
 from tests.support.memory_store import MemoryStore
+from tests.support.template import TEMPLATE
 from tests.support.virtual_time import LoopClock
 
 KEY_URI = "s3://keys/leader0"

@@ -1,197 +1,197 @@
 """Several leaders and a follower run one chain, through kills, lost disks and withdrawn elections."""
 
-import asyncio
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from random import Random
 
-import asyncpg
-import httpx
 import pytest
+import pytest_asyncio
+import yaml
+from node_fsm_sandbox.election.cluster import Cluster, Member
+from node_fsm_sandbox.election.draw import Ballot, DrawnElection, draw_voters
+from node_fsm_sandbox.election.importing import write_election
+from node_fsm_sandbox.election.outside import Outside
+from node_fsm_sandbox.election.part import follower, leader, leader0
+from node_fsm_sandbox.election.polling_station import PollingStation
 
 from node_fsm.ports.answers import FragmentState
 from tests.contract.binaries import Binaries
 from tests.support.bucket import Bucket
-from tests.support.cluster import Cluster, Member
-from tests.support.election import Ballot, DrawnElection, Voter
-from tests.support.polling_station import PollingStation
-from tests.support.wallet import new_wallet
-from tests.system.conftest import on_the_real_node
+from tests.support.template import TEMPLATE
+from tests.system.conftest import HANGING, draw, on_the_real_node, run_cli, show_logs, sql, until
 
 TALLYING = 60
 
 
-@pytest.fixture
-def cluster(binaries: Binaries, tmp_path: Path, database_url: str, s3_bucket: Bucket) -> Iterator[Cluster]:
-    cluster = Cluster(binaries, tmp_path, database_url, s3_bucket)
-    yield cluster
-    cluster.end()
+class ClusterOfTests(Cluster):
+    """Members whose peers are named by DNS, an operator's command line, and what a test looks at."""
+
+    def __init__(self, outside: Outside, directory: Path, settings: dict[str, str]) -> None:
+        super().__init__(outside, directory, directory, settings)
+        self.directory = directory
+
+    async def begin(self, *hostnames: str) -> Sequence[Member]:
+        """Start these members: leaders, unless they are called followers; they wait on return."""
+        roles = {"leader0": lambda _: leader0(), "follower": follower}
+        members = await self.add(*(roles.get(hostname, leader)(hostname) for hostname in hostnames))
+        for member in members:
+            settings = member.service.settings
+            port = settings["NODE_FSM_NODE_P2P_LISTEN"].rpartition(":")[2]
+            settings["NODE_FSM_NODE_P2P_ADVERTISE"] = f"/dns4/localhost/tcp/{port}"
+        await self.start()
+        for member in members:
+            await member.service.wait_for(HANGING, phase="Waiting")
+        return members
+
+    def cli(self, *arguments: str) -> str:
+        """What a command of the command line prints."""
+        return run_cli(self.settings, self.directory, *arguments)
+
+    def post_election(self, election: DrawnElection) -> None:
+        """Import a drawn election with the command line."""
+        file, voters = write_election(election, self.directory / "elections" / election.name)
+        self.cli("election", "import", str(file), "--voters", str(voters))
+
+    async def assert_ended(self, election: DrawnElection) -> None:
+        """Results as drawn, one final archive that verifies, everybody waiting and nothing left behind."""
+        for member in self.members:
+            await member.service.wait_for(HANGING, phase="Waiting", election=None)
+            assert list((member.storage / "elections").iterdir()) == [], member.hostname
+        shown = json.loads(self.cli("election", "show", election.name, "--json"))
+        (plan,) = shown["plans"]
+        assert plan["results"] == election.expected()
+        assert plan["on_chain"]
+        (archive,) = [archive for archive in shown["archives"] if archive["kind"] == "final"]
+        assert "whole" in self.cli("verify", archive["uri"])
 
 
-@pytest.fixture
-def join(cluster: Cluster) -> Callable[[str], Member]:
-    """Adds a member: a leader, unless it is called a follower."""
-
-    def add(hostname: str) -> Member:
-        is_leader = "follower" not in hostname
-        return cluster.add(hostname, asyncio.run(new_wallet(cluster.binaries.jcli, "ed25519")) if is_leader else None)
-
-    return add
-
-
-def voters(cluster: Cluster, count: int) -> list[Voter]:
-    """Voters with powers 10, 20, 30..."""
-
-    async def make() -> list[Voter]:
-        return [Voter(await new_wallet(cluster.binaries.jcli), 10 * (number + 1)) for number in range(count)]
-
-    return asyncio.run(make())
-
-
-def post_election(cluster: Cluster, election: DrawnElection) -> None:
-    file, voters_file = election.write(cluster.directory)
-    cluster.cli("election", "import", str(file), "--voters", str(voters_file))
+@pytest_asyncio.fixture
+async def cluster(
+    binaries: Binaries, tmp_path: Path, database_url: str, s3_bucket: Bucket
+) -> AsyncIterator[ClusterOfTests]:
+    """A cluster without members yet; their logs are shown when the test fails."""
+    template = tmp_path / "template.yaml"
+    template.write_text(yaml.safe_dump(TEMPLATE))
+    settings = {
+        "NODE_FSM_BLOCK0_TEMPLATE": str(template),
+        "NODE_FSM_JCLI_PATH": str(binaries.jcli),
+        "NODE_FSM_JORM_PATH": str(binaries.jormungandr),
+        "NODE_FSM_VOTING_START_OFFSET_MINUTES": "-0.1",
+        "NODE_FSM_LOG_LEVEL": "DEBUG",
+    }
+    outside = Outside(database_url, s3_bucket.endpoint_url, s3_bucket.name)
+    cluster = ClusterOfTests(outside, tmp_path, settings)
+    try:
+        yield cluster
+    finally:
+        await cluster.close()
+        show_logs(member.service for member in cluster.members)
 
 
-def station_of(cluster: Cluster, member: Member) -> PollingStation:
-    return PollingStation(cluster.binaries.jcli, member.rest_url, cluster.directory)
+def station_of(member: Member) -> PollingStation:
+    return PollingStation(member.node, [])
 
 
-def counted(member: Member) -> list[list[int]]:
+async def kill_with_node(member: Member) -> None:
+    """SIGKILL for the service and for the node, at one moment: the machine lost its power."""
+    service = member.service.process
+    service.suspend()  # so that it does not start another node in between
+    for process in service.children(recursive=True):
+        process.kill()
+    await member.service.kill()
+
+
+async def counted(member: Member) -> list[list[int]]:
     """What a node itself says of the plan's votes."""
-    (plan,) = httpx.get(f"{member.rest_url}/v0/vote/active/plans", trust_env=False).json()
+    (plan,) = json.loads(await member.node.record("v0/vote/active/plans"))
     return [proposal["tally"]["Public"]["result"]["results"] for proposal in plan["proposals"]]
 
 
-def in_blocks(station: PollingStation, ballots: list[Ballot], plan_id: str) -> None:
+async def in_blocks(station: PollingStation, ballots: Sequence[Ballot]) -> None:
     """Cast votes, and wait until they are in blocks."""
-    outcomes = station.outcomes(station.cast(ballots, plan_id), 30)
+    outcomes = await station.settled(await station.cast(ballots), HANGING)
     assert {status.state for status in outcomes} == {FragmentState.IN_A_BLOCK}, outcomes
 
 
-def assert_ended(cluster: Cluster, election: DrawnElection) -> None:
-    """Results as drawn, one final archive that verifies, everybody waiting and nothing left behind."""
-    leader0 = cluster.members["leader0"]
-    leader0.service.wait_for(120, phase="Waiting", election=None)
-    for member in cluster.members.values():
-        member.service.wait_for(60, phase="Waiting", election=None)
-        assert list((member.storage / "elections").iterdir()) == [], member.hostname
-    shown = json.loads(cluster.cli("election", "show", election.name, "--json"))
-    (plan,) = shown["plans"]
-    assert list(plan["results"].values()) == election.expected()
-    assert plan["on_chain"]
-    (archive,) = [archive for archive in shown["archives"] if archive["kind"] == "final"]
-    assert "whole" in cluster.cli("verify", archive["uri"])
-
-
 @on_the_real_node  # on the stand-ins the demo does this
-@pytest.mark.timeout(300)
-def test_a_cluster_runs_an_election_while_a_leader_is_killed(cluster: Cluster, join: Callable[[str], Member]) -> None:
-    leader0, leader1, leader2, follower = (join(name) for name in ("leader0", "leader1", "leader2", "follower"))
-    election = DrawnElection("first", voters(cluster, 10), seed=3)
-    cluster.start()
-    for member in cluster.members.values():
-        member.service.wait_for(30, phase="Waiting")
-    election.schedule(lead=14, voting=45, tallying=TALLYING)
-    post_election(cluster, election)
-    station = station_of(cluster, follower)
-    station.wait_for_time(election.voting_start, 90)
-    (plan_id,) = station.plan_ids()
-    ballots = election.ballots()
-    third = len(ballots) // 3
-    in_blocks(station, ballots[:third], plan_id)
-    leader1.kill_with_node()
-    in_blocks(station, ballots[third : 2 * third], plan_id)
-    leader1.service.start()
-    leader1.service.wait_for(60, phase="Running", election=election.name)
-    station_of(cluster, leader1).wait_for_time(election.voting_start, 30)
-    in_blocks(station, ballots[2 * third :], plan_id)
-    twice = station.cast([replace(ballots[0], choice=(ballots[0].choice + 1) % 3, counter=2)], plan_id)
-    (refusal,) = station_of(cluster, leader0).outcomes(twice)  # a follower tries none itself
+@pytest.mark.timeout(600)
+async def test_a_cluster_runs_an_election_while_a_leader_is_killed(cluster: ClusterOfTests) -> None:
+    first, second, third, last = await cluster.begin("leader0", "leader1", "leader2", "follower")
+    election = draw("first", draw_voters(Random(3), 10), lead=14, voting=45, tallying=TALLYING)
+    cluster.post_election(election)
+    station = station_of(last)
+    await station.wait_for_tip(election.times.voting_start, HANGING)
+    ballots = election.ballots
+    part = len(ballots) // 3
+    await in_blocks(station, ballots[:part])
+    await kill_with_node(second)
+    await in_blocks(station, ballots[part : 2 * part])
+    await second.service.start()
+    await second.service.wait_for(HANGING, phase="Running", election=election.name)
+    await station_of(second).wait_for_tip(election.times.voting_start, HANGING)
+    await in_blocks(station, ballots[2 * part :])
+    again = await station.cast([election.again])
+    (refusal,) = await station_of(first).settled(again, HANGING)  # a follower tries none itself
     assert "already voted" in (refusal.reason or "")
-    station.wait_for_time(election.voting_end, 60)
-    station.cast([replace(ballots[0], voter=election.late, proposal=1, choice=0, counter=1)], plan_id)
-    for member in (leader1, leader2, follower):
-        station_of(cluster, member).wait_for_time(election.voting_end, 30)
-        assert counted(member) == election.expected(), member.hostname
-        conditions = {condition["type"] for condition in (member.service.state() or {})["conditions"]}
-        assert conditions <= {"sandbox"}, member.hostname
-    assert_ended(cluster, election)
+    await station.wait_for_tip(election.times.voting_end, HANGING)
+    await station.cast([election.late])
+    for member in (second, third, last):
+        await station_of(member).wait_for_tip(election.times.voting_end, HANGING)
+        assert await counted(member) == list(election.expected().values()), member.hostname
+        state = await member.service.wait_until(lambda _: True, HANGING)
+        assert {condition.type for condition in state.conditions} <= {"sandbox"}, member.hostname
+    await cluster.assert_ended(election)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("peers", ["down", "up"])
-def test_a_leader_0_that_lost_its_disk_loses_no_vote(
-    cluster: Cluster, join: Callable[[str], Member], peers: str
-) -> None:
+async def test_a_leader_0_that_lost_its_disk_loses_no_vote(cluster: ClusterOfTests, peers: str) -> None:
     """Started while its peers are down it waits for one that has the chain, instead of beginning it anew."""
-    leader0, leader1 = (join(name) for name in ("leader0", "leader1"))
-    election = DrawnElection("first", voters(cluster, 6), seed=4)
-    cluster.start()
-    for member in cluster.members.values():
-        member.service.wait_for(30, phase="Waiting")
-    election.schedule(lead=14, voting=80 if peers == "down" else 45, tallying=TALLYING)
-    post_election(cluster, election)
-    station = station_of(cluster, leader1)
-    station.wait_for_time(election.voting_start, 90)
-    (plan_id,) = station.plan_ids()
-    ballots = election.ballots()
-    in_blocks(station, ballots[:6], plan_id)
-    leader0.service.wait_until(lambda _: recorded_height(cluster, "leader1") > 0, 30)
+    first, other = await cluster.begin("leader0", "leader1")
+    voting = 80 if peers == "down" else 45
+    election = draw("first", draw_voters(Random(4), 6), lead=14, voting=voting, tallying=TALLYING)
+    cluster.post_election(election)
+    station = station_of(other)
+    await station.wait_for_tip(election.times.voting_start, HANGING)
+    ballots = election.ballots
+    await in_blocks(station, ballots[:5])
+    recorded = "SELECT max(height) > 0 FROM chain_copy WHERE hostname = 'leader1'"
+    await until(lambda: sql(cluster.outside, recorded))
     if peers == "down":
-        leader1.service.terminate()
-    leader0.kill_with_node()
-    (storage,) = leader0.storage.glob("elections/*/*/storage")
+        await other.service.stop()
+    await kill_with_node(first)
+    (storage,) = first.storage.glob("elections/*/*/storage")
     shutil.rmtree(storage)
-    leader0.service.start()
+    await first.service.start()
     if peers == "down":
-        assert leader0.service.wait_for_condition("node_not_running", 60)["reason"] == "NodeBootstraps"
-        leader1.service.start()
-    for member in (leader0, leader1):
-        member.service.wait_for(60, phase="Running", election=election.name)
-        station_of(cluster, member).wait_for_time(election.voting_start, 60)
-    in_blocks(station_of(cluster, leader0), ballots[6:], plan_id)
-    station.wait_for_time(election.voting_end, 90)
-    assert counted(leader1) == election.expected()
-    assert_ended(cluster, election)
+        assert (await first.service.wait_for_condition("node_not_running", HANGING)).reason == "NodeBootstraps"
+        await other.service.start()
+    for member in (first, other):
+        await member.service.wait_for(HANGING, phase="Running", election=election.name)
+        await station_of(member).wait_for_tip(election.times.voting_start, HANGING)
+    await in_blocks(station_of(first), ballots[5:])
+    await station.wait_for_tip(election.times.voting_end, HANGING)
+    assert await counted(other) == list(election.expected().values())
+    await cluster.assert_ended(election)
 
 
-def recorded_height(cluster: Cluster, hostname: str) -> int:
-    """How much of a chain a machine holds by the database's record."""
-
-    async def ask() -> int:
-        connection = await asyncpg.connect(cluster.database_url.replace("+asyncpg", ""))
-        try:
-            return await connection.fetchval("SELECT max(height) FROM chain_copy WHERE hostname = $1", hostname) or 0
-        finally:
-            await connection.close()
-
-    return asyncio.run(ask())
-
-
-@pytest.mark.timeout(300)
-def test_a_withdrawn_block_0_ends_the_chain_everywhere_and_the_next_one_begins(
-    cluster: Cluster, join: Callable[[str], Member]
-) -> None:
-    leader0, leader1, follower = (join(name) for name in ("leader0", "leader1", "follower"))
-    first, second = (DrawnElection(name, voters(cluster, 5), seed=5) for name in ("first", "second"))
-    cluster.start()
-    for member in cluster.members.values():
-        member.service.wait_for(30, phase="Waiting")
-    first.schedule(lead=8, voting=200, tallying=TALLYING)
-    post_election(cluster, first)
-    for member in cluster.members.values():
-        member.service.wait_for(60, phase="Running", election="first")
-        station_of(cluster, member).wait_for_time(first.voting_start, 60)
+@pytest.mark.timeout(600)
+async def test_a_withdrawn_block_0_ends_the_chain_everywhere_and_the_next_one_begins(cluster: ClusterOfTests) -> None:
+    await cluster.begin("leader0", "leader1", "follower")
+    voters = draw_voters(Random(5), 5)
+    first = draw("first", voters, lead=8, voting=200, tallying=TALLYING)
+    cluster.post_election(first)
+    for member in cluster.members:
+        await member.service.wait_for(HANGING, phase="Running", election="first")
+        await station_of(member).wait_for_tip(first.times.voting_start, HANGING)
     cluster.cli("election", "cancel", "first")
-    for member in (leader1, follower, leader0):
-        member.service.wait_for(60, phase="Waiting", election=None)
-    second.schedule(lead=14, voting=20, tallying=TALLYING)
-    post_election(cluster, second)
-    station = station_of(cluster, follower)
-    station.wait_for_time(second.voting_start, 90)
-    (plan_id,) = station.plan_ids()
-    in_blocks(station, second.ballots(), plan_id)
-    assert_ended(cluster, second)
+    for member in cluster.members:
+        await member.service.wait_for(HANGING, phase="Waiting", election=None)
+    second = draw("second", voters, lead=14, voting=20, tallying=TALLYING)
+    cluster.post_election(second)
+    station = station_of(cluster.members[-1])
+    await station.wait_for_tip(second.times.voting_start, HANGING)
+    await in_blocks(station, second.ballots)
+    await cluster.assert_ended(second)

@@ -2,23 +2,25 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import pytest
+import pytest_asyncio
+from node_fsm_sandbox.election.draw import draw_voters
+from node_fsm_sandbox.election.part import rest_url
+from node_fsm_sandbox.election.polling_station import PollingStation
+from node_fsm_sandbox.election.service_process import ServiceProcess
 from sqlalchemy import make_url
 
-from tests.support.election import DrawnElection
+from node_fsm.node.rest import NodeRest
+from node_fsm.sidecar.answers import State
 from tests.support.executable import write_executable
-from tests.support.polling_station import PollingStation
 from tests.support.proxy import FaultyProxy
-from tests.support.service_process import ServiceProcess
-from tests.system.conftest import Operator, on_the_real_node, undisturbed
+from tests.system.conftest import HANGING, Operator, draw, on_the_real_node, shown, undisturbed, until
 
-POLL_SECONDS = 0.05
 LONGEST_PREFIX = len(["python", "-I", "jormungandr"])
 
 PAUSING_JCLI = """
@@ -37,19 +39,19 @@ class Faulty:
     database: FaultyProxy
     s3: FaultyProxy
 
-    def restart_killed(self) -> None:
+    async def restart_killed(self) -> None:
         """kill -9, and start again as a container would be."""
-        self.service.kill()
-        self.service.start()
+        await self.service.kill()
+        await self.service.start()
 
-    def restart_terminated(self) -> None:
+    async def restart_terminated(self) -> None:
         """SIGTERM, which ends it in order and in time, and start again."""
-        assert self.service.terminate(40) == 0
-        self.service.start()
+        assert await self.service.stop() == 0
+        await self.service.start()
 
 
-@pytest.fixture
-def faulty(operator: Operator) -> Iterator[Faulty]:
+@pytest_asyncio.fixture
+async def faulty(operator: Operator) -> AsyncIterator[Faulty]:
     """Leader 0's service, not started yet, behind breakable networks."""
     operator.environment["NODE_FSM_RESCAN_SECONDS"] = "2"
     url = make_url(operator.environment["NODE_FSM_DATABASE_URL"])
@@ -61,145 +63,151 @@ def faulty(operator: Operator) -> Iterator[Faulty]:
             "NODE_FSM_DATABASE_URL": url.set(port=database.port).render_as_string(hide_password=False),
             "NODE_FSM_S3_ENDPOINT_URL": f"http://{s3.host}:{store.port}",
         }
-        service = ServiceProcess(operator.environment | proxied, operator.directory / "service.log")
-        with ExitStack() as stack:
-            stack.callback(service.end)
+        log = operator.directory / "service.log"
+        process = ServiceProcess("leader0", operator.environment | proxied, log, operator.directory)
+        async with shown(process) as service:
             yield Faulty(service, database, store)
 
 
-@pytest.mark.timeout(300)
-def test_an_election_in_which_everything_breaks(operator: Operator, faulty: Faulty) -> None:
+@pytest.mark.timeout(600)
+async def test_an_election_in_which_everything_breaks(
+    operator: Operator, faulty: Faulty, station: PollingStation
+) -> None:
     service, pause = faulty.service, operator.directory / "pause"
-    jcli = PAUSING_JCLI.format(pause=str(pause), jcli=str(operator.jcli))
-    service.environment["NODE_FSM_JCLI_PATH"] = str(write_executable(operator.directory / "pausing-jcli", jcli))
-    operator.add_leader0()
-    election = DrawnElection("first", operator.voters(10), seed=1)
-    election.schedule(lead=20, voting=35, tallying=70)
+    jcli = PAUSING_JCLI.format(pause=str(pause), jcli=str(operator.environment["NODE_FSM_JCLI_PATH"]))
+    service.settings["NODE_FSM_JCLI_PATH"] = str(write_executable(operator.directory / "pausing-jcli", jcli))
+    await operator.add_leader0()
+    election = draw("first", draw_voters(Random(1), 10), lead=20, voting=35, tallying=70)
     operator.import_election(election)
 
     faulty.s3.refuse()
-    service.start()
-    service.wait_for_condition("work_failing", 30)
-    service.wait_for(10, phase="FetchingKey")
+    await service.start()
+    await service.wait_for_condition("work_failing", HANGING)
+    await service.wait_for(HANGING, phase="FetchingKey")
     pause.touch()
-    faulty.restart_killed()
+    await faulty.restart_killed()
     faulty.s3.heal()
-    service.wait_for(30, phase="GeneratingBlock0")
-    faulty.restart_killed()
+    await service.wait_for(HANGING, phase="GeneratingBlock0")
+    await faulty.restart_killed()
     pause.unlink()
-    until(lambda: operator.sql("SELECT block0_hash FROM election") is not None, 30)
-    faulty.restart_killed()
+    await until(lambda: operator.sql("SELECT block0_hash FROM election"))
+    await faulty.restart_killed()
 
-    service.wait_for(60, phase="Running")
-    published = operator.sql("SELECT block0_hash FROM election")
-    station = PollingStation(operator.jcli, operator.rest_url, operator.directory)
-    station.wait_for_time(election.voting_start, 60)
-    (plan_id,) = station.plan_ids()
-    ballots = election.ballots()
-    station.cast(ballots[:6], plan_id)
+    await service.wait_for(HANGING, phase="Running")
+    published = await operator.sql("SELECT block0_hash FROM election")
+    await station.wait_for_tip(election.times.voting_start, HANGING)
+    ballots = election.ballots
+    await station.cast(ballots[:6])
     kill_node(operator)
-    in_blocks(service, 6)
+    await in_blocks(service, 6)
     faulty.database.refuse()
     faulty.s3.blackhole()
-    service.wait_for_condition("database_unavailable", 30)
-    station.wait_for_time(election.voting_start, 30)
-    station.cast(ballots[6:12], plan_id)
+    await service.wait_for_condition("database_unavailable", HANGING)
+    await station.wait_for_tip(election.times.voting_start, HANGING)
+    await station.cast(ballots[6:12])
     kill_node(operator)
-    in_blocks(service, 12)
-    station.cast(ballots[12:], plan_id)
-    in_blocks(service, len(ballots))
+    await in_blocks(service, 12)
+    await station.cast(ballots[12:])
+    await in_blocks(service, len(ballots))
     faulty.database.heal()
     faulty.s3.heal()
-    service.wait_until(undisturbed, 30)
+    await service.wait_until(undisturbed, HANGING)
     faulty.database.blackhole()
-    faulty.restart_terminated()
+    await faulty.restart_terminated()
     faulty.database.heal()
 
-    station.wait_for_time(election.voting_end, 60)
-    faulty.restart_killed()
-    service.wait_for(60, phase="Tallying")
-    faulty.restart_terminated()
-    service.wait_for(60, phase="Tallying")
+    await station.wait_for_tip(election.times.voting_end, HANGING)
+    await faulty.restart_killed()
+    await service.wait_for(HANGING, phase="Tallying")
+    await faulty.restart_terminated()
+    await service.wait_for(HANGING, phase="Tallying")
     kill_node(operator)
     faulty.database.blackhole()
-    service.wait_for_condition("database_unavailable", 30)
+    await service.wait_for_condition("database_unavailable", HANGING)
     faulty.s3.refuse()
     faulty.database.heal()
-    service.wait_for(90, phase="Archiving")
-    service.wait_for_condition("work_failing", 30)
-    faulty.restart_killed()
-    service.wait_for(60, phase="Archiving")
-    faulty.restart_terminated()
+    await service.wait_for(HANGING, phase="Archiving")
+    await service.wait_for_condition("work_failing", HANGING)
+    await faulty.restart_killed()
+    await service.wait_for(HANGING, phase="Archiving")
+    await faulty.restart_terminated()
     faulty.s3.heal()
-    service.wait_for(90, phase="Waiting", election=None)
-    service.wait_until(undisturbed, 30)
+    await service.wait_for(HANGING, phase="Waiting", election=None)
+    await service.wait_until(undisturbed, HANGING)
 
-    shown = operator.show("first")
-    (plan,) = shown["plans"]
-    assert list(plan["results"].values()) == election.expected()
+    outcome = operator.show("first")
+    (plan,) = outcome["plans"]
+    assert plan["results"] == election.expected()
     assert plan["on_chain"]
-    (archive,) = shown["archives"]
+    (archive,) = outcome["archives"]
     assert archive["kind"] == "final"
     assert archive["block0_hash"] == published
     assert "whole" in operator.cli("verify", archive["uri"])
     assert is_empty(operator)
-    assert service.terminate() == 0
+    assert await service.stop() == 0
 
 
 @on_the_real_node
-@pytest.mark.timeout(240)
-def test_elections_that_are_cancelled_and_edited_on_the_way(operator: Operator, faulty: Faulty) -> None:
+@pytest.mark.timeout(600)
+async def test_elections_that_are_cancelled_and_edited_on_the_way(
+    operator: Operator, faulty: Faulty, station: PollingStation
+) -> None:
     service, pause = faulty.service, operator.directory / "pause"
-    jcli = PAUSING_JCLI.format(pause=str(pause), jcli=str(operator.jcli))
-    service.environment["NODE_FSM_JCLI_PATH"] = str(write_executable(operator.directory / "pausing-jcli", jcli))
-    service.environment["NODE_FSM_HOT_RELOAD"] = "true"
-    operator.add_leader0()
-    voters = operator.voters(5)
-    first, second, third = (DrawnElection(name, voters, seed=1) for name in ("first", "second", "third"))
+    jcli = PAUSING_JCLI.format(pause=str(pause), jcli=str(operator.environment["NODE_FSM_JCLI_PATH"]))
+    service.settings["NODE_FSM_JCLI_PATH"] = str(write_executable(operator.directory / "pausing-jcli", jcli))
+    service.settings["NODE_FSM_HOT_RELOAD"] = "true"
+    await operator.add_leader0()
+    voters = draw_voters(Random(1), 5)
+    first, second, third = (
+        draw(name, voters, lead=15, voting=30, tallying=60) for name in ("first", "second", "third")
+    )
     for election in (first, second, third):
-        election.schedule(lead=15, voting=30, tallying=60)
         operator.import_election(election)
 
     faulty.s3.refuse()
-    service.start()
-    service.wait_for(30, phase="FetchingKey", election="first")
+    await service.start()
+    await service.wait_for(HANGING, phase="FetchingKey", election="first")
     operator.cli("election", "cancel", "first")
-    service.wait_for(30, phase="FetchingKey", election="second")
+    await service.wait_for(HANGING, phase="FetchingKey", election="second")
     pause.touch()
     faulty.s3.heal()
-    service.wait_for(90, phase="GeneratingBlock0", election="second")
+    await service.wait_for(HANGING, phase="GeneratingBlock0", election="second")
     operator.cli("election", "cancel", "second")
     pause.unlink()
-    given_up = service.wait_for(60, phase="Running", election="third")["block0_hash"]
+    given_up = (await service.wait_for(HANGING, phase="Running", election="third")).block0_hash
 
-    station = PollingStation(operator.jcli, operator.rest_url, operator.directory)
-    station.wait_for_time(third.voting_start, 60)
-    (plan_id,) = station.plan_ids()
-    ballots = third.ballots()
-    station.cast(ballots[:3], plan_id)
-    in_blocks(service, 3)
-    operator.sql("UPDATE election SET tallying_end = tallying_end + interval '10 seconds' WHERE name = 'third'")
-    until(lambda: bool(operator.sql("SELECT withdrawn_at IS NOT NULL FROM vote_plan")), 30)
-    faulty.restart_killed()
-    service.wait_until(lambda state: state["phase"] == "Running" and state["block0_hash"] != given_up, 60)
-    station.wait_for_time(third.voting_start, 30)
-    (other_plan_id,) = station.plan_ids()
+    await station.wait_for_tip(third.times.voting_start, HANGING)
+    (plan_id,) = await plan_ids(operator)
+    ballots = third.ballots
+    await station.cast(ballots[:3])
+    await in_blocks(service, 3)
+    await operator.sql("UPDATE election SET tallying_end = tallying_end + interval '10 seconds' WHERE name = 'third'")
+    await until(lambda: operator.sql("SELECT withdrawn_at IS NOT NULL FROM vote_plan"))
+    await faulty.restart_killed()
+
+    def runs_anew(state: State) -> bool:
+        return state.phase == "Running" and state.block0_hash != given_up
+
+    await service.wait_until(runs_anew, HANGING)
+    await station.wait_for_tip(third.times.voting_start, HANGING)
+    (other_plan_id,) = await plan_ids(operator)
     assert other_plan_id != plan_id
-    station.cast(ballots, other_plan_id)
-    in_blocks(service, len(ballots))
-    station.wait_for_time(third.voting_end, 60)
-    service.wait_for(60, phase="Waiting", election=None)
+    await station.cast(ballots)
+    await in_blocks(service, len(ballots))
+    await station.wait_for_tip(third.times.voting_end, HANGING)
+    await service.wait_for(HANGING, phase="Waiting", election=None)
 
     for name in ("first", "second"):
         assert operator.show(name)["plans"] == []
-    shown = operator.show("third")
-    counted = [list(plan["results"].values()) for plan in shown["plans"] if plan["results"]]
+    outcome = operator.show("third")
+    counted = [plan["results"] for plan in outcome["plans"] if plan["results"]]
     assert counted == [third.expected()]
-    (final,) = (archive for archive in shown["archives"] if archive["kind"] == "final")
+    (final,) = (archive for archive in outcome["archives"] if archive["kind"] == "final")
     assert "whole" in operator.cli("verify", final["uri"])
     assert final["block0_hash"] != given_up
     # What was given up is archived too, with its votes, though the service was killed as it gave it up.
-    until(lambda: {archive["kind"] for archive in operator.show("third")["archives"]} == {"final", "superseded"}, 60)
+    kinds = "SELECT array_agg(DISTINCT kind::text ORDER BY kind::text) = '{final,superseded}' FROM archive"
+    await until(lambda: operator.sql(kinds))
     assert list((operator.storage / "elections").iterdir()) == []
 
 
@@ -207,9 +215,19 @@ def is_empty(operator: Operator) -> bool:
     return not [*(operator.storage / "elections").iterdir(), *(operator.storage / "set-aside").iterdir()]
 
 
-def in_blocks(service: ServiceProcess, votes: int) -> None:
+async def in_blocks(service: ServiceProcess, votes: int) -> None:
     """Wait until the service has seen so many votes in blocks."""
-    until(lambda: f"node_fsm_votes_cast {votes}.0\n" in service.metrics(), 30)
+
+    async def seen() -> bool:
+        return f"node_fsm_votes_cast {votes}.0\n" in await service.metrics()
+
+    await until(seen)
+
+
+async def plan_ids(operator: Operator) -> Sequence[str]:
+    """The plans on the node's chain."""
+    async with NodeRest(rest_url(operator.environment)) as node:
+        return list(await node.vote_plans())
 
 
 def kill_node(operator: Operator) -> None:
@@ -230,10 +248,3 @@ def node_pids(operator: Operator) -> Sequence[int]:
         if str(operator.storage).encode() in command and executable in command.split(b"\0")[:LONGEST_PREFIX]:
             found.append(int(process.name))
     return found
-
-
-def until(holds: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(POLL_SECONDS)  # a poll with a deadline

@@ -1,82 +1,81 @@
 """Two elections in a row, with nobody's hand on the service but to kill it."""
 
-from dataclasses import replace
+from random import Random
 
 import pytest
+from node_fsm_sandbox.election.draw import DrawnElection, draw_voters
+from node_fsm_sandbox.election.polling_station import PollingStation
+from node_fsm_sandbox.election.service_process import ServiceProcess
 
 from node_fsm.ports.answers import FragmentState
 from tests.contract.binaries import Binaries
-from tests.support.election import DrawnElection
-from tests.support.polling_station import PollingStation
-from tests.support.service_process import ServiceProcess
-from tests.system.conftest import Operator, on_the_real_node
+from tests.system.conftest import HANGING, Operator, draw, on_the_real_node, until
 
 LEAD, VOTING, TALLYING = 14, 22, 40
 GAP = 20
 
 
 @on_the_real_node  # on the stand-ins the demo does this
-@pytest.mark.timeout(300)
-def test_two_elections_in_a_row(operator: Operator, service: ServiceProcess, binaries: Binaries) -> None:
-    operator.add_leader0()
-    voters = operator.voters(6)
-    first = DrawnElection("first", voters, seed=1)
-    second = DrawnElection("second", voters, seed=2)
-    first.schedule(lead=LEAD, voting=VOTING, tallying=TALLYING)
-    second.schedule(lead=LEAD + VOTING + GAP, voting=VOTING, tallying=TALLYING)
+@pytest.mark.timeout(600)
+async def test_two_elections_in_a_row(
+    operator: Operator, service: ServiceProcess, station: PollingStation, binaries: Binaries
+) -> None:
+    await operator.add_leader0()
+    voters = draw_voters(Random(1), 6)
+    first = draw("first", voters, lead=LEAD, voting=VOTING, tallying=TALLYING)
+    second = draw("second", voters, lead=LEAD + VOTING + GAP, voting=VOTING, tallying=TALLYING)
     operator.import_election(first)
     operator.import_election(second)
-    service.start()
+    await service.start()
     if binaries.sandbox:
-        service.wait_for_condition("sandbox", 30)
-    hold(operator, service, first, kill_in="Running")
-    hold(operator, service, second, kill_in="Tallying")
-    state = service.wait_for(60, phase="Waiting", election=None)
-    assert [condition["type"] for condition in state["conditions"]] == ["sandbox"] * binaries.sandbox
+        await service.wait_for_condition("sandbox", HANGING)
+    await hold(operator, service, station, first, kill_in="Running")
+    await hold(operator, service, station, second, kill_in="Tallying")
+    state = await service.wait_for(HANGING, phase="Waiting", election=None)
+    assert [condition.type for condition in state.conditions] == ["sandbox"] * binaries.sandbox
     assert list((operator.storage / "elections").iterdir()) == []
     assert list((operator.storage / "set-aside").iterdir()) == []
-    assert service.terminate() == 0
+    assert await service.stop() == 0
 
 
-def hold(operator: Operator, service: ServiceProcess, election: DrawnElection, *, kill_in: str) -> None:
+async def hold(
+    operator: Operator, service: ServiceProcess, station: PollingStation, election: DrawnElection, *, kill_in: str
+) -> None:
     """Vote in one election, kill the service in the given phase, and compare what is posted with what was drawn."""
-    service.wait_for(120, phase="Running", election=election.name)
-    station = PollingStation(operator.jcli, operator.rest_url, operator.directory)
-    station.wait_for_time(election.voting_start, 60)
-    (plan_id,) = station.plan_ids()
-    ballots = election.ballots()
+    await service.wait_for(HANGING, phase="Running", election=election.name)
+    await station.wait_for_tip(election.times.voting_start, HANGING)
+    ballots = election.ballots
     half = len(ballots) // 2
-    cast = station.cast(ballots[:half], plan_id)
-    assert {status.state for status in station.outcomes(cast)} == {FragmentState.IN_A_BLOCK}
+    cast = await station.cast(ballots[:half])
+    assert {status.state for status in await station.settled(cast, HANGING)} == {FragmentState.IN_A_BLOCK}
     if kill_in == "Running":
-        restart_killed(service)
-        service.wait_for(60, phase="Running", election=election.name)
-        station.wait_for_time(election.voting_start, 60)
-    cast = station.cast(ballots[half:], plan_id)
-    twice = station.cast([replace(ballots[0], choice=(ballots[0].choice + 1) % 3, counter=2)], plan_id)
-    outcomes = station.outcomes([*cast, *twice])
+        await restart_killed(service)
+        await service.wait_for(HANGING, phase="Running", election=election.name)
+        await station.wait_for_tip(election.times.voting_start, HANGING)
+    cast = await station.cast(ballots[half:])
+    twice = await station.cast([election.again])
+    outcomes = await station.settled([*cast, *twice], HANGING)
     assert {status.state for status in outcomes[:-1]} == {FragmentState.IN_A_BLOCK}, outcomes
     assert "already voted" in (outcomes[-1].reason or "")
-    station.wait_for_time(election.voting_end, 60)
-    late = replace(ballots[0], voter=election.late, proposal=1, choice=0, counter=1)
+    await station.wait_for_tip(election.times.voting_end, HANGING)
     if kill_in == "Tallying":
-        service.wait_until(lambda state: state["phase"] in {"Tallying", "Archiving"}, 30)
-        restart_killed(service)
+        await service.wait_until(lambda state: state.phase in {"Tallying", "Archiving"}, HANGING)
+        await restart_killed(service)
     else:
-        (status,) = station.outcomes(station.cast([late], plan_id))
+        (status,) = await station.settled(await station.cast([election.late]), HANGING)
         assert "time to vote is between" in (status.reason or "")
-    archived = "SELECT count(*) FROM archive WHERE election_name = $1 AND verified_at IS NOT NULL"
-    service.wait_until(lambda _: operator.sql(archived, election.name) == 1, 90)
+    archived = "SELECT count(*) = 1 FROM archive WHERE election_name = $1 AND verified_at IS NOT NULL"
+    await until(lambda: operator.sql(archived, election.name))
     shown = operator.show(election.name)
     (plan,) = shown["plans"]
-    assert list(plan["results"].values()) == election.expected()
+    assert plan["results"] == election.expected()
     assert plan["on_chain"]
     (archive,) = shown["archives"]
     assert archive["kind"] == "final"
     assert "whole" in operator.cli("verify", archive["uri"])
 
 
-def restart_killed(service: ServiceProcess) -> None:
+async def restart_killed(service: ServiceProcess) -> None:
     """kill -9, and start again as a container would be."""
-    service.kill()
-    service.start()
+    await service.kill()
+    await service.start()

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from node_fsm.core.phases import Phase
 from node_fsm_sandbox.demo.ballot_box import BallotBox
 from node_fsm_sandbox.demo.display import Display
-from node_fsm_sandbox.demo.drawing import Ballot, DrawnElection
-from node_fsm_sandbox.demo.member import Member
 from node_fsm_sandbox.demo.observer import Observer, in_phase
-from node_fsm_sandbox.demo.polling_station import PollingStation
+from node_fsm_sandbox.election.cluster import Member
+from node_fsm_sandbox.election.draw import Ballot, DrawnElection
+from node_fsm_sandbox.election.polling_station import PollingStation
 
 _BATCH = 6
 _BETWEEN_BATCHES = 1.5
@@ -45,7 +45,7 @@ class Act:
         problems += await self._kill()
         problems += await self._vote(box, self.election.ballots[half:])
         await self.observer.until(
-            lambda view: running(view) and view.restarts == self.victim.restarts, [self.victim.hostname]
+            lambda view: running(view) and view.restarts == self.victim.service.restarts, [self.victim.hostname]
         )
         problems += await self._rejected(box, self.election.again, "second vote of one voter", VOTED_ALREADY)
         await station.wait_for_tip(times.voting_end)
@@ -68,7 +68,7 @@ class Act:
 
     async def _kill(self) -> list[str]:
         """Kill the victim's service and start it again, as a container would be."""
-        state = await self.victim.state()
+        state = await self.victim.service.state()
         self.display.tell(f"{self.victim.hostname}: SIGKILL to its service, which is started again")
         await self.victim.service.kill()
         await self.victim.service.start()

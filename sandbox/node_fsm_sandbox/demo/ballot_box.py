@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from node_fsm.ports.answers import FragmentState
-from node_fsm_sandbox.demo.drawing import Ballot, DrawnElection
+from node_fsm_sandbox.demo.moment import VotesView
 from node_fsm_sandbox.demo.observer import Observer
-from node_fsm_sandbox.demo.polling_station import PollingStation
-from node_fsm_sandbox.demo.snapshot import VotesView
+from node_fsm_sandbox.election.draw import Ballot, DrawnElection
+from node_fsm_sandbox.election.polling_station import PollingStation
 
 _POLL_SECONDS = 0.4
 

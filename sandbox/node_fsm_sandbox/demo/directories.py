@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
-from node_fsm_sandbox.demo.errors import DemoError, UsageError
+from node_fsm_sandbox.election.errors import SandboxError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ def directories(keep: Path | None) -> Iterator[Directories]:
     try:
         temporary = TemporaryDirectory(prefix="node-fsm-demo-")
     except OSError as error:
-        raise DemoError(f"there is no temporary directory to work in: {error.strerror}") from None
+        raise SandboxError(f"there is no temporary directory to work in: {error.strerror}") from None
     with temporary as name:
         work = keep.absolute() if keep else Path(name, "work")
         work.mkdir(exist_ok=True)

@@ -8,8 +8,8 @@ from typing import Self
 from rich.console import Console
 from rich.live import Live
 
+from node_fsm_sandbox.demo.moment import Moment
 from node_fsm_sandbox.demo.screen import Screen
-from node_fsm_sandbox.demo.snapshot import Snapshot
 
 _NEWS_LINES = 10
 
@@ -26,11 +26,11 @@ class Stopwatch:
 
 
 class Display(ABC):
-    """Where the demo tells what happens; *latest* is the last that it told, *snapshot* the last that it showed."""
+    """Where the demo tells what happens; *latest* is the last that it told, *moment* the last that it showed."""
 
     def __init__(self, stopwatch: Stopwatch) -> None:
         self.latest = ""
-        self.snapshot: Snapshot | None = None
+        self.moment: Moment | None = None
         self._stopwatch = stopwatch
 
     def tell(self, line: str) -> None:
@@ -38,9 +38,9 @@ class Display(ABC):
         self.latest = line
         self._add(f"{self._stopwatch.seconds:6.1f} s  {line}")
 
-    def show(self, snapshot: Snapshot) -> None:
+    def show(self, moment: Moment) -> None:
         """This is how everything is now."""
-        self.snapshot = snapshot
+        self.moment = moment
 
     def __enter__(self) -> Self:
         return self
@@ -75,8 +75,8 @@ class LiveDisplay(Display):
         self._news: deque[str] = deque(maxlen=_NEWS_LINES)
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
 
-    def show(self, snapshot: Snapshot) -> None:
-        super().show(snapshot)
+    def show(self, moment: Moment) -> None:
+        super().show(moment)
         self._refresh()
 
     def __enter__(self) -> Self:
@@ -91,7 +91,7 @@ class LiveDisplay(Display):
         self._refresh()
 
     def _refresh(self) -> None:
-        self._live.update(Screen(self.snapshot, tuple(self._news), self._stopwatch.seconds), refresh=True)
+        self._live.update(Screen(self.moment, tuple(self._news), self._stopwatch.seconds), refresh=True)
 
 
 def display_for(console: Console, stopwatch: Stopwatch) -> Display:

@@ -12,9 +12,9 @@ from node_fsm.core.errors import ServiceError
 from node_fsm.database.election_show import describe_election
 from node_fsm.database.session import Session
 from node_fsm_sandbox.demo.directories import Directories
-from node_fsm_sandbox.demo.drawing import DrawnElection
 from node_fsm_sandbox.demo.outcome import Archive, ElectionOutcome, Step
-from node_fsm_sandbox.demo.servers import Servers
+from node_fsm_sandbox.election.draw import DrawnElection
+from node_fsm_sandbox.election.outside import Servers
 
 _JOURNAL = text('SELECT hostname, election_name, "to", at FROM phase_journal ORDER BY at, id')
 

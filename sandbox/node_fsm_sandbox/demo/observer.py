@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.phases import NODE_MUST_RUN, Phase
 from node_fsm_sandbox.demo.display import Display
-from node_fsm_sandbox.demo.member import Member
-from node_fsm_sandbox.demo.snapshot import NodeView, Snapshot, VotesView, changes
+from node_fsm_sandbox.demo.moment import Moment, NodeView, VotesView, changes
+from node_fsm_sandbox.election.cluster import Member
 
 POLL_SECONDS = 0.5
 
@@ -44,7 +44,7 @@ class Observer:
         async with self._looked:
             self._views = views
             self._looked.notify_all()
-        self._display.show(Snapshot(datetime.now(UTC), tuple(views), self.votes))
+        self._display.show(Moment(datetime.now(UTC), tuple(views), self.votes))
 
 
 def in_phase(phase: Phase, election: str | None = None) -> Callable[[NodeView], bool]:
@@ -53,8 +53,9 @@ def in_phase(phase: Phase, election: str | None = None) -> Callable[[NodeView], 
 
 
 async def _view(member: Member) -> NodeView:
-    restarts = member.restarts  # before the question, so that no answer of an earlier life is taken for a later one's
-    state = await member.state()
+    # Before the question, so that no answer of an earlier life is taken for a later one's.
+    restarts = member.service.restarts
+    state = await member.service.state()
     height = peers = None
     if state and state.phase in NODE_MUST_RUN:
         try:

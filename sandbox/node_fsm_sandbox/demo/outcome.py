@@ -1,12 +1,14 @@
-"""What came of the demo, beside what was drawn, and what of it does not match. Pure."""
+"""What came of the demo, beside what was drawn, what of it does not match, and the report of it. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from node_fsm.core.phases import Phase
-from node_fsm_sandbox.demo.drawing import DrawnElection
+from node_fsm_sandbox.election.binaries import Binaries
+from node_fsm_sandbox.election.draw import DrawnElection
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +92,33 @@ class Outcome:
     def matched(self) -> bool:
         """Whether it came to its end, and everything matched."""
         return not self.problems and self.stopped is None
+
+
+def report(outcome: Outcome, binaries: Binaries) -> dict[str, Any]:
+    """The JSON object of ``--report``, for programs: its names are part of the interface."""
+    return {
+        "ok": outcome.matched,
+        "elections": [_election(election) for election in outcome.elections],
+        "nodes": {node.hostname: _node(node) for node in outcome.nodes},
+        "jcli_version": binaries.jcli_version,
+        "jormungandr_version": binaries.jormungandr_version,
+    }
+
+
+def _election(election: ElectionOutcome) -> dict[str, Any]:
+    archive = election.archive
+    return {
+        "name": election.drawn.name,
+        "block0_hash": election.block0_hash,
+        "expected": election.drawn.expected(),
+        "results": election.results,
+        "archive": {"uri": archive.uri if archive else None, "verified": bool(archive and archive.verified)},
+    }
+
+
+def _node(node: NodeOutcome) -> dict[str, Any]:
+    return {
+        "role": node.kind,
+        "restarts": node.restarts,
+        "phases": [{"election": step.election, "phase": step.phase, "at": step.at.isoformat()} for step in node.steps],
+    }

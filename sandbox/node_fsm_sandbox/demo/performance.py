@@ -7,22 +7,24 @@ from random import Random
 from node_fsm.block0.template import load_template
 from node_fsm.core.phases import Phase
 from node_fsm_sandbox.demo.act import Act
-from node_fsm_sandbox.demo.binaries import Binaries
-from node_fsm_sandbox.demo.cluster import Cluster, running_cluster
-from node_fsm_sandbox.demo.concurrency import alongside
 from node_fsm_sandbox.demo.directories import Directories
 from node_fsm_sandbox.demo.display import Display
-from node_fsm_sandbox.demo.drawing import DrawnElection, draw_election, draw_voters
-from node_fsm_sandbox.demo.files import write_election
 from node_fsm_sandbox.demo.gathering import election_outcome, journal
-from node_fsm_sandbox.demo.importing import import_files
-from node_fsm_sandbox.demo.member import new_parts
 from node_fsm_sandbox.demo.observer import Observer, in_phase
 from node_fsm_sandbox.demo.outcome import ElectionOutcome, NodeOutcome, Outcome
-from node_fsm_sandbox.demo.schedule import LEAD, schedule
-from node_fsm_sandbox.demo.servers import Servers, running_servers
+from node_fsm_sandbox.demo.schedule import LEAD, OFFSET_MINUTES, schedule
+from node_fsm_sandbox.election.binaries import Binaries
+from node_fsm_sandbox.election.cluster import Cluster, closing
+from node_fsm_sandbox.election.concurrency import alongside
+from node_fsm_sandbox.election.draw import DrawnElection, draw_election, draw_voters
+from node_fsm_sandbox.election.importing import import_files, write_election, write_template
+from node_fsm_sandbox.election.outside import Servers, running_servers
+from node_fsm_sandbox.election.part import follower, leader, leader0
 
 NAMES = ("first", "second")
+VOTERS = 24
+
+_BUCKET = "demo"
 
 
 class Performance:
@@ -36,14 +38,17 @@ class Performance:
         self._display = display
         self._random = random
         self._outcome = outcome
+        self._template = places.work / "block0_template.yaml"
 
     async def run(self) -> None:
         """From nothing to nothing: no process of it is left afterwards, however it ends."""
-        parts = new_parts()
+        write_template(self._template)
         self._display.tell("starting Postgres and S3, migrating, making keys")
-        async with running_servers(parts) as servers:
-            self._display.tell("starting a service for each of three nodes")
-            async with running_cluster(parts, servers, self._binaries, self._places) as cluster:
+        async with running_servers(_BUCKET) as servers:
+            async with closing(self._cluster(servers)) as cluster:
+                await cluster.add(leader0(), leader("leader1"), follower("follower"))
+                self._display.tell("starting a service for each of three nodes")
+                await cluster.start()
                 observer = Observer(cluster.members, self._display)
                 elections = await alongside(
                     self._hold_elections(cluster, servers, observer),
@@ -55,10 +60,19 @@ class Performance:
                 self._outcome.problems += await cluster.stop()
             await self._gather(elections, cluster, servers)
 
+    def _cluster(self, servers: Servers) -> Cluster:
+        settings = {
+            "NODE_FSM_BLOCK0_TEMPLATE": str(self._template),
+            "NODE_FSM_JCLI_PATH": str(self._binaries.jcli),
+            "NODE_FSM_JORM_PATH": str(self._binaries.jormungandr),
+            "NODE_FSM_VOTING_START_OFFSET_MINUTES": str(OFFSET_MINUTES),
+        }
+        return Cluster(servers.outside, self._places.work, self._places.temporary, settings)
+
     async def _hold_elections(self, cluster: Cluster, servers: Servers, observer: Observer) -> Sequence[DrawnElection]:
         waiting = in_phase(Phase.WAITING)
         await observer.until(waiting)
-        elections = await self._import_elections(cluster, servers)
+        elections = await self._import_elections(servers)
         self._display.tell(f"two elections are imported; voting in {NAMES[0]} begins in {LEAD} s")
         leader0, leader1, _ = cluster.members
         for election, victim in zip(elections, (leader1, leader0), strict=True):
@@ -68,10 +82,10 @@ class Performance:
         self._display.tell(f"all nodes are back in {Phase.WAITING}")
         return elections
 
-    async def _import_elections(self, cluster: Cluster, servers: Servers) -> list[DrawnElection]:
+    async def _import_elections(self, servers: Servers) -> list[DrawnElection]:
         """Draw two elections and import them both now: nobody touches anything between them."""
-        voters = draw_voters(self._random)
-        template = load_template(cluster.template)
+        voters = draw_voters(self._random, VOTERS)
+        template = load_template(self._template)
         elections = []
         for name, times in zip(NAMES, schedule(datetime.now(UTC)), strict=True):
             election = draw_election(name, times, voters, self._random)
@@ -87,7 +101,7 @@ class Performance:
         outcome.elections = [await election_outcome(drawn, servers, self._places) for drawn in elections]
         steps = await journal(servers.session)
         outcome.nodes = [
-            NodeOutcome(member.hostname, member.part.kind, member.restarts, steps[member.hostname])
+            NodeOutcome(member.hostname, member.part.kind, member.service.restarts, steps[member.hostname])
             for member in cluster.members
         ]
         for election in outcome.elections:

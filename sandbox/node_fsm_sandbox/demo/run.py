@@ -13,17 +13,16 @@ from rich.console import Console
 
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import ServiceError
-from node_fsm_sandbox.demo.binaries import Binaries
 from node_fsm_sandbox.demo.directories import Directories, directories
 from node_fsm_sandbox.demo.display import Display, Stopwatch, display_for
-from node_fsm_sandbox.demo.errors import DemoError, UsageError
-from node_fsm_sandbox.demo.isolation import isolate
-from node_fsm_sandbox.demo.outcome import Outcome
+from node_fsm_sandbox.demo.outcome import Outcome, report
 from node_fsm_sandbox.demo.performance import Performance
-from node_fsm_sandbox.demo.report import report
 from node_fsm_sandbox.demo.schedule import LIMIT
 from node_fsm_sandbox.demo.signals import InterruptedBySignalError, until_signalled
 from node_fsm_sandbox.demo.summary import print_summary, verdict
+from node_fsm_sandbox.election.binaries import Binaries
+from node_fsm_sandbox.election.environment import isolate
+from node_fsm_sandbox.election.errors import SandboxError, UsageError
 from node_fsm_sandbox.servers.server import EmbeddedServerError
 
 FAILED = 1
@@ -48,7 +47,7 @@ def run_demo(options: Options) -> int:
     except InterruptedBySignalError as error:
         errors.print(f"{error}; nothing is left running")
         return error.exit_code
-    except DemoError as error:
+    except SandboxError as error:
         errors.print(str(error), style="bold red")
         return error.exit_code
 
@@ -62,7 +61,7 @@ async def _demo(options: Options, console: Console) -> int:
         binaries = await Binaries.find(options.jcli, options.jormungandr)
         try:
             await _perform(binaries, places, outcome, console, stopwatch)
-        except (DemoError, EmbeddedServerError, ServiceError, OSError) as error:
+        except (SandboxError, EmbeddedServerError, ServiceError, OSError) as error:
             outcome.stopped = str(error) or type(error).__name__
         kept = places.work if options.keep else None
         print_summary(console, outcome, began, kept)
@@ -90,13 +89,13 @@ async def _perform(
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise DemoError(_too_slow(display)) from None
+            raise SandboxError(_too_slow(display)) from None
 
 
 def _too_slow(display: Display) -> str:
     complaints = [
         f"{node.hostname}: {type_}, {reason}"
-        for node in (display.snapshot.nodes if display.snapshot else ())
+        for node in (display.moment.nodes if display.moment else ())
         for type_, reason in node.conditions.items()
         if type_ != ConditionType.SANDBOX
     ]

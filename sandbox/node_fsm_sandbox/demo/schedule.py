@@ -1,7 +1,8 @@
 """When what happens: the times of two elections, close together but one after the other."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from node_fsm_sandbox.election.schedule import Times
 
 LIMIT = 175.0
 """Seconds after which the demo stops, so that with its clearing away it takes no more than three minutes."""
@@ -23,23 +24,8 @@ TALLYING = 60
 OFFSET_MINUTES = -CHAIN_LEAD / 60
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
-    """The times of an election's row: whole seconds, with a time zone."""
-
-    voting_start: datetime
-    voting_end: datetime
-    tallying_end: datetime
-
-
 def schedule(now: datetime) -> tuple[Times, Times]:
     """The times of two elections that are imported *now*."""
-    start = now.replace(microsecond=0) + timedelta(seconds=LEAD)
-    end = start + timedelta(seconds=VOTING)
-    second_start = end + timedelta(seconds=BETWEEN)
-    second_end = second_start + timedelta(seconds=VOTING)
-    return (
-        # Both tallies have to be done by then, and the first one before the second vote.
-        Times(start, end, second_start),
-        Times(second_start, second_end, second_end + timedelta(seconds=TALLYING)),
-    )
+    # Both tallies have to be done by their end, and the first one before the second vote.
+    first = Times.of(now + timedelta(seconds=LEAD), voting=VOTING, tallying=BETWEEN)
+    return first, Times.of(first.tallying_end, voting=VOTING, tallying=TALLYING)

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from node_fsm.core.phases import Phase
+from node_fsm_sandbox.demo.moment import Moment, NodeView, VotesView
 from node_fsm_sandbox.demo.schedule import LIMIT
-from node_fsm_sandbox.demo.snapshot import NodeView, Snapshot, VotesView
 
 _STYLES = {
     Phase.WAITING: "dim",
@@ -33,7 +33,7 @@ _BESIDE_THE_BAR = 58
 class Screen:
     """A line of time, the nodes, the votes, and as much of the news as there is room for, but always the newest."""
 
-    snapshot: Snapshot | None
+    moment: Moment | None
     news: tuple[str, ...]
     seconds: float
 
@@ -47,15 +47,15 @@ class Screen:
 
     def _parts(self, width: int) -> Iterator[RenderableType]:
         yield Text(f"node-fsm demo   {self.seconds:.0f} s of at most {LIMIT:.0f} s", style="bold")
-        if self.snapshot:
-            yield nodes_table(self.snapshot, width)
+        if self.moment:
+            yield nodes_table(self.moment, width)
             if width < _WIDE:
-                yield from conditions_lines(self.snapshot)
-            votes = self.snapshot.votes
+                yield from conditions_lines(self.moment)
+            votes = self.moment.votes
             yield votes_line(votes, width) if votes else Text("no votes yet", style="dim")
 
 
-def nodes_table(snapshot: Snapshot, width: int) -> Table:
+def nodes_table(moment: Moment, width: int) -> Table:
     """One row for each node, with the columns that there is room for."""
     table = Table(box=None, pad_edge=False)
     table.add_column("node", no_wrap=True)
@@ -67,14 +67,14 @@ def nodes_table(snapshot: Snapshot, width: int) -> Table:
         table.add_column("next", no_wrap=True)
     if width >= _WIDE:
         table.add_column("conditions", overflow="fold")
-    for node in snapshot.nodes:
-        table.add_row(*_row(node, snapshot.at)[: len(table.columns)])
+    for node in moment.nodes:
+        table.add_row(*_row(node, moment.at)[: len(table.columns)])
     return table
 
 
-def conditions_lines(snapshot: Snapshot) -> Iterator[Text]:
+def conditions_lines(moment: Moment) -> Iterator[Text]:
     """A line for each node that has conditions."""
-    for node in snapshot.nodes:
+    for node in moment.nodes:
         if node.conditions:
             yield Text.assemble(f"{node.hostname}  ", (node.conditions_told, "yellow"))
 

@@ -9,9 +9,9 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from node_fsm_sandbox.demo.binaries import Binaries
-from node_fsm_sandbox.demo.drawing import DrawnElection
 from node_fsm_sandbox.demo.outcome import ElectionOutcome, NodeOutcome, Outcome
+from node_fsm_sandbox.election.binaries import Binaries
+from node_fsm_sandbox.election.draw import DrawnElection
 
 _NARROW = 70
 """With fewer columns than this a table would lose its numbers; there are lines instead."""
@@ -70,11 +70,11 @@ class _Result(NamedTuple):
 
 def _results(election: ElectionOutcome) -> Iterator[_Result]:
     expected = election.drawn.expected()
-    for proposal in election.drawn.proposals:
-        posted = election.results.get(proposal.external_id, [])
-        for index, option in enumerate(proposal.options):
+    for question in election.drawn.questions:
+        posted = election.results.get(question.external_id, [])
+        for index, option in enumerate(question.options):
             votes = posted[index] if index < len(posted) else None
-            yield _Result(proposal.title, option, expected[proposal.external_id][index], votes)
+            yield _Result(question.title, option, expected[question.external_id][index], votes)
 
 
 def results_table(elections: list[ElectionOutcome]) -> Table:

@@ -11,7 +11,7 @@ import importlib.util
 import logging
 import signal
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, ClassVar
 
 import boto3
@@ -45,14 +45,7 @@ class EmbeddedS3(EmbeddedServer):
 
     def client(self) -> "S3Client":
         """A boto3 client, safe to share between threads."""
-        return boto3.session.Session().client(
-            "s3",
-            endpoint_url=self.endpoint_url,
-            region_name=REGION,
-            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-            config=Config(s3={"addressing_style": "path"}, connect_timeout=3, read_timeout=20),
-        )
+        return client_of(self.endpoint_url)
 
     async def make_bucket(self, name: str) -> None:
         """Make a bucket; nothing happens when it is there."""
@@ -63,6 +56,24 @@ class EmbeddedS3(EmbeddedServer):
             raise EmbeddedServerError("moto is not installed: pip install node-fsm-sandbox")
         await self._spawn([sys.executable, "-m", __name__, "--port", str(self.port)])
         await self._until(lambda: f"{self.endpoint_url}\n" in self._log.read_text(), _READY_SECONDS)
+
+
+def client_of(endpoint_url: str) -> "S3Client":
+    """A boto3 client of the server there, safe to share between threads."""
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=endpoint_url,
+        region_name=REGION,
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        config=Config(s3={"addressing_style": "path"}, connect_timeout=3, read_timeout=20),
+    )
+
+
+async def put_object(endpoint_url: str, bucket: str, key: str, body: bytes) -> None:
+    """Put an object into a bucket of the server there."""
+    with closing(client_of(endpoint_url)) as client:
+        await asyncio.to_thread(client.put_object, Bucket=bucket, Key=key, Body=body)
 
 
 def serve(port: int) -> None:

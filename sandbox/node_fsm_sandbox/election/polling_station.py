@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.chain.transactions import Input
@@ -11,8 +12,8 @@ from node_fsm.core.block_date import BlockDate
 from node_fsm.core.errors import ServiceError
 from node_fsm.node.rest import NodeRest
 from node_fsm.ports.answers import FragmentState, FragmentStatus
-from node_fsm_sandbox.demo.drawing import Ballot
-from node_fsm_sandbox.demo.errors import DemoError
+from node_fsm_sandbox.election.draw import Ballot
+from node_fsm_sandbox.election.errors import SandboxError
 from node_fsm_sandbox.formats import certificates as certificates_write
 from node_fsm_sandbox.formats import chain as chain_write
 from node_fsm_sandbox.formats.crypto import blake2b_256
@@ -22,7 +23,7 @@ _POLL_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class BallotPaper:
-    """What a voter reads from the chain: which chain it is, and where a proposal (by external id) stands in it."""
+    """What a voter reads from the chain: which chain it is, and where a question (by external id) stands in it."""
 
     block0_hash: str
     places: dict[str, tuple[str, int]]
@@ -36,16 +37,18 @@ class PollingStation:
         self._entrance = entrance
         self._nodes = (entrance, *leaders)
 
-    async def wait_for_tip(self, time: datetime) -> None:
-        """Wait until the chain's tip is dated *time* or later, which is what votes are judged by."""
-        while True:
-            try:
-                clock = (await self._entrance.settings()).clock
-                if clock.time_at((await self._entrance.stats()).tip_date) >= time:
-                    return
-            except ServiceError:
-                pass  # the node starts
-            await asyncio.sleep(_POLL_SECONDS)
+    async def wait_for_tip(self, time: datetime, seconds: float | None = None) -> None:
+        """Wait until the chain's tip is dated *time* or later, which is what votes are judged by.
+
+        Waits through starts and restarts of the node; TimeoutError after *seconds*.
+        """
+        async with asyncio.timeout(seconds):
+            while True:
+                with suppress(ServiceError):  # the node starts
+                    clock = (await self._entrance.settings()).clock
+                    if clock.time_at((await self._entrance.stats()).tip_date) >= time:
+                        return
+                await asyncio.sleep(_POLL_SECONDS)
 
     async def cast(self, ballots: Sequence[Ballot]) -> list[str]:
         """Send votes; their fragment ids. Sent is not counted: see outcomes()."""
@@ -53,7 +56,7 @@ class PollingStation:
         fragments = [sign(ballot, paper) for ballot in ballots]
         posted = await self._entrance.post_fragments([fragment.raw for fragment in fragments])
         if refused := [vote for vote in posted if not vote.accepted]:
-            raise DemoError(f"the follower's node refuses votes: {refused[0].reason}")
+            raise SandboxError(f"the node refuses votes: {refused[0].reason}")
         return [fragment.id for fragment in fragments]
 
     async def outcomes(self, fragment_ids: Collection[str]) -> dict[str, FragmentStatus]:
@@ -65,20 +68,33 @@ class PollingStation:
                     known[fragment_id] = status
         return known
 
+    async def settled(self, fragment_ids: Sequence[str], seconds: float) -> list[FragmentStatus]:
+        """What became of votes, in order, once each is in a block or rejected; TimeoutError after *seconds*."""
+        async with asyncio.timeout(seconds):
+            while True:
+                known = await self.outcomes(fragment_ids)
+                found = [known[fragment_id] for fragment_id in fragment_ids if fragment_id in known]
+                if len(found) == len(fragment_ids) and all(
+                    status.state is not FragmentState.PENDING for status in found
+                ):
+                    return found
+                await asyncio.sleep(_POLL_SECONDS)
+
     async def _paper(self) -> BallotPaper:
-        settings, stats = await self._entrance.settings(), await self._entrance.stats()
+        settings = await self._entrance.settings()
         places = {
             proposal.id: (plan.id, index)
             for plan in (await self._entrance.vote_plans()).values()
             for index, proposal in enumerate(plan.proposals)
         }
-        return BallotPaper(settings.block0_hash, places, settings.clock.expiry(stats.tip_date))
+        now = settings.clock.date_at(datetime.now(UTC))  # the tip may be old: the chain may just go on again
+        return BallotPaper(settings.block0_hash, places, settings.clock.expiry(now))
 
 
 def sign(ballot: Ballot, paper: BallotPaper) -> Fragment:
     """A public vote as it is sent to a node."""
     wallet = ballot.voter.wallet
-    plan_id, index = paper.places[ballot.proposal.external_id]
+    plan_id, index = paper.places[ballot.question.external_id]
     unsigned = chain_write.unsigned_transaction(
         certificates_write.public_vote(bytes.fromhex(plan_id), index, ballot.choice),
         paper.expiry,

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import cast
 
 import pytest
-from node_fsm_sandbox.demo.polling_station import BallotPaper, PollingStation, sign
+from node_fsm_sandbox.election.polling_station import BallotPaper, PollingStation, sign
 from node_fsm_sandbox.formats.chain import spending_counter
 from node_fsm_sandbox.formats.signatures import signed_parts
 
@@ -13,7 +13,7 @@ from node_fsm.core.block_date import BlockDate
 from node_fsm.core.errors import TemporaryError
 from node_fsm.node.rest import NodeRest
 from node_fsm.ports.answers import FragmentState, FragmentStatus
-from tests.demo.examples import drawn
+from tests.support.drawn import drawn
 
 BLOCK0_HASH = "0b" * 32
 PLAN = "aa" * 32
@@ -38,10 +38,10 @@ class Node:
 def test_a_vote_says_what_was_drawn_and_is_signed_by_its_voter() -> None:
     election = drawn()
     ballot = election.ballots[0]
-    places = {proposal.external_id: (PLAN, index) for index, proposal in enumerate(election.proposals)}
+    places = {question.external_id: (PLAN, index) for index, question in enumerate(election.questions)}
     fragment = sign(ballot, BallotPaper(BLOCK0_HASH, places, BlockDate(1, 899)))
     vote = decode_vote_cast(fragment)
-    assert (vote.plan_id, vote.proposal_index) == places[ballot.proposal.external_id]
+    assert (vote.plan_id, vote.proposal_index) == places[ballot.question.external_id]
     assert vote.choice == ballot.choice
     parts = signed_parts(fragment, inputs=1)
     assert parts.witnesses[0][0] == spending_counter(ballot.lane, 0)

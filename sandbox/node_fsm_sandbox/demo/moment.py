@@ -40,7 +40,7 @@ class VotesView:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class Moment:
     """All of it at the time *at*."""
 
     at: datetime

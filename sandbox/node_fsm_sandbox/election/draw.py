@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from node_fsm_sandbox.demo.schedule import Times
-from node_fsm_sandbox.demo.wallet import Wallet
+from node_fsm_sandbox.election.schedule import Times
+from node_fsm_sandbox.election.wallet import Wallet
 
-VOTERS = 24
 _HIGHEST_POWER = 10_000
+_FEWEST_VOTERS = 4
 
 _QUESTIONS = (
     ("A new library", ("yes", "no")),
@@ -25,8 +25,8 @@ class Voter:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
-    """What is voted on; *external_id* in hex."""
+class Question:
+    """What is voted on, a proposal of the election; *external_id* in hex."""
 
     title: str
     options: tuple[str, ...]
@@ -41,7 +41,7 @@ class Ballot:
     """
 
     voter: Voter
-    proposal: Proposal
+    question: Question
     choice: int
     lane: int
 
@@ -50,13 +50,13 @@ class Ballot:
 class DrawnElection:
     """An election and its votes: *ballots* count, *again* and *late* must not.
 
-    *again* is the second vote of a voter on a proposal, for another option; *late* the only vote of a voter who
+    *again* is the second vote of a voter on a question, for another option; *late* the only vote of a voter who
     comes when voting has ended. *abstaining* never votes.
     """
 
     name: str
     times: Times
-    proposals: tuple[Proposal, ...]
+    questions: tuple[Question, ...]
     voters: tuple[Voter, ...]
     ballots: tuple[Ballot, ...]
     again: Ballot
@@ -65,38 +65,39 @@ class DrawnElection:
 
     def expected(self) -> dict[str, list[int]]:
         """The votes per option, by external id: the sums of the powers of those who chose it."""
-        sums = {proposal.external_id: [0] * len(proposal.options) for proposal in self.proposals}
+        sums = {question.external_id: [0] * len(question.options) for question in self.questions}
         for ballot in self.ballots:
-            sums[ballot.proposal.external_id][ballot.choice] += ballot.voter.power
+            sums[ballot.question.external_id][ballot.choice] += ballot.voter.power
         return sums
 
 
-def draw_voters(random: Random) -> tuple[Voter, ...]:
-    """Voters with powers that all differ."""
-    powers = random.sample(range(1, _HIGHEST_POWER), VOTERS)
+def draw_voters(random: Random, count: int) -> tuple[Voter, ...]:
+    """That many voters, four or more, with powers that all differ."""
+    assert count >= _FEWEST_VOTERS, "one abstains, one is late, one votes twice, and one just votes"
+    powers = random.sample(range(1, _HIGHEST_POWER), count)
     return tuple(Voter(Wallet(), power) for power in powers)
 
 
 def draw_election(name: str, times: Times, voters: Sequence[Voter], random: Random) -> DrawnElection:
     """Draw who abstains, who votes twice, who comes late, and what everybody chooses."""
     abstaining, late, twice, *_ = random.sample(voters, len(voters))
-    proposals = tuple(Proposal(title, options, random.randbytes(32).hex()) for title, options in _QUESTIONS)
+    questions = tuple(Question(title, options, random.randbytes(32).hex()) for title, options in _QUESTIONS)
     ballots = [
-        Ballot(voter, proposal, random.randrange(len(proposal.options)), lane)
-        for lane, proposal in enumerate(proposals)
+        Ballot(voter, question, random.randrange(len(question.options)), lane)
+        for lane, question in enumerate(questions)
         for voter in voters
         if voter not in (abstaining, late)
     ]
     random.shuffle(ballots)
-    first = proposals[0]
-    (chosen,) = (ballot.choice for ballot in ballots if ballot.voter is twice and ballot.proposal is first)
+    first = questions[0]
+    (chosen,) = (ballot.choice for ballot in ballots if ballot.voter is twice and ballot.question is first)
     return DrawnElection(
         name=name,
         times=times,
-        proposals=proposals,
+        questions=questions,
         voters=tuple(voters),
         ballots=tuple(ballots),
-        again=Ballot(twice, first, (chosen + 1) % len(first.options), lane=len(proposals)),
+        again=Ballot(twice, first, (chosen + 1) % len(first.options), lane=len(questions)),
         late=Ballot(late, first, 0, lane=0),
         abstaining=abstaining,
     )

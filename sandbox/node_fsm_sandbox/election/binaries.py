@@ -1,4 +1,4 @@
-"""The jcli and jormungandr of the demo: our stand-ins, or the real ones where the caller names them."""
+"""The jcli and jormungandr to run on: our stand-ins, or the real ones where the caller names them."""
 
 import asyncio
 import shutil
@@ -9,7 +9,7 @@ from typing import Self
 
 from node_fsm.core.errors import ServiceError
 from node_fsm.programs.command import run_command
-from node_fsm_sandbox.demo.errors import DemoError, UsageError
+from node_fsm_sandbox.election.errors import SandboxError, UsageError
 
 _VERSION_SECONDS = 30.0
 
@@ -18,7 +18,7 @@ def script(name: str) -> Path:
     """A console script of this installation, which lies beside its interpreter."""
     path = Path(sys.executable).with_name(name)
     if not path.exists():
-        raise DemoError(f"{path} is missing: install node-fsm into the environment of {sys.executable}")
+        raise SandboxError(f"{path} is missing: pip install node-fsm-sandbox into the environment of {sys.executable}")
     return path
 
 

@@ -1,4 +1,4 @@
-"""Keeping what the caller's shell is set up for out of the demo: a real database or AWS account above all."""
+"""Keeping what the caller's shell is set up for out of an election held here: a real database or account above all."""
 
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
@@ -24,6 +24,6 @@ def isolate(environ: MutableMapping[str, str]) -> None:
 
 
 def service_environment(environ: Mapping[str, str], temporary: Path, settings: Mapping[str, str]) -> dict[str, str]:
-    """All that a service of the demo is given: its *settings*, and of *environ* only where to find things."""
+    """All that a service is given: its *settings*, and of *environ* only where to find things."""
     passed_on = {name: environ[name] for name in _PASSED_ON if name in environ}
     return passed_on | _AWS | {"TMPDIR": str(temporary)} | dict(settings)

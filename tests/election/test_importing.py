@@ -4,13 +4,13 @@ import csv
 from pathlib import Path
 
 import yaml
-from node_fsm_sandbox.demo.files import write_election, write_template
+from node_fsm_sandbox.election.importing import write_election, write_template
 
 from node_fsm.block0.template import load_template
 from node_fsm.importing.election_file import parse_election
 from node_fsm.importing.voters_file import read_voters
 from node_fsm.settings.model import packaged_template
-from tests.demo.examples import drawn
+from tests.support.drawn import drawn
 
 
 def test_an_operator_could_import_them(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_an_operator_could_import_them(tmp_path: Path) -> None:
     assert (parsed.voting_start, parsed.voting_end) == (election.times.voting_start, election.times.voting_end)
     (objective,) = parsed.objectives
     assert [(p.external_id, tuple(p.options)) for p in objective.proposals] == [
-        (proposal.external_id, proposal.options) for proposal in election.proposals
+        (question.external_id, question.options) for question in election.questions
     ]
     rows = {row.voting_key: row.voting_power for row in read_voters(voters, parsed.voting_groups)}
     assert rows == {voter.wallet.public_key.hex(): voter.power for voter in election.voters}

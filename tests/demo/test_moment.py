@@ -1,6 +1,6 @@
 """What a log says of the difference between two looks."""
 
-from node_fsm_sandbox.demo.snapshot import changes
+from node_fsm_sandbox.demo.moment import changes
 
 from node_fsm.core.phases import Phase
 from tests.demo.examples import node, state

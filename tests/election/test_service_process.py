@@ -1,4 +1,4 @@
-"""A service as the demo keeps it: killed alone, stopped whole, and never left behind."""
+"""A service as a cluster keeps it: killed alone, stopped whole, and never left behind."""
 
 import asyncio
 import os
@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 import pytest_asyncio
-from node_fsm_sandbox.demo import service_process
-from node_fsm_sandbox.demo.errors import DemoError
-from node_fsm_sandbox.demo.service_process import ServiceProcess
+from node_fsm_sandbox.election import service_process
+from node_fsm_sandbox.election.errors import SandboxError
+from node_fsm_sandbox.election.service_process import ServiceProcess
 
 from tests.support.polling import eventually
 from tests.support.processes import is_running
@@ -35,9 +35,9 @@ async def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     program.write_text(f"#!{sys.executable} -IS\n{_SERVICE}")
     program.chmod(0o700)
     monkeypatch.setattr(service_process, "script", lambda name: tmp_path / name)
-    process = ServiceProcess("leader1", {"GREETING": "hello", "SECONDS": "60"}, tmp_path / "log")
+    process = ServiceProcess("leader1", {"GREETING": "hello", "SECONDS": "60"}, tmp_path / "log", tmp_path)
     yield process
-    await process.stop()
+    await process.close()
 
 
 async def begun(log: Path, lives: int = 1) -> list[tuple[int, int]]:
@@ -85,11 +85,11 @@ async def test_a_kill_is_not_taken_for_an_end_by_itself(service: ServiceProcess,
 
 
 async def test_an_end_by_itself_is_told_with_the_log(tmp_path: Path, service: ServiceProcess) -> None:
-    short = ServiceProcess("leader0", {"GREETING": "hello", "SECONDS": "0"}, tmp_path / "log")
+    short = ServiceProcess("leader0", {"GREETING": "hello", "SECONDS": "0"}, tmp_path / "log", tmp_path)
     await short.start()
-    with pytest.raises(DemoError, match=r"service of leader0 ended by itself with code 3; .*\n\d+ \d+ hello"):
+    with pytest.raises(SandboxError, match=r"service of leader0 ended by itself with code 3; .*\n\d+ \d+ hello"):
         await asyncio.wait_for(short.watch(), 10)
-    await short.stop()
+    await short.close()
 
 
 async def test_ctrl_c_in_the_terminal_does_not_reach_it(service: ServiceProcess, tmp_path: Path) -> None:

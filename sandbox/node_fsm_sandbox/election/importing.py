@@ -1,13 +1,21 @@
-"""The files of an election: what an operator imports, and for those who keep them the votes that were drawn."""
+"""What an operator does before an election: the template, the files, and importing them as the command line does."""
 
+import asyncio
 import csv
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import yaml
 
+from node_fsm.block0.template import Template
+from node_fsm.chain.address import account_address
+from node_fsm.database.election_import import import_election
+from node_fsm.database.session import Session
+from node_fsm.importing.election_file import parse_election
+from node_fsm.importing.voters_file import read_voters
 from node_fsm.settings.model import packaged_template
-from node_fsm_sandbox.demo.drawing import DrawnElection
+from node_fsm_sandbox.election.draw import DrawnElection
 
 SLOT_DURATION = 1
 _GROUP = "citizens"
@@ -21,7 +29,7 @@ def write_template(file: Path) -> None:
 
 
 def write_election(election: DrawnElection, directory: Path) -> tuple[Path, Path]:
-    """The import file and the voters' file in *directory*, and beside them ``ballots.csv``."""
+    """The import file and the voters' file in *directory*, and beside them ``ballots.csv``: every vote drawn."""
     directory.mkdir(parents=True)
     file, voters = directory / "election.yaml", directory / "voters.csv"
     file.write_text(yaml.safe_dump(_document(election), sort_keys=False))
@@ -36,10 +44,22 @@ def write_election(election: DrawnElection, directory: Path) -> tuple[Path, Path
     return file, voters
 
 
+async def import_files(session: Session, file: Path, voters: Path, template: Template) -> None:
+    """Check an election and its voters and write both into the database."""
+    election = parse_election(await asyncio.to_thread(file.read_text), str(file))
+    await import_election(
+        session,
+        election,
+        read_voters(voters, election.voting_groups),
+        partial(account_address, production=template.production),
+        replace=False,
+    )
+
+
 def _document(election: DrawnElection) -> dict[str, object]:
     return {
         "name": election.name,
-        "description": "An election of the demo",
+        "description": "An election that was drawn",
         "voting_start": election.times.voting_start.isoformat(),
         "voting_end": election.times.voting_end.isoformat(),
         "tallying_end": election.times.tallying_end.isoformat(),
@@ -52,11 +72,11 @@ def _document(election: DrawnElection) -> dict[str, object]:
                 "voting_group": _GROUP,
                 "proposals": [
                     {
-                        "title": proposal.title,
-                        "options": list(proposal.options),
-                        "external_id": proposal.external_id,
+                        "title": question.title,
+                        "options": list(question.options),
+                        "external_id": question.external_id,
                     }
-                    for proposal in election.proposals
+                    for question in election.questions
                 ],
             }
         ],
@@ -67,8 +87,8 @@ def _rows(election: DrawnElection) -> Iterator[tuple[object, ...]]:
     """Every ballot; the last column is empty for those that count."""
     votes = [*((ballot, "") for ballot in election.ballots), (election.again, "voted already"), (election.late, "late")]
     for ballot, why_not in votes:
-        voter, proposal = ballot.voter, ballot.proposal
-        yield voter.wallet.public_key.hex(), voter.power, proposal.external_id, ballot.choice, why_not
+        voter, question = ballot.voter, ballot.question
+        yield voter.wallet.public_key.hex(), voter.power, question.external_id, ballot.choice, why_not
 
 
 def _write_csv(file: Path, header: tuple[str, ...], rows: Iterator[tuple[object, ...]]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from node_fsm_sandbox.demo.concurrency import alongside, together
+from node_fsm_sandbox.election.concurrency import alongside, together
 
 
 async def for_ever() -> None:

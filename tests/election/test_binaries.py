@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from node_fsm_sandbox.demo.binaries import Binaries
-from node_fsm_sandbox.demo.errors import UsageError
+from node_fsm_sandbox.election.binaries import Binaries
+from node_fsm_sandbox.election.errors import UsageError
 
 from tests.support.executable import write_executable
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from node_fsm_sandbox.demo.isolation import isolate, service_environment
-from node_fsm_sandbox.demo.member import new_parts, settings_of
+from node_fsm_sandbox.election.environment import isolate, service_environment
+from node_fsm_sandbox.election.part import follower, leader, leader0, settings_of
 from node_fsm_sandbox.servers.s3 import CREDENTIALS
 
 from node_fsm.settings.model import Settings, load_settings
@@ -49,8 +49,8 @@ def test_a_service_is_given_its_settings_and_where_things_are(tmp_path: Path) ->
 
 def test_the_settings_of_all_three_are_complete_and_their_ports_their_own(tmp_path: Path) -> None:
     ports = []
-    for part in new_parts():
-        environment = settings_of(part, COMMON, tmp_path / part.hostname)
+    for part in (leader0(), leader("leader1"), follower("follower")):
+        environment = COMMON | settings_of(part, "bucket", tmp_path / part.hostname)
         settings = load_settings(service_environment(CALLER, tmp_path, environment), Settings)
         assert settings.hostname == part.hostname
         assert settings.storage_dir == tmp_path / part.hostname
