@@ -11,6 +11,16 @@ import uvicorn
 from fastapi import FastAPI
 
 from node_fsm.core.errors import PermanentError
+from node_fsm.sidecar.connection import Connection
+
+ANSWER_SECONDS = 10
+"""From a connection's beginning, or its last answer, to the next one; who asks does so within milliseconds."""
+
+ACCEPTED_AT_ONCE = 16
+"""Connections that the loop accepts before it looks at them, each with a descriptor."""
+
+QUEUED = 512
+"""Connections that the kernel holds until they are accepted; they cost no descriptor."""
 
 
 class SidecarServer:
@@ -25,6 +35,9 @@ class SidecarServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
+                http=Connection,
+                timeout_keep_alive=ANSWER_SECONDS,
+                backlog=ACCEPTED_AT_ONCE,
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -63,6 +76,12 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to the service: serving goes on while it stops."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, with a longer queue than the event loop's, which accepts all of it at once."""
+        await super().startup(sockets)
+        for listening in sockets or ():
+            listening.listen(QUEUED)
 
     def close(self) -> None:
         """Stop listening; uvicorn does not when it is cancelled."""

@@ -1,0 +1,51 @@
+"""A connection of the sidecar: each one costs a descriptor that the service needs, so they are few and none may dawdle.
+
+Uvicorn's own limits do not help here: it has no time limit for a request that is never finished, and beyond its limit
+of connections it refuses those that come, which are the probes, rather than those that idle.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+CONNECTIONS = 64
+"""So many at most. A newcomer beyond them takes the place of the one that has waited longest."""
+
+
+class Connection(H11Protocol):
+    """Closed when it has had no finished answer for as long as an idle one may be kept (``timeout_keep_alive``).
+
+    That counts from its beginning and from each answer, whatever it sends meanwhile.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._waits_since = self.loop.time()
+        self._end = self.loop.call_later(self.timeout_keep_alive, self._drop)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the place of another where there is none."""
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS:
+            min((each for each in self.connections if isinstance(each, Connection)), key=_waits_since)._drop()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The end, whoever brought it."""
+        self._end.cancel()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """An answer is finished: the wait for the next one begins."""
+        self._end.cancel()
+        self._waits_since = self.loop.time()
+        self._end = self.loop.call_later(self.timeout_keep_alive, self._drop)
+        super().on_response_complete()
+
+    def _drop(self) -> None:
+        self.connections.discard(self)  # at once, so that nobody is to make place for what is gone already
+        self.transport.abort()
+
+
+def _waits_since(connection: Connection) -> float:
+    return connection._waits_since
