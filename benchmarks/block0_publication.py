@@ -19,7 +19,7 @@ import asyncpg
 from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
 
 from node_fsm.core.chain_time import BlockDate, ChainClock, ChainDates
-from node_fsm.core.model import Proposal, Publication, VotePlan
+from node_fsm.core.model import JournalEntry, Proposal, Publication, VotePlan
 from node_fsm.core.payload_type import PayloadType
 from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.file_pieces import read_pieces, written
@@ -29,6 +29,7 @@ MEGABYTE = 1_000_000
 DATES = ChainDates(
     ChainClock(datetime(2030, 1, 1, tzinfo=UTC), 4, 900), BlockDate(1, 0), BlockDate(25, 0), BlockDate(49, 0)
 )
+FACT = JournalEntry("benchmark", None, None, "", "", "", DATES.clock.start, "")
 
 
 async def main(megabytes: int) -> None:
@@ -63,14 +64,14 @@ async def measure(url: str, directory: Path, size: int) -> dict[str, float]:
         election, spec.revision, lease.generation, "benchmark", f"{size:064x}", size, spec.fingerprint, DATES, (plan,)
     )
     memory = peak_memory()
-    published = await seconds(database.publish_block0(publication, source))
+    published = await seconds(database.publish_block0(publication, source, FACT))
     overview = await seconds(database.overview([]))
     downloaded = await seconds(database.download_block0(election, publication.hash, target))
     grown = peak_memory() - memory
     assert target.read_bytes() == source.read_bytes()
     copied = await seconds(plain.copy_records_to_table("plain", records=read_pieces(source)))
     read = await seconds(read_plainly(plain, directory / "plain"))
-    withdrawn = await seconds(database.withdraw_block0(election, publication.hash, lease.generation))
+    withdrawn = await seconds(database.withdraw_block0(election, publication.hash, lease.generation, FACT))
     await plain.close()
     await database.close()
     return {

@@ -257,7 +257,7 @@ async def building_seconds(database: str) -> float:
     finally:
         await connection.close()
     entered = next(row["at"] for row in rows if row["to"] == "BuildingVotePlan")
-    left = next(row["at"] for row in rows if row["from"] == "GeneratingBlock0")
+    left = next(row["at"] for row in rows if row["from"] == "GeneratingBlock0" != row["to"])
     return float((left - entered).total_seconds())
 
 

@@ -4,12 +4,13 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import Any
 
 from loguru import logger
 
 from node_fsm import __version__
-from node_fsm.core.conditions import Conditions
+from node_fsm.core.conditions import Conditions, ConditionType
 from node_fsm.core.machine import build_machine
 from node_fsm.core.phases import Role
 from node_fsm.core.table import TABLES
@@ -63,7 +64,11 @@ class Service:
         self._resources = resources
         mailbox = Mailbox()
         self.metrics = Metrics(settings.role)
-        self.database = PostgresDatabase(settings.database_url.get_secret_value(), timed=self.metrics.database_call)
+        self.database = PostgresDatabase(
+            settings.database_url.get_secret_value(),
+            timed=self.metrics.database_call,
+            fingerprints=settings.role is Role.LEADER0,
+        )
         store = S3Store(settings.s3_endpoint_url, credentials=settings.aws_credentials(), observe=self.metrics.s3_call)
         for part in (self.database, store):
             resources.push_async_callback(_close, part.close)
@@ -116,10 +121,13 @@ class Service:
             "the reporter": self.engine.reporter.run(),
             "the programs' watch": watch_programs(self.ctx, self._rescan_seconds),
             "the engine": self.engine.run(),
+            "the notifications": self.database.listen(
+                self.ctx.mailbox.database_changed,
+                partial(self.ctx.conditions.set, ConditionType.NOTIFICATIONS_LOST),
+            ),
         }
         if self.lease:
             parts["the lease keeper"] = self.lease.run()
-        await self._resources.enter_async_context(self.database.changes(self.ctx.mailbox.database_changed))
         tasks = {name: asyncio.create_task(part, name=name) for name, part in parts.items()}
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({stopping, *tasks.values()}, return_when=asyncio.FIRST_COMPLETED)
@@ -136,7 +144,14 @@ class Service:
 
     async def _stop(self, tasks: dict[str, "asyncio.Task[None]"]) -> None:
         """End the parts in order: the engine with the node first, what reports about them last."""
-        for name in ("the programs' watch", "the engine", "the lease keeper", "the node's supervisor", "the reporter"):
+        for name in (
+            "the notifications",
+            "the programs' watch",
+            "the engine",
+            "the lease keeper",
+            "the node's supervisor",
+            "the reporter",
+        ):
             if task := tasks.get(name):
                 task.cancel()
                 await asyncio.wait({task})

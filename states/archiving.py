@@ -10,7 +10,7 @@ from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind, StoredArchive
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision, LocalChain
-from node_fsm.steps.archive import About, archive
+from node_fsm.steps.archive import About, archive, archive_fact
 from node_fsm.steps.context import Context
 from node_fsm.storage.workspace import make_private, write_private
 from states.base import PhaseState
@@ -47,7 +47,7 @@ class Archiving(PhaseState):
             if about.kind is ArchiveKind.SUPERSEDED and self._is_out_of_patience(ctx, block0.hash):
                 return self._set_aside(ctx, error)
             raise
-        await ctx.database.save_archive(made)
+        await ctx.database.save_archive(made, archive_fact(ctx, made))
         ctx.metrics.archive_verified(made.bytes, made.verified_at)
         ctx.database_changed()
         return Decision(Event.ARCHIVED, f"the archive {made.uri} ({made.bytes} bytes) was read back and is whole")

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from node_fsm.core.events import Event
+from node_fsm.core.events import Event, Fact
 from node_fsm.core.model import Block0Ref
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision
@@ -26,7 +26,10 @@ class GeneratingBlock0(PhaseState):
         spec = await specification_in_work(ctx)
         draft = ctx.workspace.draft(spec.id)
         publication = await build_block0(ctx, spec, draft, lease.generation)
-        await ctx.database.publish_block0(publication, draft.block0)
+        why = f"block 0 {publication.hash} ({publication.size} bytes)"
+        await ctx.database.publish_block0(
+            publication, draft.block0, ctx.fact(Fact.BLOCK0_WRITTEN, spec.id, spec.name, why)
+        )
         ctx.database_changed()
         block0 = Block0Ref(
             hash=publication.hash,

@@ -28,7 +28,7 @@ class Reset(PhaseState):
         election = current(overview, ctx.clock.now(), ctx.policy)
         deleted, kept = [], []
         for chain in ctx.workspace.chains():
-            if not is_leftover(chain, election, overview.withdrawn):
+            if not is_leftover(chain, election, overview):
                 continue
             if chain.has_blocks and not _is_covered(ctx, chain, overview):
                 _note(ctx, chain, overview)

@@ -6,7 +6,7 @@ from datetime import datetime
 from node_fsm.core.chain_time import ChainDates
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import TemporaryError
-from node_fsm.core.events import Event
+from node_fsm.core.events import Event, Fact
 from node_fsm.core.model import PlanResult
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision
@@ -74,7 +74,10 @@ class Tallying(PhaseState):
                 f" for {', '.join(missed)}; the results are those of the recount",
             )
         await ctx.database.save_tally_snapshot(block0.hash, snapshots)
-        await ctx.database.post_results(ctx.election_in_work().election_id, block0.hash, posted)
+        work = ctx.election_in_work()
+        why = f"the results of {len(posted)} plans of block 0 {block0.hash}"
+        entry = ctx.fact(Fact.RESULTS_WRITTEN, work.election_id, work.election_name, why)
+        await ctx.database.post_results(work.election_id, block0.hash, posted, entry)
         ctx.metrics.results_posted(ctx.clock.now())
         ctx.database_changed()
         proposals = sum(len(result.votes) for result in posted)

@@ -3,6 +3,7 @@
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.current import current
 from node_fsm.core.errors import PermanentError
+from node_fsm.core.events import Fact
 from node_fsm.core.model import ElectionOverview, JournalEntry, Overview
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import UNKNOWN, Decision
@@ -10,8 +11,6 @@ from node_fsm.steps.archive import SetAsideArchiver
 from node_fsm.steps.context import Context
 from node_fsm.steps.publish import check
 from states.base import PhaseState
-
-MISSED = "election_missed"
 
 
 class Waiting(PhaseState):
@@ -46,7 +45,7 @@ async def _journal_missed(ctx: Context, election: ElectionOverview) -> None:
         election_id=election.id,
         election_name=election.name,
         source=Phase.WAITING,
-        event=MISSED,
+        event=Fact.ELECTION_MISSED,
         target=Phase.WAITING,
         at=election.voting_end,
         reason="voting ended without a block 0",

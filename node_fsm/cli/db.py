@@ -14,5 +14,7 @@ def upgrade_database() -> None:
     """Bring the database to the schema of this version; does nothing when it is there."""
     from node_fsm.database.migrate import upgrade
 
-    asyncio.run(upgrade(database_settings().database_url.get_secret_value()))
+    broken = asyncio.run(upgrade(database_settings().database_url.get_secret_value()))
     typer.echo("the database has the schema of this version")
+    for constraint in broken:
+        typer.echo(f"warning: rows break {constraint}: correct them, then ALTER TABLE … VALIDATE CONSTRAINT", err=True)

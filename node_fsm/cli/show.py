@@ -34,7 +34,9 @@ def show(
 def print_elections(elections: Iterable[Mapping[str, Any]]) -> None:
     """One line for each election."""
     columns = ("id", "name", "voting_start", "voting_end", "tallying_end", "cancelled_at", "block0_hash")
-    print_rows("Elections", columns, elections)
+    rows = list(elections)
+    print_rows("Elections", columns, rows)
+    print_rows("Cannot be read, and left out", ("id", "name", "fault"), [row for row in rows if row["fault"]])
 
 
 def print_election(election: Mapping[str, Any]) -> None:

@@ -4,7 +4,6 @@ Pure and level-triggered: asked again with the same view it answers the same, so
 changes nothing but the delay.
 """
 
-from collections.abc import Set
 from datetime import datetime
 
 from node_fsm.core.current import closing_time, current, due_time
@@ -72,7 +71,7 @@ def _waiting(view: View, now: datetime, policy: Policy) -> Decision | None:
     if policy.role is Role.LEADER0 and election and _only_archive_missing(election, view.local):
         why = f"the results of {election.name} stand, and its chain is here without a verified archive"
         return Decision(Event.RESULTS_POSTED, why, Work.on(election))
-    leftover = next((chain for chain in view.local if is_leftover(chain, election, view.overview.withdrawn)), None)
+    leftover = next((chain for chain in view.local if is_leftover(chain, election, view.overview)), None)
     if leftover:
         of = f"election {leftover.election_id}"
         return Decision(Event.LEFTOVERS_FOUND, f"there is local data of {of}, which is not worked on any more")
@@ -82,7 +81,7 @@ def _waiting(view: View, now: datetime, policy: Policy) -> Decision | None:
         event = Event.ELECTION_DUE if policy.role is Role.LEADER0 else Event.BLOCK0_POSTED
         return Decision(event, f"block 0 of {election.name} is published", Work.on(election))
     due = due_time(election, view, policy)
-    if policy.role is Role.LEADER0 and due and now >= due:
+    if policy.role is Role.LEADER0 and due and now >= due and election.fingerprint is not None:
         why = f"the chain of {election.name} starts at {due.isoformat()}"
         return Decision(Event.ELECTION_DUE, why, Work.on(election))
     return None
@@ -96,18 +95,21 @@ def _only_archive_missing(election: ElectionOverview, local: tuple[LocalChain, .
     )
 
 
-def is_leftover(chain: LocalChain, election: ElectionOverview | None, withdrawn: Set[str]) -> bool:
-    """Whether *chain* is not of the current *election*, or of a block 0 that was replaced or *withdrawn*.
+def is_leftover(chain: LocalChain, election: ElectionOverview | None, overview: Overview) -> bool:
+    """Whether *chain* is not of the current *election*, or of a block 0 that was replaced or withdrawn.
 
     A block 0 that merely vanished from its row may come back: what a node ran on stays until the row has one again or
-    the election is over, since on all nodes together it may be all there is of the chain.
+    the election is over, since on all nodes together it may be all there is of the chain. So may a row that cannot be
+    read.
     """
+    if overview.is_unreadable(chain.election_id):
+        return chain.block0_hash in overview.withdrawn
     if election is None or chain.election_id != election.id:
         return True
     if chain.block0_hash is None:
         return False
     if election.block0 is None:
-        return chain.block0_hash in withdrawn or not chain.has_blocks
+        return chain.block0_hash in overview.withdrawn or not chain.has_blocks
     return chain.block0_hash != election.block0.hash
 
 
@@ -120,7 +122,7 @@ def _before_publication(phase: Phase, work: Work, view: View, now: datetime, pol
     if policy.role is Role.NODE:
         return _joining(work, election)
     if election.block0 is None:
-        if election.fingerprint != work.fingerprint:
+        if election.fingerprint not in {None, work.fingerprint}:
             return Decision(Event.ELECTION_CHANGED, f"{election.name} was edited before its block 0 was published")
         return None
     if phase is not Phase.FETCHING_KEY and election.block0.generation != view.generation:
@@ -162,6 +164,8 @@ def _running_node(work: Work, block0: Block0Ref, view: View, now: datetime, poli
         return None
     posted = _posted(block0, work, view.overview)
     if posted and not posted.archived:
+        return None
+    if view.overview.is_unreadable(work.election_id) and block0.hash not in view.overview.withdrawn:
         return None
     if posted or block0.hash in view.overview.archived:
         return Decision(Event.ELECTION_CLOSED, f"the archive of {work.election_name} is verified")

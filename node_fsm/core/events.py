@@ -25,3 +25,14 @@ class Event(StrEnum):
     TALLY_WINDOW_CLOSED = "tally_window_closed"
     ARCHIVED = "archived"
     LOCAL_DATA_RESET = "local_data_reset"
+
+
+class Fact(StrEnum):
+    """What the journal tells beside transitions: what was done to the database, written together with it."""
+
+    ELECTION_MISSED = "election_missed"
+    BLOCK0_WRITTEN = "block0_written"
+    BLOCK0_RESTORED = "block0_restored"
+    BLOCK0_WITHDRAWN = "block0_withdrawn"
+    RESULTS_WRITTEN = "results_written"
+    ARCHIVE_WRITTEN = "archive_written"

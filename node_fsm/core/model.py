@@ -53,8 +53,8 @@ class Block0Ref:
 class ElectionOverview:
     """An election as every scan reads it: narrow, without proposals, voters or block 0 bytes.
 
-    *fingerprint* is that of the specification now; *results_posted* and *archived* (a verified final archive) speak
-    of the published block 0.
+    *fingerprint* is that of the specification now, None while it is not known: it takes a reading of all voters, which
+    only leader 0 makes. *results_posted* and *archived* (a verified final archive) speak of the published block 0.
     """
 
     id: int
@@ -63,7 +63,7 @@ class ElectionOverview:
     voting_end: datetime
     tallying_end: datetime
     revision: int
-    fingerprint: str
+    fingerprint: str | None
     cancelled: bool
     block0: Block0Ref | None
     results_posted: bool
@@ -71,13 +71,23 @@ class ElectionOverview:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadableElection:
+    """A row that makes no election; *why* names the row, the column and what stands there."""
+
+    id: int
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """One reading of the database.
 
     *elections*: those published and not closed, and those not published whose voting has not ended, by
-    (voting_start, id). *missed*: neither published nor cancelled, and voting has ended; their fingerprints are empty.
+    (voting_start, id). *missed*: neither published nor cancelled, and voting has ended; without fingerprints.
     *archived* and *withdrawn* hold those of the asked-for block 0 hashes that have a verified final or superseded
-    archive, or were withdrawn: a salvaged copy may lack blocks.
+    archive, or were withdrawn: a salvaged copy may lack blocks. *unreadable*: left out, because their rows cannot be
+    read; nothing is known of them, and nothing is decided from that.
     """
 
     elections: tuple[ElectionOverview, ...]
@@ -86,6 +96,11 @@ class Overview:
     archived: frozenset[str]
     withdrawn: frozenset[str]
     database_time: datetime
+    unreadable: tuple[UnreadableElection, ...] = ()
+
+    def is_unreadable(self, election_id: int) -> bool:
+        """Whether the row of this election is there and cannot be read."""
+        return any(row.id == election_id for row in self.unreadable)
 
     def election(self, election_id: int) -> ElectionOverview | None:
         """The listed election with this id."""
@@ -219,7 +234,7 @@ class StoredArchive:
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One line of ``phase_journal``: a transition, or an event without one (a missed election)."""
+    """One line of ``phase_journal``: a transition, or a :class:`~node_fsm.core.events.Fact` without one."""
 
     hostname: str
     election_id: int | None

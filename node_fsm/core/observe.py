@@ -17,11 +17,19 @@ def observations(
     """
     if view.overview is UNKNOWN:
         return {}
-    found: dict[ConditionType, tuple[str, str] | None] = {}
+    found: dict[ConditionType, tuple[str, str] | None] = {ConditionType.ROW_UNREADABLE: _unreadable(view)}
     if policy.role is Role.LEADER0:
         found[ConditionType.ELECTION_MISSED] = _missed(view)
         found[ConditionType.OVERLAP] = _overlap(phase, work, view, now, policy)
     return found
+
+
+def _unreadable(view: View) -> tuple[str, str] | None:
+    assert view.overview is not UNKNOWN
+    if not view.overview.unreadable:
+        return None
+    faults = "; ".join(row.why for row in view.overview.unreadable)
+    return "RowUnreadable", f"left out, and all other elections go on: {faults}"
 
 
 def _missed(view: View) -> tuple[str, str] | None:

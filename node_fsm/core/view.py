@@ -43,12 +43,13 @@ class LocalChain:
 class Work:
     """The election that the engine works on, chosen on leaving Waiting and dropped on entering it.
 
-    *fingerprint* is the specification's as this work began; *block0* is None until it is published.
+    *fingerprint* is the specification's as this work began, None when it was not known; *block0* is None until it is
+    published.
     """
 
     election_id: int
     election_name: str
-    fingerprint: str
+    fingerprint: str | None
     block0: Block0Ref | None
 
     @classmethod

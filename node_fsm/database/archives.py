@@ -4,15 +4,20 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import ArchiveKind, StoredArchive
+from node_fsm.core.model import ArchiveKind, JournalEntry, StoredArchive
 from node_fsm.database import tables
+from node_fsm.database.journal import write_entries
 from node_fsm.database.session import Session
+from node_fsm.database.times import readable
 
 
-class Archives(Session):
-    """The methods of the Database port about archives."""
+class Archives:
+    """Of the Database port: the records of archives."""
 
-    async def save_archive(self, archive: StoredArchive) -> None:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def save_archive(self, archive: StoredArchive, entry: JournalEntry) -> None:
         """Write an archive's row; the same again is a no-op, PermanentError ``ArchiveDiffers`` if different."""
         column = tables.archive.c
         row = {
@@ -28,8 +33,10 @@ class Archives(Session):
             "manifest": archive.manifest,
             "verified_at": archive.verified_at,
         }
-        async with self.transaction("save_archive") as connection:
-            await connection.execute(insert(tables.archive).values(row).on_conflict_do_nothing())
+        async with self._session.transaction("save_archive") as connection:
+            written = await connection.execute(insert(tables.archive).values(row).on_conflict_do_nothing())
+            if written.rowcount:
+                await write_entries(connection, [entry])
             standing = await connection.scalar(
                 select(column.manifest).where(
                     column.block0_hash == archive.block0_hash, column.run_id == archive.run_id
@@ -50,10 +57,11 @@ class Archives(Session):
             .order_by((column.kind == ArchiveKind.FINAL.value).desc(), column.verified_at.desc())
             .limit(1)
         )
-        async with self.transaction("archive") as connection:
+        async with self._session.transaction("archive") as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
             return None
+        verified_at = readable(row.verified_at, f"archive.verified_at of run {row.run_id} of block 0 {block0_hash}")
         return StoredArchive(
             election_id=row.election,
             election_name=row.election_name,
@@ -65,5 +73,5 @@ class Archives(Session):
             sha256=row.sha256,
             bytes=row.bytes,
             manifest=row.manifest,
-            verified_at=row.verified_at,
+            verified_at=verified_at,
         )

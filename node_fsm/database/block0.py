@@ -11,18 +11,18 @@ import asyncpg
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from node_fsm.block0.genesis import MAX_BLOCK0_SIZE
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import Publication
+from node_fsm.core.model import JournalEntry, Publication
 from node_fsm.database import tables
 from node_fsm.database.canonical import VERSION
 from node_fsm.database.file_pieces import PIECE_SIZE, read_pieces, written
+from node_fsm.database.journal import write_entries
 from node_fsm.database.lease import require_lease
-from node_fsm.database.plans import VotePlans, write_plans
-from node_fsm.database.session import BULK_SECONDS, driver
-from node_fsm.database.specification import Specifications, election_gone
-
-MAX_SIZE = 195_000_000
-"""Bytes; the base64 of more does not fit into a JSON string of Postgres, which ends at 268,435,455 bytes."""
+from node_fsm.database.plans import write_plans
+from node_fsm.database.session import BULK_SECONDS, Session, driver
+from node_fsm.database.specification import election_gone
+from node_fsm.database.specifications import Specifications
 
 _STAGING = "block0_staging"
 _LOCK = text("""
@@ -46,17 +46,21 @@ _PIECES = """
 """
 
 
-class Block0s(Specifications, VotePlans):
-    """The methods of the Database port that publish, withdraw and read block 0."""
+class Block0s:
+    """Of the Database port: publishing, withdrawing and reading block 0."""
 
-    async def publish_block0(self, publication: Publication, block0: Path) -> None:
+    def __init__(self, session: Session, specifications: Specifications) -> None:
+        self._session = session
+        self._specifications = specifications
+
+    async def publish_block0(self, publication: Publication, block0: Path, entry: JournalEntry) -> None:
         """Publish block 0 and its plans in one transaction.
 
         Only when no block 0 stands there, the revision is the one read, and the lease generation is the current
         one. PermanentError ``PublicationRefused`` says which of these failed; publishing the same again is a no-op.
         """
-        specified = await self._specified(publication.election_id, publication.revision)
-        async with self.transaction("publish_block0", BULK_SECONDS) as connection:
+        specified = await self._specifications.specified(publication.election_id, publication.revision)
+        async with self._session.transaction("publish_block0", BULK_SECONDS) as connection:
             await _stage(connection, publication, block0)
             election = await _lock(connection, publication.election_id)
             if election.block0_hash == publication.hash:
@@ -79,12 +83,13 @@ class Block0s(Specifications, VotePlans):
                     "published_by": publication.published_by,
                 },
             )
+            await write_entries(connection, [entry])
             await require_lease(connection, publication.generation)
 
-    async def restore_block0(self, publication: Publication, block0: Path) -> None:
+    async def restore_block0(self, publication: Publication, block0: Path, entry: JournalEntry) -> None:
         """Put back a block 0 that vanished although its plans were not withdrawn; the revision does not matter."""
         plan = tables.vote_plan.c
-        async with self.transaction("restore_block0", BULK_SECONDS) as connection:
+        async with self._session.transaction("restore_block0", BULK_SECONDS) as connection:
             await _stage(connection, publication, block0)
             election = await _lock(connection, publication.election_id)
             if election.block0_hash == publication.hash:
@@ -95,13 +100,14 @@ class Block0s(Specifications, VotePlans):
             if await connection.scalar(standing.limit(1)) is None:
                 raise _refused(f"block 0 {publication.hash} of {election.name} was withdrawn, or never published")
             await _store(connection, publication)
+            await write_entries(connection, [entry])
             await require_lease(connection, publication.generation)
 
-    async def withdraw_block0(self, election_id: int, block0_hash: str, generation: int) -> None:
+    async def withdraw_block0(self, election_id: int, block0_hash: str, generation: int, entry: JournalEntry) -> None:
         """Remove exactly this block 0 and mark its plans withdrawn; withdrawn already is a no-op."""
         plan = tables.vote_plan.c
         of_chain = (plan.election == election_id, plan.block0_hash == block0_hash)
-        async with self.transaction("withdraw_block0", BULK_SECONDS) as connection:
+        async with self._session.transaction("withdraw_block0", BULK_SECONDS) as connection:
             await _lock(connection, election_id)
             if await connection.scalar(select(plan.id).where(*of_chain).limit(1)) is None:
                 raise PermanentError("Block0Unknown", f"election {election_id} never had a block 0 {block0_hash}")
@@ -110,12 +116,13 @@ class Block0s(Specifications, VotePlans):
                 update(tables.vote_plan).where(*of_chain, plan.withdrawn_at.is_(None)).values(withdrawn_at=func.now())
             )
             if removed.rowcount or withdrawn.rowcount:
+                await write_entries(connection, [entry])
                 await require_lease(connection, generation)
 
     async def download_block0(self, election_id: int, block0_hash: str, target: Path) -> None:
         """Write the published block 0 to *target*, whole or not at all; the caller checks its hash."""
         election = tables.election.c
-        async with self.transaction("download_block0", BULK_SECONDS, snapshot=True) as connection:
+        async with self._session.transaction("download_block0", BULK_SECONDS, snapshot=True) as connection:
             size = await connection.scalar(
                 select(election.block0_size).where(election.id == election_id, election.block0_hash == block0_hash)
             )
@@ -136,11 +143,11 @@ class Block0s(Specifications, VotePlans):
 
 async def _stage(connection: AsyncConnection, publication: Publication, block0: Path) -> None:
     """Bring block 0 to the server before any row is locked."""
-    if publication.size > MAX_SIZE:
+    if publication.size > MAX_BLOCK0_SIZE:
         raise PermanentError(
             "Block0TooLarge",
-            f"block 0 has {publication.size} bytes, and the database takes at most {MAX_SIZE}; raise the election's"
-            " voting_power_unit, or split the election",
+            f"block 0 has {publication.size} bytes, and the database takes at most {MAX_BLOCK0_SIZE}; raise the"
+            " election's voting_power_unit, or split the election",
         )
     await connection.execute(text(f"CREATE TEMPORARY TABLE {_STAGING} (number int, piece bytea) ON COMMIT DROP"))
     await connection.execute(text(f"ALTER TABLE {_STAGING} ALTER COLUMN piece SET STORAGE EXTERNAL"))

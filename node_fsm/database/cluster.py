@@ -7,31 +7,23 @@ from sqlalchemy.dialects.postgresql import insert
 
 from node_fsm.core.model import ChainCopy, JournalEntry, Neighbour, NodeReport
 from node_fsm.database import tables
+from node_fsm.database.journal import write_entries
 from node_fsm.database.session import Session
+from node_fsm.database.times import END, FIRST
 
 
-class Reports(Session):
-    """The methods of the Database port about nodes."""
+class Cluster:
+    """Of the Database port: what nodes write and read about each other."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     async def journal(self, entries: Sequence[JournalEntry]) -> None:
         """Append to ``phase_journal``; an entry that stands there already is not written twice."""
         if not entries:
             return
-        rows = [
-            {
-                "hostname": entry.hostname,
-                "election": entry.election_id,
-                "election_name": entry.election_name,
-                "from": entry.source,
-                "event": entry.event,
-                "to": entry.target,
-                "at": entry.at,
-                "reason": entry.reason,
-            }
-            for entry in entries
-        ]
-        async with self.transaction("journal") as connection:
-            await connection.execute(insert(tables.phase_journal).on_conflict_do_nothing(), rows)
+        async with self._session.transaction("journal") as connection:
+            await write_entries(connection, entries)
 
     async def report_status(self, report: NodeReport) -> None:
         """Write this node's row of ``node_status``, and how much of the chain its machine holds if that is known."""
@@ -49,7 +41,7 @@ class Reports(Session):
             "updated_at": report.updated_at,
         }
         statement = insert(tables.node_status).values(hostname=report.hostname, **row)
-        async with self.transaction("report_status") as connection:
+        async with self._session.transaction("report_status") as connection:
             await connection.execute(statement.on_conflict_do_update(index_elements=["hostname"], set_=row))
             if report.holds_chain:
                 held = {"height": report.height, "lost": False}
@@ -69,13 +61,13 @@ class Reports(Session):
             .where(copy.block0_hash == block0_hash)
             .order_by(copy.hostname)
         )
-        async with self.transaction("chain_copies") as connection:
+        async with self._session.transaction("chain_copies") as connection:
             return tuple(ChainCopy(*row) for row in await connection.execute(query))
 
     async def save_chain_copy(self, block0_hash: str, hostname: str, *, lost: bool) -> None:
         """Say that the chain is gone from that machine, or (again) on it; how much of it was known stays known."""
         row = insert(tables.chain_copy).values(block0_hash=block0_hash, hostname=hostname, height=1, lost=lost)
-        async with self.transaction("save_chain_copy") as connection:
+        async with self._session.transaction("save_chain_copy") as connection:
             await connection.execute(
                 row.on_conflict_do_update(
                     index_elements=["block0_hash", "hostname"],
@@ -90,15 +82,16 @@ class Reports(Session):
             select(status.hostname, status.height, status.tip, status.updated_at)
             .where(status.block0_hash == block0_hash, status.hostname != hostname)
             .where(status.height.is_not(None), status.tip.is_not(None))
+            .where(status.updated_at >= FIRST, status.updated_at < END)
             .order_by(status.hostname)
         )
-        async with self.transaction("neighbours") as connection:
+        async with self._session.transaction("neighbours") as connection:
             return tuple(Neighbour(*row) for row in await connection.execute(query))
 
     async def announce(self, hostname: str, p2p_address: str | None) -> None:
         """Write the multiaddr that peers are told into this node's row of ``jorm_nodes``, if it has one."""
         node = tables.jorm_nodes.c
-        async with self.transaction("announce") as connection:
+        async with self._session.transaction("announce") as connection:
             await connection.execute(
                 update(tables.jorm_nodes)
                 .where(node.hostname == hostname, node.p2p_address.is_distinct_from(p2p_address))

@@ -1,14 +1,17 @@
 """How to reach the database: its URL, the engine with its pool, and single connections beside it."""
 
-import inspect
 from typing import Any
 
 import asyncpg
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from node_fsm.core.errors import PermanentError
+from node_fsm.database.times import read_any_time
+from node_fsm.settings.types import wrong_database_options
 
 CONNECT_SECONDS = 5.0
 LOCK_SECONDS = 5.0
@@ -44,15 +47,14 @@ def parse_url(url: str) -> URL:
         raise _invalid("it must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE, special characters encoded") from None
     if parsed.drivername not in _SCHEMES:
         raise _invalid(f"its scheme is {parsed.drivername!r} and must be one of {', '.join(_SCHEMES)}")
-    unknown = sorted(set(parsed.query) - set(inspect.signature(asyncpg.connect).parameters))
-    if unknown:
-        raise _invalid(f"asyncpg knows no option {', '.join(unknown)}; libpq's sslmode is its ssl")
+    if wrong := wrong_database_options(parsed.query):
+        raise _invalid(wrong)
     return parsed.set(drivername=_DRIVER)
 
 
 def create_engine(url: str) -> AsyncEngine:
     """A lazy pool of a few connections; nothing is connected before it is needed. Raises as :func:`parse_url`."""
-    return create_async_engine(
+    engine = create_async_engine(
         parse_url(url),
         connect_args=_CONNECT_ARGUMENTS,
         pool_size=4,
@@ -61,6 +63,12 @@ def create_engine(url: str) -> AsyncEngine:
         pool_pre_ping=True,
         hide_parameters=True,
     )
+    event.listen(engine.sync_engine, "connect", _prepare)
+    return engine
+
+
+def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    connection.run_async(read_any_time)
 
 
 async def connect(engine: AsyncEngine) -> asyncpg.Connection:

@@ -6,12 +6,13 @@ from typing import Any
 from sqlalchemy import text
 
 from node_fsm.database.administration import election_unknown
+from node_fsm.database.overview import Overviews
 from node_fsm.database.session import BULK_SECONDS, Session
 
 _ELECTIONS = text("""
     SELECT election.id, name, description, voting_start, voting_end, tallying_end, committee_threshold,
         voting_power_unit, cancelled_at, revision, block0_hash, block0_size
-    FROM election JOIN election_revision ON election_revision.election = election.id
+    FROM election LEFT JOIN election_revision ON election_revision.election = election.id
     WHERE name = :name OR CAST(:name AS text) IS NULL ORDER BY voting_start, election.id
 """)
 _COMMITTEE = text("SELECT id, member_index, member_public_key FROM committee WHERE election = :election ORDER BY 2")
@@ -47,17 +48,23 @@ _ARCHIVES = text("""
 
 
 async def list_elections(session: Session) -> list[dict[str, Any]]:
-    """The rows of all elections by voting_start."""
+    """The rows of all elections by voting_start, each with the *fault* for which a service leaves it out, or None.
+
+    A time that cannot be is text.
+    """
+    faults = await _faults(session)
     async with session.transaction("list_elections", snapshot=True) as connection:
-        return [dict(row._mapping) for row in await connection.execute(_ELECTIONS, {"name": None})]
+        rows = [dict(row._mapping) for row in await connection.execute(_ELECTIONS, {"name": None})]
+    return [row | {"fault": faults.get(row["id"])} for row in rows]
 
 
 async def describe_election(session: Session, name: str) -> dict[str, Any]:
-    """An election's row with its ``committee``, ``voters`` by group, ``proposals``, ``plans`` and ``archives``.
+    """An election's row and *fault*, ``committee``, ``voters`` by group, ``proposals``, ``plans`` and ``archives``.
 
     Plans have their ``results``: votes per option by external id, in the order of the plan; empty before the tally.
     PermanentError ``ElectionUnknown`` when there is none of this name.
     """
+    faults = await _faults(session)
     async with session.transaction("describe_election", BULK_SECONDS, snapshot=True) as connection:
 
         async def rows(query: Any, **arguments: Any) -> list[dict[str, Any]]:
@@ -73,9 +80,16 @@ async def describe_election(session: Session, name: str) -> dict[str, Any]:
         plans = await rows(_PLANS, election=election["id"])
         return {
             **election,
+            "fault": faults.get(election["id"]),
             "committee": await rows(_COMMITTEE, election=election["id"]),
             "voters": await rows(_GROUPS, election=election["id"]),
             "proposals": await rows(_PROPOSALS, election=election["id"]),
             "plans": [{**plan, "results": results[plan["block0_hash"], plan["chain_id"]]} for plan in plans],
             "archives": await rows(_ARCHIVES, election=election["id"]),
         }
+
+
+async def _faults(session: Session) -> dict[int, str]:
+    """Why elections cannot be read, by id."""
+    overview = await Overviews(session, specifications=None).overview([])
+    return {row.id: row.why for row in overview.unreadable}

@@ -11,8 +11,20 @@ from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 
 READ_ONLY = "DatabaseReadOnly"
 
-DRIVER_ERRORS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError, TimeoutError)
-"""What a connection raises once it stands. Not OSError: a full disk is not the database's fault."""
+DRIVER_ERRORS = (
+    SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    ConnectionError,
+    TimeoutError,
+    ArithmeticError,
+    ValueError,
+)
+"""What a connection raises once it stands; of values that it cannot read or write, Python's own errors, too.
+
+Not OSError: a full disk is not the database's fault.
+"""
 
 _READ_ONLY_TRANSACTION = "25006"
 _CANCELLED = "57014"
@@ -32,6 +44,8 @@ def translated(*, connecting: bool = False) -> Iterator[None]:
     """Raise what the driver raises as TemporaryError or PermanentError; *connecting* also every OSError."""
     try:
         yield
+    except ServiceError:
+        raise
     except DRIVER_ERRORS as error:
         raise translate(error) from error
     except OSError as error:
@@ -55,7 +69,7 @@ def translate(error: Exception) -> ServiceError:
         return _by_state(sqlstate, message)
     if isinstance(original, asyncpg.InterfaceError | OSError) and not isinstance(original, ValueError):
         return TemporaryError("DatabaseUnavailable", f"the database cannot be reached: {message}")
-    return PermanentError("DatabaseError", message)
+    return PermanentError("DatabaseError", f"{type(original).__name__}: {message}")
 
 
 def _by_state(sqlstate: str, message: str) -> ServiceError:

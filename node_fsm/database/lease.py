@@ -5,7 +5,6 @@ expires is the right to publish. That the holder's node has stopped is only know
 the next one on another host has an *unconfirmed holder*, and must not start a node with the same key.
 """
 
-from contextlib import nullcontext
 from uuid import uuid4
 
 from sqlalchemy import text
@@ -13,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import Lease
-from node_fsm.database.session import Session, Timed
+from node_fsm.database.session import Session
 
 # Whose node may run with leader 0's key is at most one host: the unconfirmed holder if there is one, for then the
 # holder has started none, else the holder until it says that it stopped.
@@ -42,11 +41,11 @@ _REQUIRE = text("""
 """)
 
 
-class Leases(Session):
-    """The lease methods of the Database port. Each object is a process of its own to the lease."""
+class Leases:
+    """Of the Database port: the lease. Each object is a process of its own to it."""
 
-    def __init__(self, url: str, *, timed: Timed = lambda _: nullcontext()) -> None:
-        super().__init__(url, timed=timed)
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._process = uuid4().hex
 
     async def acquire_lease(self, hostname: str, instance: str, seconds: float) -> Lease | None:
@@ -56,13 +55,13 @@ class Leases(Session):
         after a crash, under a new generation when the process is new.
         """
         arguments = {"holder": hostname, "instance": instance, "process": self._process, "seconds": seconds}
-        async with self.transaction("acquire_lease") as connection:
+        async with self._session.transaction("acquire_lease") as connection:
             row = (await connection.execute(_ACQUIRE, arguments)).one_or_none()
         return Lease(row.holder, row.generation, row.expires_at, row.unconfirmed_holder) if row else None
 
     async def release_lease(self, lease: Lease) -> None:
         """Say that this holder has stopped, its node included."""
-        async with self.transaction("release_lease") as connection:
+        async with self._session.transaction("release_lease") as connection:
             await connection.execute(_RELEASE, {"holder": lease.holder, "generation": lease.generation})
 
 

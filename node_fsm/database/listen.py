@@ -1,20 +1,26 @@
 """Notifications of changes. They are hints to look again: what is lost is found by the next scan."""
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
 import asyncpg
 from loguru import logger
 
-from node_fsm.database.connect import connect
-from node_fsm.database.errors import DRIVER_ERRORS, translate
+from node_fsm.core.backoff import Backoff
+from node_fsm.core.errors import ServiceError
+from node_fsm.database.errors import translated
 from node_fsm.database.session import Session
 
 CHANNEL = "node_fsm"
+
+BURST_SECONDS = 1.0
+"""The least time between two calls because of notifications: an edit script sends hundreds a second."""
+
+
+RETRY = Backoff(first=0.5, longest=10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,60 +29,110 @@ class Patience:
 
     silence: float = 10.0
     answer: float = 5.0
-    first_retry: float = 0.5
-    longest_retry: float = 10.0
+    retry: Backoff = RETRY
 
 
 PATIENCE = Patience()
 
 
-class Changes(Session):
-    """``changes`` of the Database port: LISTEN on a connection of its own."""
+class Changes:
+    """Of the Database port: LISTEN on a connection of its own."""
 
-    @asynccontextmanager
-    async def changes(self, on_change: Callable[[], None], patience: Patience = PATIENCE) -> AsyncIterator[None]:
-        """Call *on_change* for every notification of a change, and after each reconnection, while entered."""
-        task = asyncio.create_task(self._follow(on_change, patience), name="notifications")
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._on_change: Callable[[], None] = lambda: None
+
+    def tell(self) -> None:
+        """Call whoever listens: there is something new to read."""
+        self._on_change()
+
+    async def listen(
+        self,
+        on_change: Callable[[], None],
+        on_problem: Callable[[tuple[str, str] | None], None],
+        patience: Patience = PATIENCE,
+    ) -> NoReturn:
+        """Listen until cancelled, whatever happens to the connection.
+
+        *on_change* is called at the first notification, and at the end of each second in which more came; also after
+        each reconnection. *on_problem* is given (reason, message) while nothing is listened to, and None when it is.
+        """
+        self._on_change = on_change
+        failures = 0
         try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-    async def _follow(self, on_change: Callable[[], None], patience: Patience) -> NoReturn:
-        delay = patience.first_retry
-        while True:
-            try:
-                connection = await connect(self._engine)
+            while True:
+                failures += 1
                 try:
-                    await _begin(connection, on_change, patience)
-                    delay = patience.first_retry
-                    await _until_lost(connection, patience)
-                finally:
-                    connection.terminate()
-            except (*DRIVER_ERRORS, OSError) as error:
-                level = "WARNING" if delay == patience.first_retry else "DEBUG"
-                logger.log(level, "no notifications from the database for now: {}", translate(error).message)
-            await asyncio.sleep(delay * random.uniform(0.75, 1.25))  # noqa: S311 - jitter: nodes must not retry in step
-            delay = min(2 * delay, patience.longest_retry)
+                    await self._follow(on_problem, patience)
+                except ServiceError as error:
+                    problem = (error.reason, error.message)
+                except Exception as error:  # noqa: BLE001 - whatever it was, the next connection may be without it
+                    logger.opt(exception=error).error("listening to the database ended unexpectedly")
+                    problem = ("UnexpectedError", f"{type(error).__name__}: {error}")
+                else:
+                    failures = 1  # it had listened
+                    problem = ("DatabaseUnavailable", "the connection to the database was lost")
+                reason, message = problem
+                on_problem((reason, f"changes in the database are only seen by scans: {message}"))
+                await asyncio.sleep(patience.retry.delay(failures))
+        finally:
+            self._on_change = lambda: None
+
+    async def _follow(self, on_problem: Callable[[tuple[str, str] | None], None], patience: Patience) -> None:
+        """Listen on one connection; returns when it is lost, raises when it cannot be had."""
+        burst = Burst(self.tell)
+        with translated(connecting=True):
+            connection = await self._session.connect()
+        try:
+            with translated():
+                async with asyncio.timeout(patience.answer):
+                    await connection.add_listener(CHANNEL, lambda *_: burst.signal())
+            logger.debug("listening to notifications from the database")
+            on_problem(None)
+            self.tell()  # it listens first and reads then: nothing falls between the two
+            await _until_lost(connection, patience)
+        finally:
+            burst.close()
+            connection.terminate()
 
 
-async def _begin(connection: asyncpg.Connection, on_change: Callable[[], None], patience: Patience) -> None:
-    """LISTEN first, then have everything read: nothing falls between the two."""
-    async with asyncio.timeout(patience.answer):
-        await connection.add_listener(CHANNEL, lambda *_: on_change())
-    logger.debug("listening to notifications from the database")
-    on_change()
+class Burst:
+    """Calls *function* at the first signal, and for all that come within BURST_SECONDS of a call once, at their end."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+        self._loop = asyncio.get_running_loop()
+        self._not_before = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def signal(self) -> None:
+        """Have *function* called, now or soon."""
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._not_before, self._call)
+
+    def close(self) -> None:
+        """Call no more."""
+        if self._timer:
+            self._timer.cancel()
+
+    def _call(self) -> None:
+        self._timer = None
+        self._not_before = self._loop.time() + BURST_SECONDS
+        self._function()
 
 
-async def _until_lost(connection: asyncpg.Connection, patience: Patience) -> NoReturn:
-    """Test the connection now and then, since one whose other end vanished says nothing; raises when it is lost."""
+async def _until_lost(connection: asyncpg.Connection, patience: Patience) -> None:
+    """Test the connection now and then, since one whose other end vanished says nothing; returns when it is lost."""
     lost = asyncio.Event()
     connection.add_termination_listener(lambda _: lost.set())
-    while True:
+    while not connection.is_closed():
         with suppress(TimeoutError):
             async with asyncio.timeout(patience.silence):
                 await lost.wait()
-        async with asyncio.timeout(patience.answer):
-            await connection.fetchval("SELECT 1")
+        try:
+            with translated():
+                async with asyncio.timeout(patience.answer):
+                    await connection.fetchval("SELECT 1")
+        except ServiceError as error:
+            logger.debug("the connection that listens is given up: {}", error)
+            return

@@ -1,28 +1,37 @@
-"""The one reading that every scan makes: a few hundred bytes for each election, whatever its size."""
+"""The one reading that every scan makes: a few hundred bytes for each election, whatever its size.
 
-from collections.abc import Collection, Sequence
+A row that cannot be read concerns its own election alone: it is left out and named, and all others are read.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node_fsm.core.chain_time import BlockDate, ChainClock, ChainDates
-from node_fsm.core.errors import PermanentError, TemporaryError
-from node_fsm.core.model import Block0Ref, ElectionOverview, NodeRow, Overview
+from node_fsm.core.errors import PermanentError
+from node_fsm.core.model import Block0Ref, ElectionOverview, NodeRow, Overview, UnreadableElection
 from node_fsm.database import tables
-from node_fsm.database.specification import Specifications
+from node_fsm.database.session import Session
+from node_fsm.database.specifications import Specifications
+from node_fsm.database.times import END, RowUnreadableError, readable
 
-_ATTEMPTS = 3
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 _ELECTIONS = text("""
     SELECT election.id, election.name, election.voting_start, election.voting_end, election.tallying_end,
         election_revision.revision, election.cancelled_at IS NOT NULL AS cancelled,
-        election.voting_end <= now() AS voting_ended, now() AS database_time,
+        election.voting_end <= now() AS voting_ended,
         election.block0_hash, election.block0_size, election.block0_fingerprint, election.block0_generation,
-        plan.block0_date, plan.slot_duration, plan.slots_per_epoch, plan.vote_start, plan.vote_end, plan.committee_end,
+        plan.id AS plan, plan.block0_date, plan.slot_duration, plan.slots_per_epoch,
+        plan.vote_start, plan.vote_end, plan.committee_end,
         EXISTS (SELECT FROM tally WHERE tally.block0_hash = election.block0_hash) AS results_posted
     FROM election
-    JOIN election_revision ON election_revision.election = election.id
+    LEFT JOIN election_revision ON election_revision.election = election.id
     LEFT JOIN vote_plan plan
         ON plan.election = election.id AND plan.block0_hash = election.block0_hash AND plan.index = 0
     WHERE CASE WHEN election.block0_hash IS NULL
@@ -38,53 +47,49 @@ _CHAINS = text("""
 _TIME = text("SELECT clock_timestamp()")
 
 
-class Overviews(Specifications):
-    """``overview`` of the Database port."""
+class Overviews:
+    """Of the Database port: the overview, with fingerprints where *specifications* are given."""
+
+    def __init__(self, session: Session, specifications: Specifications | None) -> None:
+        self._session = session
+        self._specifications = specifications
 
     async def overview(self, hashes: Collection[str]) -> Overview:
         """One narrow reading; *hashes* are the block 0 hashes to report as archived or withdrawn."""
-        for _ in range(_ATTEMPTS):
-            async with self.transaction("overview", snapshot=True) as connection:
-                rows = (await connection.execute(_ELECTIONS)).all()
-                nodes = await _nodes(connection)
-                chains = (await connection.execute(_CHAINS, {"hashes": list(hashes)})).all()
-                time = await connection.scalar(_TIME)
-            fingerprints = await self._fingerprints(rows)
-            if fingerprints is None:
-                continue
-            elections = [_election(row, fingerprints.get(row.id, "")) for row in rows]
-            missed = {row.id for row in rows if _is_missed(row)}
-            return Overview(
-                elections=tuple(election for election in elections if election.id not in missed),
-                missed=tuple(election for election in elections if election.id in missed),
-                nodes=nodes,
-                archived=frozenset(chain.hash for chain in chains if chain.archived),
-                withdrawn=frozenset(chain.hash for chain in chains if chain.withdrawn),
-                database_time=time,
-            )
-        raise TemporaryError("DatabaseBusy", "elections are being edited faster than they can be read")
-
-    async def _fingerprints(self, rows: Sequence[Any]) -> dict[int, str] | None:
-        """By election; None when one was edited since *rows* were read, so that they are to be read again."""
-        fingerprints = {}
+        async with self._session.transaction("overview", snapshot=True) as connection:
+            rows = (await connection.execute(_ELECTIONS)).all()
+            nodes = await _nodes(connection)
+            chains = (await connection.execute(_CHAINS, {"hashes": list(hashes)})).all()
+            time = await connection.scalar(_TIME)
+        elections, missed, unreadable = [], [], []
         for row in rows:
-            if _is_missed(row):
-                continue
             try:
-                spec = (await self._specified(row.id, row.revision)).spec
+                election = read_election(row)
+                if row.voting_ended and row.block0_hash is None and not row.cancelled:
+                    missed.append(election)
+                else:
+                    elections.append(self._with_fingerprint(election))
             except PermanentError as error:
-                if error.reason == "ElectionGone":
-                    return None
-                raise
-            if spec.revision != row.revision:
-                return None
-            fingerprints[row.id] = spec.fingerprint
-        self._forget_all_but(fingerprints)
-        return fingerprints
+                unreadable.append(UnreadableElection(row.id, row.name, error.message))
+        if self._specifications:
+            self._specifications.forget_all_but({row.id for row in rows})
+        return Overview(
+            elections=tuple(elections),
+            missed=tuple(missed),
+            nodes=nodes,
+            archived=frozenset(chain.hash for chain in chains if chain.archived),
+            withdrawn=frozenset(chain.hash for chain in chains if chain.withdrawn),
+            database_time=time,
+            unreadable=tuple(unreadable),
+        )
 
-
-def _is_missed(row: Any) -> bool:
-    return bool(row.voting_ended and row.block0_hash is None and not row.cancelled)
+    def _with_fingerprint(self, election: ElectionOverview) -> ElectionOverview:
+        if self._specifications is None:
+            return election
+        specified = self._specifications.known(election.id, election.revision)
+        if isinstance(specified, PermanentError):
+            raise specified
+        return replace(election, fingerprint=specified.spec.fingerprint) if specified else election
 
 
 async def _nodes(connection: AsyncConnection) -> tuple[NodeRow, ...]:
@@ -93,31 +98,60 @@ async def _nodes(connection: AsyncConnection) -> tuple[NodeRow, ...]:
     return tuple(NodeRow(*row) for row in await connection.execute(query))
 
 
-def _election(row: Any, fingerprint: str) -> ElectionOverview:
+def read_election(row: Any) -> ElectionOverview:
+    """The election of a *row* of the overview, without its fingerprint; RowUnreadableError names a column."""
+    of = f"of election {row.id} ({row.name})"
+    if row.revision is None:
+        raise RowUnreadableError("election_revision", f"has no row {of}")
     return ElectionOverview(
         id=row.id,
         name=row.name,
-        voting_start=row.voting_start,
-        voting_end=row.voting_end,
-        tallying_end=row.tallying_end,
+        voting_start=readable(row.voting_start, f"election.voting_start {of}"),
+        voting_end=readable(row.voting_end, f"election.voting_end {of}"),
+        tallying_end=readable(row.tallying_end, f"election.tallying_end {of}"),
         revision=row.revision,
-        fingerprint=fingerprint,
+        fingerprint=None,
         cancelled=row.cancelled,
-        block0=_block0(row),
+        block0=_block0(row, of) if row.block0_hash is not None else None,
         results_posted=row.results_posted,
         archived=False,
     )
 
 
-def _block0(row: Any) -> Block0Ref | None:
-    if row.block0_hash is None or row.vote_start is None:
-        return None
-    clock = ChainClock(row.block0_date, row.slot_duration, row.slots_per_epoch)
-    dates = (BlockDate.parse(date) for date in (row.vote_start, row.vote_end, row.committee_end))
+def _block0(row: Any, of: str) -> Block0Ref:
+    if not _HASH.fullmatch(row.block0_hash):
+        raise RowUnreadableError(f"election.extras.block0 {of}", f"has the hash {row.block0_hash!r}")
+    if row.block0_size < 1:
+        raise RowUnreadableError(f"election.extras.block0 {of}", f"has the size {row.block0_size}")
+    if row.plan is None:
+        raise RowUnreadableError(f"election.extras.block0 {of}", f"has the hash {row.block0_hash} without a vote_plan")
     return Block0Ref(
         hash=row.block0_hash,
         size=row.block0_size,
         fingerprint=row.block0_fingerprint,
         generation=row.block0_generation,
-        dates=ChainDates(clock, *dates),
+        dates=_dates(row, of),
     )
+
+
+def _dates(row: Any, of: str) -> ChainDates:
+    where = f"of vote_plan {row.plan} {of}"
+    start = readable(row.block0_date, f"vote_plan.block0_date {where}")
+    for column in ("slot_duration", "slots_per_epoch"):
+        if row._mapping[column] < 1:
+            raise RowUnreadableError(f"vote_plan.{column} {where}", f"is {row._mapping[column]}")
+    clock = ChainClock(start, row.slot_duration, row.slots_per_epoch)
+    columns = ("vote_start", "vote_end", "committee_end")
+    return ChainDates(clock, *(_date(row._mapping[column], clock, f"vote_plan.{column} {where}") for column in columns))
+
+
+def _date(text_: str, clock: ChainClock, where: str) -> BlockDate:
+    """A date that also has a time, with room for the deadlines that are counted from it."""
+    try:
+        date = BlockDate.parse(text_)
+        time: datetime = clock.time_at(date)
+    except (ValueError, OverflowError):
+        raise RowUnreadableError(where, f"is {text_[:40]!r}, which is no date of its chain") from None
+    if time >= END:
+        raise RowUnreadableError(where, f"is {text_[:40]!r}, in the year {time.year}")
+    return date

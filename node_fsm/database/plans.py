@@ -6,17 +6,20 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node_fsm.core.model import Proposal, Publication, VotePlan
-from node_fsm.core.payload_type import PayloadType
 from node_fsm.database import tables
 from node_fsm.database.session import Session
+from node_fsm.database.specification import read_payload_type
 
 
-class VotePlans(Session):
-    """``vote_plans`` of the Database port."""
+class VotePlans:
+    """Of the Database port: the plans of a chain."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     async def vote_plans(self, block0_hash: str) -> tuple[VotePlan, ...]:
         """The plans published with this block 0, withdrawn or not, by index; empty when it never was published."""
-        async with self.transaction("vote_plans", snapshot=True) as connection:
+        async with self._session.transaction("vote_plans", snapshot=True) as connection:
             return await read_plans(connection, block0_hash)
 
 
@@ -49,7 +52,7 @@ async def read_plans(connection: AsyncConnection, block0_hash: str) -> tuple[Vot
         VotePlan(
             index=row.plan_index,
             id=row.chain_id,
-            payload_type=PayloadType(row.payload_type),
+            payload_type=read_payload_type(row.payload_type, f"vote_plan.payload_type of vote_plan {row.id}"),
             voting_group=row.voting_group,
             token=row.token,
             encryption_key=row.encryption_key,

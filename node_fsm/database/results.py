@@ -9,18 +9,23 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import PlanResult, VotePlan
+from node_fsm.core.model import JournalEntry, PlanResult, VotePlan
 from node_fsm.database import tables
-from node_fsm.database.plans import VotePlans, read_plans
+from node_fsm.database.journal import write_entries
+from node_fsm.database.plans import read_plans
+from node_fsm.database.session import Session
 
 
-class Results(VotePlans):
-    """The methods of the Database port that an election's end is recorded with."""
+class Results:
+    """Of the Database port: what an election's end is recorded with."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     async def save_tally_snapshot(self, block0_hash: str, snapshots: dict[str, Any]) -> dict[str, Any]:
         """Store the node's account of each plan (by plan id) once; returns what stands there, ours or an earlier."""
         plan = tables.vote_plan.c
-        async with self.transaction("save_tally_snapshot") as connection:
+        async with self._session.transaction("save_tally_snapshot") as connection:
             await _lock_plans(connection, block0_hash, list(snapshots))
             rows = await connection.execute(
                 select(plan.chain_id, plan.tally_snapshot).where(
@@ -37,10 +42,12 @@ class Results(VotePlans):
                 )
         return snapshots
 
-    async def post_results(self, election_id: int, block0_hash: str, results: Sequence[PlanResult]) -> None:
+    async def post_results(
+        self, election_id: int, block0_hash: str, results: Sequence[PlanResult], entry: JournalEntry
+    ) -> None:
         """Write the results of all plans in one transaction; the same again is a no-op, PermanentError if different."""
         by_plan = {result.plan_id: result for result in results}
-        async with self.transaction("post_results") as connection:
+        async with self._session.transaction("post_results") as connection:
             await _lock_plans(connection, block0_hash, list(by_plan))
             plans = await read_plans(connection, block0_hash)
             posted = await _read_results(connection, block0_hash)
@@ -51,10 +58,11 @@ class Results(VotePlans):
             of_chain = {"block0_hash": block0_hash, "election": election_id, "election_name": name}
             for plan in plans:
                 await _insert(connection, plan, by_plan[plan.id], of_chain)
+            await write_entries(connection, [entry])
 
     async def results(self, block0_hash: str) -> tuple[PlanResult, ...]:
         """The posted results by plan index; empty when there are none."""
-        async with self.transaction("results", snapshot=True) as connection:
+        async with self._session.transaction("results", snapshot=True) as connection:
             return await _read_results(connection, block0_hash)
 
 
@@ -132,7 +140,7 @@ async def _read_results(connection: AsyncConnection, block0_hash: str) -> tuple[
         .where(tally.block0_hash == block0_hash)
         .order_by(tally.index)
     )
-    return tuple(_result(row, counts[row.vote_plan]) for row in tallies)
+    return tuple(_result(row, counts.get(row.vote_plan, {})) for row in tallies)
 
 
 def _result(row: Any, counts: dict[int, list[int]]) -> PlanResult:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node_fsm.core.errors import TemporaryError
-from node_fsm.database.connect import create_engine
+from node_fsm.database.connect import connect, create_engine
 from node_fsm.database.errors import READ_ONLY, translated
 
 QUERY_SECONDS = 8.0
@@ -39,6 +39,10 @@ class Session:
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+
+    async def connect(self) -> asyncpg.Connection:
+        """A connection of its own, outside the pool, to the same database. Raises what asyncpg raises."""
+        return await connect(self._engine)
 
     @asynccontextmanager
     async def transaction(

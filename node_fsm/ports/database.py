@@ -1,9 +1,8 @@
-"""The election database, as phases and engine use it."""
+"""The election database, as phases and engine use it, in parts."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from node_fsm.core.model import (
     ChainCopy,
@@ -20,11 +19,15 @@ from node_fsm.core.model import (
 )
 
 
-class Database(Protocol):
-    """The election database. Only its adapter knows tables and SQL."""
+class Elections(Protocol):
+    """What operators specified."""
 
     async def overview(self, hashes: Collection[str]) -> Overview:
-        """One narrow reading; *hashes* are the block 0 hashes to report as archived or withdrawn."""
+        """One narrow reading; *hashes* are the block 0 hashes to report as archived or withdrawn.
+
+        A row that cannot be read is left out and named. Fingerprints that take a reading of all voters are not waited
+        for: they are None until ``listen`` calls for the next reading.
+        """
         ...
 
     async def specification(self, election_id: int) -> ElectionSpec:
@@ -39,7 +42,15 @@ class Database(Protocol):
         """Batches of (address, units) of one group, by voting key; voters below one unit are left out."""
         ...
 
-    async def publish_block0(self, publication: Publication, block0: Path) -> None:
+    async def drift(self, election_id: int, block0_hash: str) -> str:
+        """What differs between the specification that was published and the present one, in a few words."""
+        ...
+
+
+class Publications(Protocol):
+    """Published chains. Each *entry* is written into the journal together with what it tells, so that none is lost."""
+
+    async def publish_block0(self, publication: Publication, block0: Path, entry: JournalEntry) -> None:
         """Publish block 0 and its plans in one transaction.
 
         Only when no block 0 stands there, the revision is the one read, and the lease generation is the current
@@ -47,27 +58,33 @@ class Database(Protocol):
         """
         ...
 
-    async def restore_block0(self, publication: Publication, block0: Path) -> None:
+    async def restore_block0(self, publication: Publication, block0: Path, entry: JournalEntry) -> None:
         """Put back a block 0 that vanished although its plans were not withdrawn; the revision does not matter."""
+        ...
+
+    async def withdraw_block0(self, election_id: int, block0_hash: str, generation: int, entry: JournalEntry) -> None:
+        """Remove exactly this block 0 and mark its plans withdrawn; withdrawn already is a no-op."""
         ...
 
     async def download_block0(self, election_id: int, block0_hash: str, target: Path) -> None:
         """Write the published block 0 to *target*, whole or not at all; the caller checks its hash."""
         ...
 
-    async def withdraw_block0(self, election_id: int, block0_hash: str, generation: int) -> None:
-        """Remove exactly this block 0 and mark its plans withdrawn; withdrawn already is a no-op."""
+    async def vote_plans(self, block0_hash: str) -> tuple[VotePlan, ...]:
+        """The plans published with this block 0, by index; empty when it never was published."""
         ...
 
-    async def vote_plans(self, block0_hash: str) -> tuple[VotePlan, ...]:
-        """The plans published with this block 0, by index."""
-        ...
+
+class Records(Protocol):
+    """What is recorded once when a chain ends; each *entry* goes into the journal together with it."""
 
     async def save_tally_snapshot(self, block0_hash: str, snapshots: dict[str, Any]) -> dict[str, Any]:
         """Store the node's account of each plan (by plan id) once; returns what stands there, ours or an earlier."""
         ...
 
-    async def post_results(self, election_id: int, block0_hash: str, results: Sequence[PlanResult]) -> None:
+    async def post_results(
+        self, election_id: int, block0_hash: str, results: Sequence[PlanResult], entry: JournalEntry
+    ) -> None:
         """Write the results of all plans in one transaction; the same again is a no-op, PermanentError if different."""
         ...
 
@@ -75,13 +92,17 @@ class Database(Protocol):
         """The posted results by plan index; empty when there are none."""
         ...
 
-    async def save_archive(self, archive: StoredArchive) -> None:
-        """Write an archive's row; the same again is a no-op."""
+    async def save_archive(self, archive: StoredArchive, entry: JournalEntry) -> None:
+        """Write an archive's row; the same again is a no-op, PermanentError ``ArchiveDiffers`` if different."""
         ...
 
     async def archive(self, block0_hash: str) -> StoredArchive | None:
-        """The verified archive of this chain, final before any other kind."""
+        """The verified archive of this chain, final before any other kind, then the newest."""
         ...
+
+
+class Cluster(Protocol):
+    """What nodes write and read about each other."""
 
     async def journal(self, entries: Sequence[JournalEntry]) -> None:
         """Append to ``phase_journal``; an entry that stands there already is not written twice."""
@@ -91,8 +112,12 @@ class Database(Protocol):
         """Write this node's row of ``node_status``, and how much of the chain its machine holds if that is known."""
         ...
 
-    async def drift(self, election_id: int, block0_hash: str) -> str:
-        """What differs between the specification that was published and the present one, in a few words."""
+    async def announce(self, hostname: str, p2p_address: str | None) -> None:
+        """Write the multiaddr that peers are told into this node's row of ``jorm_nodes``, if it has one."""
+        ...
+
+    async def neighbours(self, block0_hash: str, hostname: str) -> tuple[Neighbour, ...]:
+        """What the nodes of this chain other than *hostname* reported, as far as they have a tip, by hostname."""
         ...
 
     async def chain_copies(self, block0_hash: str) -> tuple[ChainCopy, ...]:
@@ -103,13 +128,9 @@ class Database(Protocol):
         """Say that the chain is gone from that machine, or (again) on it; how much of it was known stays known."""
         ...
 
-    async def neighbours(self, block0_hash: str, hostname: str) -> tuple[Neighbour, ...]:
-        """What the nodes of this chain other than *hostname* reported, as far as they have a tip, by hostname."""
-        ...
 
-    async def announce(self, hostname: str, p2p_address: str | None) -> None:
-        """Write the multiaddr that peers are told into this node's row of ``jorm_nodes``, if it has one."""
-        ...
+class Leases(Protocol):
+    """The right to publish."""
 
     async def acquire_lease(self, hostname: str, instance: str, seconds: float) -> Lease | None:
         """Take or renew the right to publish for *seconds*; None while another holder's has not expired.
@@ -123,6 +144,19 @@ class Database(Protocol):
         """Say that this holder has stopped, its node included."""
         ...
 
-    def changes(self, on_change: Callable[[], None]) -> AbstractAsyncContextManager[None]:
-        """Call *on_change* for every notification of a change, and after each reconnection, while entered."""
+
+class Changes(Protocol):
+    """Hints that there is something new to read."""
+
+    async def listen(
+        self, on_change: Callable[[], None], on_problem: Callable[[tuple[str, str] | None], None]
+    ) -> NoReturn:
+        """Call *on_change* when something may have changed, until cancelled; in a burst about once a second.
+
+        *on_problem* is given (reason, message) while nothing is listened to, and None when it is again.
+        """
         ...
+
+
+class Database(Elections, Publications, Records, Cluster, Leases, Changes, Protocol):
+    """The election database. Only its adapter knows tables and SQL."""

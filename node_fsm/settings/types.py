@@ -2,7 +2,8 @@
 
 import ipaddress
 import re
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Mapping
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import SecretStr
 
@@ -10,6 +11,16 @@ _TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
 _S3_URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?")
 _MULTIADDR = re.compile(r"/(ip4|ip6|dns4|dns6)/([^/\s]+)/tcp/(\d+)")
 _POSTGRES = {"postgres", "postgresql", "postgresql+asyncpg"}
+_DATABASE_OPTIONS = {
+    "host": None,
+    "port": None,
+    "user": None,
+    "password": None,
+    "passfile": None,
+    "ssl": {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"},
+    "target_session_attrs": {"any", "primary", "standby", "read-write", "read-only", "prefer-standby"},
+}
+"""What may stand behind the ? of a database's URL, with its values if there are few; all else the service sets."""
 
 
 def boolean(value: object) -> object:
@@ -58,11 +69,26 @@ def database_url(secret: SecretStr) -> SecretStr:
     try:
         parts = urlsplit(secret.get_secret_value())
         good = parts.scheme in _POSTGRES and parts.netloc.count("@") < 2 and parts.port != 0
+        options = parse_qs(parts.query, keep_blank_values=True)
     except ValueError:  # its text quotes what may be a part of the password
         good = False
     if not good:
         raise ValueError("is not a Postgres URL, or its password has special characters that are not percent-encoded")
+    if wrong := wrong_database_options(options):
+        raise ValueError(wrong)
     return secret
+
+
+def wrong_database_options(options: Mapping[str, str | Iterable[str]]) -> str:
+    """What is wrong with the options of a database's URL, empty when nothing is. Their values are not repeated."""
+    for option, values in options.items():
+        if option not in _DATABASE_OPTIONS:
+            hint = "; libpq's sslmode is ssl here" if option == "sslmode" else ""
+            return f"has the option {option}, and may have {', '.join(_DATABASE_OPTIONS)}{hint}"
+        known = _DATABASE_OPTIONS[option]
+        if known and not known.issuperset({values} if isinstance(values, str) else values):
+            return f"has an option {option} that is none of {', '.join(sorted(known))}"
+    return ""
 
 
 def ip_address(text: str) -> str:

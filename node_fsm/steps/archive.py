@@ -10,7 +10,8 @@ from node_fsm.archive.store import ArchiveRequest, archive_chain
 from node_fsm.chain.recount import Recount
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError, ServiceError
-from node_fsm.core.model import ArchiveKind, PlanResult, StoredArchive
+from node_fsm.core.events import Fact
+from node_fsm.core.model import ArchiveKind, JournalEntry, PlanResult, StoredArchive
 from node_fsm.steps.context import Context
 from node_fsm.steps.tally import count
 from node_fsm.steps.versions import ask_versions
@@ -76,6 +77,12 @@ async def archive(
     return await archive_chain(ctx.store, ctx.settings.archive_uri, request, ctx.clock)
 
 
+def archive_fact(ctx: Context, made: StoredArchive) -> JournalEntry:
+    """What the journal tells of a verified archive."""
+    reason = f"the {made.kind} archive {made.uri} of block 0 {made.block0_hash} is verified"
+    return ctx.fact(Fact.ARCHIVE_WRITTEN, made.election_id, made.election_name, reason)
+
+
 class SetAsideArchiver:
     """Archives, while leader 0 waits, what had to be set aside because S3 or the row was away at the time."""
 
@@ -104,7 +111,7 @@ class SetAsideArchiver:
             )
         try:
             made = await archive(ctx, chain, about, results=None, untallied="set aside before it was tallied")
-            await ctx.database.save_archive(made)
+            await ctx.database.save_archive(made, archive_fact(ctx, made))
         except ServiceError as error:
             return error
         write_private(chain.path / ARCHIVED, made.manifest.encode())

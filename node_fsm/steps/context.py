@@ -7,7 +7,8 @@ from typing import Literal
 from node_fsm.block0.template import Template, load_template
 from node_fsm.core.conditions import Conditions
 from node_fsm.core.errors import PermanentError, TemporaryError
-from node_fsm.core.model import Block0Ref, ElectionOverview, Lease, NodeRow, Overview
+from node_fsm.core.events import Fact
+from node_fsm.core.model import Block0Ref, ElectionOverview, JournalEntry, Lease, NodeRow, Overview
 from node_fsm.core.phases import Phase
 from node_fsm.core.secret import Secret
 from node_fsm.core.view import UNKNOWN, Policy, Unknown, View, Work
@@ -117,6 +118,19 @@ class Context:
                 "LeaseNotHeld", "the right to publish is not this service's now; waiting until the other's expires"
             )
         return self.lease
+
+    def fact(self, fact: Fact, election_id: int, election_name: str, reason: str) -> JournalEntry:
+        """A line for the journal, to be written together with what it tells."""
+        return JournalEntry(
+            hostname=self.settings.hostname,
+            election_id=election_id,
+            election_name=election_name,
+            source=self.phase,
+            event=fact,
+            target=self.phase,
+            at=self.clock.now(),
+            reason=reason,
+        )
 
     def progress(self) -> None:
         """Say that the work that never ends goes well again: an earlier failure is over."""

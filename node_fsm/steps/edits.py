@@ -10,6 +10,7 @@ from loguru import logger
 
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError
+from node_fsm.core.events import Fact
 from node_fsm.core.model import Block0Ref, ElectionOverview, Overview, Publication
 from node_fsm.core.view import UNKNOWN, Work
 from node_fsm.steps.context import Context
@@ -57,6 +58,8 @@ class SpecificationWatch:
             await self._follow_fingerprint(ctx, election, block0)
 
     async def _follow_fingerprint(self, ctx: Context, election: ElectionOverview, block0: Block0Ref) -> None:
+        if election.fingerprint is None:
+            return
         if not _drifted(election.fingerprint, block0.fingerprint):
             ctx.conditions.clear(ConditionType.SPEC_DRIFT)
             return
@@ -85,7 +88,8 @@ class SpecificationWatch:
     async def _withdraw(self, ctx: Context, election: ElectionOverview, block0: Block0Ref, why: str) -> None:
         lease = ctx.publishing_lease()
         logger.warning("block 0 {} of {} is withdrawn: {}", block0.hash, election.name, why)
-        await ctx.database.withdraw_block0(election.id, block0.hash, lease.generation)
+        entry = ctx.fact(Fact.BLOCK0_WITHDRAWN, election.id, election.name, f"block 0 {block0.hash}: {why}")
+        await ctx.database.withdraw_block0(election.id, block0.hash, lease.generation, entry)
         ctx.conditions.clear(ConditionType.SPEC_DRIFT)
         ctx.database_changed()
 
@@ -104,7 +108,10 @@ class SpecificationWatch:
             dates=block0.dates,
             plans=await ctx.database.vote_plans(block0.hash),
         )
-        await ctx.database.restore_block0(publication, self._chain.block0)
+        entry = ctx.fact(
+            Fact.BLOCK0_RESTORED, work.election_id, work.election_name, f"block 0 {block0.hash} had vanished"
+        )
+        await ctx.database.restore_block0(publication, self._chain.block0, entry)
         ctx.database_changed()
 
 

@@ -1,5 +1,6 @@
 """The decisions that matter most, one by one, with the reason each gives."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -8,7 +9,7 @@ from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.decide import decide
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Event
-from node_fsm.core.model import ElectionOverview
+from node_fsm.core.model import ElectionOverview, UnreadableElection
 from node_fsm.core.phases import BEFORE_PUBLICATION, Phase, Role
 from node_fsm.core.view import UNKNOWN, Decision, LocalChain, View, Work
 from tests.core import worlds
@@ -158,6 +159,17 @@ def test_an_edit_before_publication_starts_over(phase: Phase) -> None:
 
 
 @pytest.mark.parametrize("phase", sorted(BEFORE_PUBLICATION))
+def test_a_fingerprint_that_is_not_known_yet_is_no_edit(phase: Phase) -> None:
+    unknown = replace(worlds.election(), fingerprint=None)
+    assert leader0(phase, of(unknown), worlds.DUE, worlds.work()) is None
+
+
+def test_an_election_is_begun_when_its_fingerprint_is_known() -> None:
+    assert leader0(Phase.WAITING, of(replace(worlds.election(), fingerprint=None)), worlds.DUE) is None
+    assert leader0(Phase.WAITING, of(worlds.election()), worlds.DUE) is not None
+
+
+@pytest.mark.parametrize("phase", sorted(BEFORE_PUBLICATION))
 def test_an_edit_after_publication_does_not(phase: Phase) -> None:
     published = of(worlds.election(worlds.block0(), fingerprint="edited"))
     assert leader0(phase, published, worlds.DUE, worlds.work()) is None
@@ -248,6 +260,34 @@ def test_the_archive_of_a_copy_closes_nothing() -> None:
 )
 def test_other_nodes_leave_with_the_posted_block0(view: View, now: datetime, expected: Decision | None) -> None:
     assert node(Phase.RUNNING, view, now, worlds.work(worlds.block0())) == expected
+
+
+UNREADABLE = (UnreadableElection(worlds.ID, worlds.NAME, "its end is infinity"),)
+
+
+def test_a_running_chain_whose_row_cannot_be_read_goes_on() -> None:
+    work = worlds.work(worlds.block0())
+    for withdrawn in ((), (worlds.HASH,)):
+        view = worlds.view(replace(worlds.overview(withdrawn=withdrawn), unreadable=UNREADABLE))
+        for decide_as in (leader0, node):
+            decision = decide_as(Phase.RUNNING, view, worlds.VOTING_START, work)
+            assert bool(decision) == bool(withdrawn), "that block 0 was withdrawn stands elsewhere"
+
+
+@pytest.mark.parametrize("hash_", [None, worlds.HASH])
+def test_data_of_a_row_that_cannot_be_read_is_no_leftover(hash_: str | None) -> None:
+    chain = LocalChain(worlds.ID, hash_, has_blocks=hash_ is not None)
+    view = worlds.view(replace(worlds.overview(), unreadable=UNREADABLE), chain)
+    assert leader0(Phase.WAITING, view, worlds.VOTING_START) is None
+    assert node(Phase.WAITING, view, worlds.VOTING_START) is None
+
+
+def test_a_row_that_cannot_be_read_holds_up_no_other_election() -> None:
+    other = worlds.election(id_=3, name="winter")
+    view = worlds.view(replace(worlds.overview(other), unreadable=UNREADABLE))
+    decision = leader0(Phase.WAITING, view, worlds.DUE)
+    assert decision
+    assert decision.work == Work.on(other)
 
 
 def test_a_tally_is_given_up_only_past_the_grace_and_for_good_reason() -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from node_fsm.core.conditions import ConditionType
-from node_fsm.core.model import ElectionOverview
+from node_fsm.core.model import ElectionOverview, UnreadableElection
 from node_fsm.core.observe import observations
 from node_fsm.core.phases import NODE_MUST_RUN, Phase, Role
 from node_fsm.core.view import UNKNOWN, View, Work
@@ -35,11 +35,22 @@ def test_nothing_is_said_while_the_database_is_away() -> None:
 
 def test_only_leader0_looks_after_the_elections() -> None:
     policy = worlds.policy(Role.NODE)
-    assert observations(Phase.RUNNING, RUNNING, of(SPRING, SUMMER), SUMMER_DUE, policy) == {}
+    assert observations(Phase.RUNNING, RUNNING, of(SPRING, SUMMER), SUMMER_DUE, policy) == {"row_unreadable": None}
 
 
 def test_all_is_well() -> None:
-    assert observed(of(SPRING, SUMMER), now=worlds.DUE) == {"election_missed": None, "overlap": None}
+    nothing = {"election_missed": None, "overlap": None, "row_unreadable": None}
+    assert observed(of(SPRING, SUMMER), now=worlds.DUE) == nothing
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_rows_that_cannot_be_read_are_named_by_every_node(role: Role) -> None:
+    rows = (UnreadableElection(1, "autumn", "its end is infinity"), UnreadableElection(2, "winter", "it has no plan"))
+    view = worlds.view(replace(worlds.overview(SPRING), unreadable=rows))
+    seen = observations(Phase.RUNNING, RUNNING, view, SUMMER_DUE, worlds.policy(role))
+    reason, message = seen[ConditionType.ROW_UNREADABLE] or ("", "")
+    assert reason == "RowUnreadable"
+    assert "its end is infinity; it has no plan" in message
 
 
 def test_missed_elections_are_named() -> None:

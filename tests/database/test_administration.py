@@ -9,13 +9,14 @@ from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.administration import cancel_election
 from node_fsm.database.election_show import describe_election
 from tests.database.world import START, publish, results_of
+from tests.support.fakes import FACT
 
 
 async def test_cancelling_a_published_election_leaves_the_withdrawal_to_leader0(
     database: PostgresDatabase, election: int, tmp_path: Path
 ) -> None:
     publication, _ = await publish(database, election, tmp_path)
-    assert await cancel_election(database, "Fund 1") == publication.hash
+    assert await cancel_election(database.session, "Fund 1") == publication.hash
     overview = await database.overview([publication.hash])
     assert overview.elections[0].cancelled
     assert overview.elections[0].block0 is not None
@@ -27,7 +28,7 @@ async def test_cancelling_gives_up_a_block0_that_vanished(
 ) -> None:
     publication, _ = await publish(database, election, tmp_path)
     await sql.execute("UPDATE election SET extras = '{}'")
-    assert await cancel_election(database, "Fund 1") is None
+    assert await cancel_election(database.session, "Fund 1") is None
     assert (await database.overview([publication.hash])).withdrawn == {publication.hash}
 
 
@@ -35,12 +36,12 @@ async def test_a_finished_election_is_shown_with_plans_results_and_archives(
     database: PostgresDatabase, election: int, tmp_path: Path
 ) -> None:
     publication, _ = await publish(database, election, tmp_path)
-    await database.post_results(election, publication.hash, results_of(publication))
+    await database.post_results(election, publication.hash, results_of(publication), FACT)
     kind = ArchiveKind.FINAL
     await database.save_archive(
-        StoredArchive(election, "Fund 1", publication.hash, "r", kind, "t", "s3://b/k", "00", 9, "{}", START)
+        StoredArchive(election, "Fund 1", publication.hash, "r", kind, "t", "s3://b/k", "00", 9, "{}", START), FACT
     )
-    shown = await describe_election(database, "Fund 1")
+    shown = await describe_election(database.session, "Fund 1")
     assert (shown["block0_hash"], shown["block0_size"]) == (publication.hash, publication.size)
     assert [plan["chain_id"] for plan in shown["plans"]] == [plan.id for plan in publication.plans]
     assert [plan["published_by"] for plan in shown["plans"]] == ["leader0", "leader0"]

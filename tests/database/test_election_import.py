@@ -17,6 +17,7 @@ from node_fsm.importing.election_file import InputFileError, parse_election
 from node_fsm.importing.voters_file import read_voters
 from tests.database.world import add_election, publish
 from tests.imports.files import ELECTION, VOTERS, member_key, spoiled, written
+from tests.support.fakes import FACT
 
 
 async def do_import(
@@ -30,7 +31,7 @@ async def do_import(
 ) -> Imported:
     election = parse_election(text, "election.yaml")
     return await import_election(
-        database,
+        database.session,
         election,
         read_voters(written(directory, "voters.csv", voters), election.voting_groups),
         partial(account_address, production=production),
@@ -104,7 +105,7 @@ async def test_an_election_is_replaced_under_its_id_as_a_whole(
     database: PostgresDatabase, sql: asyncpg.Connection, tmp_path: Path
 ) -> None:
     first = await do_import(database, tmp_path)
-    await cancel_election(database, "Fund 1")
+    await cancel_election(database.session, "Fund 1")
     before = await database.specification(first.election_id)
     second = await do_import(
         database,
@@ -137,7 +138,7 @@ async def test_a_published_election_is_not_replaced_until_it_is_withdrawn(
             await do_import(database, tmp_path, replace=True)
         assert caught.value.reason == "ElectionPublished"
     assert await sql.fetchval("SELECT count(*) FROM voter") == 3
-    await database.withdraw_block0(imported.election_id, publication.hash, publication.generation)
+    await database.withdraw_block0(imported.election_id, publication.hash, publication.generation, FACT)
     assert (await do_import(database, tmp_path, replace=True)).election_id == imported.election_id
 
 

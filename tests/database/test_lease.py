@@ -25,7 +25,7 @@ async def acquire(database: PostgresDatabase, hostname: str, instance: str = "st
 
 async def holds(database: PostgresDatabase, generation: int) -> bool:
     try:
-        async with database.transaction("require") as connection:
+        async with database.session.transaction("require") as connection:
             await require_lease(connection, generation)
     except PermanentError:
         return False
@@ -112,17 +112,17 @@ async def test_a_person_may_confirm_it_on_the_successors_host(
     await acquire(database, "a")
     await sql.execute(EXPIRE)
     await acquire(database, "b")
-    assert await take_lease(database, "b") == ("a",)
+    assert await take_lease(database.session, "b") == ("a",)
     confirmed = await acquire(database, "b")
     assert confirmed is not None
     assert confirmed.unconfirmed_holder is None
-    assert await take_lease(database, "b") == ()
+    assert await take_lease(database.session, "b") == ()
 
 
 async def test_a_person_may_take_it_before_it_expires(database: PostgresDatabase) -> None:
     held = await acquire(database, "a")
     assert held is not None
-    assert await take_lease(database, "b") == ("a",)
+    assert await take_lease(database.session, "b") == ("a",)
     assert not await holds(database, held.generation)
     taken = await acquire(database, "b")
     assert taken is not None
@@ -130,7 +130,7 @@ async def test_a_person_may_take_it_before_it_expires(database: PostgresDatabase
 
 
 async def test_nobody_has_held_it_yet(database: PostgresDatabase) -> None:
-    assert await take_lease(database, "a") == ()
+    assert await take_lease(database.session, "a") == ()
 
 
 async def test_of_many_at_once_one_gets_it(database: PostgresDatabase) -> None:
@@ -193,7 +193,7 @@ class Hosts(RuleBasedStateMachine):
     def take(self, host: str) -> None:
         self.with_node &= {host}
         self.leases = {other: lease for other, lease in self.leases.items() if other == host}
-        self.runner.run(take_lease(self.services[host], host))
+        self.runner.run(take_lease(self.services[host].session, host))
 
     @invariant()
     def one_host_at_most_runs_the_node(self) -> None:

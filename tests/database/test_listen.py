@@ -1,20 +1,21 @@
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from loguru import logger
 from sqlalchemy import make_url
 
+from node_fsm.core.backoff import Backoff
 from node_fsm.database.adapter import PostgresDatabase
-from node_fsm.database.listen import Patience
+from node_fsm.database.listen import BURST_SECONDS, PATIENCE, Patience
 from tests.support.polling import eventually
 from tests.support.proxy import FaultyProxy
 
-IMPATIENT = Patience(silence=0.2, answer=0.3, first_retry=0.05, longest_retry=0.1)
-PATIENT = Patience(silence=60, answer=5, first_retry=0.05, longest_retry=0.1)
+IMPATIENT = Patience(silence=0.2, answer=0.3, retry=Backoff(0.05, 0.1))
+PATIENT = Patience(silence=60, answer=5, retry=Backoff(0.05, 0.1))
 
 
 class Calls:
@@ -30,13 +31,22 @@ class Calls:
         await eventually(lambda: self.count > count)
 
 
-@pytest.fixture
-def warnings() -> Iterator[list[str]]:
-    """What is warned of."""
-    lines: list[str] = []
-    sink = logger.add(lambda line: lines.append(str(line)), level="WARNING", format="{message}")
-    yield lines
-    logger.remove(sink)
+Problem = tuple[str, str] | None
+
+
+@asynccontextmanager
+async def listening(
+    database: PostgresDatabase, calls: Calls, patience: Patience = PATIENCE, problems: list[Problem] | None = None
+) -> AsyncIterator[None]:
+    """The task that listens, as the service runs it: it never ends by itself."""
+    heard = problems if problems is not None else []
+    task = asyncio.create_task(database.listen(calls, heard.append, patience))
+    try:
+        yield
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def through(proxy: FaultyProxy, url: str) -> PostgresDatabase:
@@ -54,21 +64,21 @@ async def test_it_calls_once_it_listens_and_then_for_every_change(
     database: PostgresDatabase, sql: asyncpg.Connection
 ) -> None:
     calls = Calls()
-    async with database.changes(calls):
+    async with listening(database, calls):
         await calls.more_than(0)
         assert calls.count == 1
         await sql.execute("INSERT INTO jorm_nodes VALUES ('leader0')")
         await calls.more_than(1)
     before = calls.count
     await sql.execute("DELETE FROM jorm_nodes")
-    async with database.changes(again := Calls()):
+    async with listening(database, again := Calls()):
         await again.more_than(0)
     assert calls.count == before
 
 
 async def test_a_terminated_connection_is_replaced_at_once(database: PostgresDatabase, sql: asyncpg.Connection) -> None:
     calls = Calls()
-    async with database.changes(calls, PATIENT):
+    async with listening(database, calls, PATIENT):
         await calls.more_than(0)
         await sql.execute("SELECT pg_terminate_backend($1)", await _listener(sql))
         await calls.more_than(1)
@@ -76,17 +86,15 @@ async def test_a_terminated_connection_is_replaced_at_once(database: PostgresDat
         await calls.more_than(2)
 
 
-async def test_a_connection_whose_other_end_vanished_is_noticed(
-    database_url: str, sql: asyncpg.Connection, warnings: list[str]
-) -> None:
-    calls = Calls()
+async def test_a_connection_whose_other_end_vanished_is_noticed(database_url: str, sql: asyncpg.Connection) -> None:
+    calls, problems = Calls(), list[Problem]()
     with FaultyProxy(port_of(database_url)) as proxy:
         database = through(proxy, database_url)
-        async with database.changes(calls, IMPATIENT):
+        async with listening(database, calls, IMPATIENT, problems):
             await calls.more_than(0)
             proxy.blackhole()
             await sql.execute("INSERT INTO jorm_nodes VALUES ('leader0')")
-            await eventually(lambda: bool(warnings))
+            await eventually(lambda: any(problems))
             assert calls.count == 1
             proxy.heal()
             await calls.more_than(1)
@@ -96,13 +104,13 @@ async def test_a_connection_whose_other_end_vanished_is_noticed(
         await database.close()
 
 
-async def test_it_waits_for_a_database_that_is_not_there_yet(database_url: str, warnings: list[str]) -> None:
-    calls = Calls()
+async def test_it_waits_for_a_database_that_is_not_there_yet(database_url: str) -> None:
+    calls, problems = Calls(), list[Problem]()
     with FaultyProxy(port_of(database_url)) as proxy:
         proxy.refuse()
         database = through(proxy, database_url)
-        async with database.changes(calls, IMPATIENT):
-            await eventually(lambda: bool(warnings))
+        async with listening(database, calls, IMPATIENT, problems):
+            await eventually(lambda: any(problems))
             assert calls.count == 0
             proxy.heal()
             await calls.more_than(0)
@@ -111,7 +119,7 @@ async def test_it_waits_for_a_database_that_is_not_there_yet(database_url: str, 
 
 async def test_a_silent_connection_is_kept(database: PostgresDatabase, sql: asyncpg.Connection) -> None:
     calls = Calls()
-    async with database.changes(calls, Patience(silence=0.02, answer=5)):
+    async with listening(database, calls, Patience(silence=0.02, answer=5)):
         await calls.more_than(0)
         pid = await _listener(sql)
         await eventually_queried(sql, pid)
@@ -133,3 +141,53 @@ async def eventually_queried(sql: asyncpg.Connection, pid: int) -> None:
         starts: set[datetime] = set()
         while len(starts) < 4:
             starts.add(await sql.fetchval("SELECT query_start FROM pg_stat_activity WHERE pid = $1", pid))
+
+
+async def test_a_burst_is_two_calls_and_its_last_change_is_among_them(
+    database: PostgresDatabase, sql: asyncpg.Connection
+) -> None:
+    calls = Calls()
+    async with listening(database, calls):
+        await calls.more_than(0)
+        start = asyncio.get_running_loop().time()
+        for number in range(200):
+            await sql.execute("INSERT INTO jorm_nodes VALUES ($1)", f"node{number}")
+        await calls.more_than(2)
+        await asyncio.sleep(1.5 * BURST_SECONDS)
+        lasted = asyncio.get_running_loop().time() - start
+    assert calls.count <= 2 + lasted / BURST_SECONDS
+
+
+async def test_an_error_of_any_kind_is_told_and_outlived(
+    database: PostgresDatabase, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = database.session.connect
+    failures = [TypeError("connect() got multiple values for keyword argument 'timeout'"), ValueError("?"), OSError(24)]
+
+    async def fail_at_first() -> asyncpg.Connection:
+        if failures:
+            raise failures.pop(0)
+        return await connect()
+
+    monkeypatch.setattr(database.session, "connect", fail_at_first)
+    calls, problems = Calls(), list[Problem]()
+    async with listening(database, calls, IMPATIENT, problems):
+        await calls.more_than(0)
+        await sql.execute("INSERT INTO jorm_nodes VALUES ('leader0')")
+        await calls.more_than(1)
+    reasons = [problem[0] if problem else None for problem in problems]
+    assert reasons == ["UnexpectedError", "DatabaseError", "DatabaseUnavailable", None]
+
+
+async def test_it_is_cancelled_whatever_it_does(database_url: str) -> None:
+    with FaultyProxy(port_of(database_url)) as proxy:
+        for break_ in (proxy.heal, proxy.refuse, proxy.blackhole):
+            break_()
+            database = through(proxy, database_url)
+            task = asyncio.create_task(database.listen(lambda: None, lambda _: None))
+            await asyncio.sleep(0.1)
+            task.cancel()
+            await asyncio.wait({task}, timeout=60)
+            assert task.cancelled()
+            proxy.heal()
+            await database.close()

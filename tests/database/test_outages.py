@@ -16,6 +16,7 @@ from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.file_pieces import PIECE_SIZE
 from node_fsm.database.migrate import upgrade
 from tests.database.world import add_election, prepare, until_somebody_waits_for_a_lock
+from tests.support.fakes import FACT
 from tests.support.proxy import FaultyProxy
 
 
@@ -30,7 +31,7 @@ async def server() -> AsyncIterator[EmbeddedPostgres]:
 async def failure(database: PostgresDatabase) -> ServiceError:
     with pytest.raises(ServiceError) as caught:
         await database.overview([])
-    password = database._engine.url.password
+    password = database.session._engine.url.password
     assert password
     assert password not in str(caught.value)
     return caught.value
@@ -43,7 +44,7 @@ async def test_a_killed_server_is_unavailable_until_it_is_back_with_all_that_was
     sql = await asyncpg.connect(server.url().replace("+asyncpg", ""))
     election = await add_election(sql)
     publication, file = await prepare(database, election, tmp_path)
-    await database.publish_block0(publication, file)
+    await database.publish_block0(publication, file, FACT)
     await server.kill()
     for _ in range(2):
         error = await failure(database)
@@ -65,7 +66,7 @@ async def test_a_server_that_hangs_is_given_up_and_works_when_it_goes_on(server:
     await server.pause()
     try:
         with pytest.raises(TemporaryError) as caught:
-            async with database.transaction("test", 0.3) as connection:
+            async with database.session.transaction("test", 0.3) as connection:
                 await connection.execute(text("SELECT 1"))
     finally:
         await server.resume()
@@ -84,14 +85,14 @@ async def test_a_publication_cut_off_before_its_commit_leaves_nothing_and_may_be
         publication, file = await prepare(database, election, tmp_path, size=5 * PIECE_SIZE)
         async with sql.transaction():
             await sql.execute("SELECT 1 FROM lease FOR UPDATE")
-            publishing = asyncio.create_task(database.publish_block0(publication, file))
+            publishing = asyncio.create_task(database.publish_block0(publication, file, FACT))
             await until_somebody_waits_for_a_lock(sql)
             proxy.cut()
             with pytest.raises(TemporaryError) as caught:
                 await publishing
         assert caught.value.reason == "DatabaseUnavailable"
         assert (await database.overview([])).elections[0].block0 is None
-        await database.publish_block0(publication, file)
+        await database.publish_block0(publication, file, FACT)
         await database.close()
     await sql.close()
 
@@ -114,14 +115,14 @@ async def test_a_commit_whose_answer_was_lost_is_found_when_it_is_repeated(
         database = PostgresDatabase(make_url(server.url()).set(port=proxy.port).render_as_string(False))
         publication, file = await prepare(database, election, tmp_path)
         await sql.execute("SELECT pg_advisory_lock(1)")
-        publishing = asyncio.create_task(database.publish_block0(publication, file))
+        publishing = asyncio.create_task(database.publish_block0(publication, file, FACT))
         await until_somebody_waits_for_a_lock(sql)
         proxy.cut()
         with pytest.raises(TemporaryError):
             await publishing
         await sql.execute("SELECT pg_advisory_unlock(1)")
         await _until_published(sql)
-        await database.publish_block0(publication, file)
+        await database.publish_block0(publication, file, FACT)
         assert await database.vote_plans(publication.hash) == publication.plans
         await database.close()
     await sql.close()
@@ -151,7 +152,7 @@ async def test_rows_that_somebody_holds_are_busy(database: PostgresDatabase, sql
     async with sql.transaction():
         await sql.execute("UPDATE jorm_nodes SET p2p_address = 'mine'")
         with pytest.raises(TemporaryError) as caught:
-            async with database.transaction("test") as connection:
+            async with database.session.transaction("test") as connection:
                 await connection.execute(
                     text("DO $$ BEGIN SET LOCAL lock_timeout = '50ms'; DELETE FROM jorm_nodes; END $$")
                 )
@@ -172,7 +173,7 @@ async def test_what_the_server_says_is_translated(
     database: PostgresDatabase, statement: str, kind: type[ServiceError], reason: str
 ) -> None:
     with pytest.raises(ServiceError) as caught:
-        async with database.transaction("test", 0.5) as connection:
+        async with database.session.transaction("test", 0.5) as connection:
             await connection.execute(text(statement))
     assert (type(caught.value), caught.value.reason) == (kind, reason)
     assert (await database.overview([])).elections == ()

@@ -1,3 +1,7 @@
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -6,9 +10,11 @@ from unittest.mock import ANY
 import asyncpg
 from sqlalchemy import make_url
 
-from node_fsm.core.model import ArchiveKind, Block0Ref, NodeRow, StoredArchive
+from node_fsm.core.model import ArchiveKind, Block0Ref, NodeRow, Overview, StoredArchive
 from node_fsm.database.adapter import PostgresDatabase
+from node_fsm.database.specifications import PAUSE_SECONDS
 from tests.database.world import START, add_election, publish, results_of
+from tests.support.fakes import FACT
 
 _GRANT_ALL_BUT_LARGE_COLUMNS = """
     DO $$ BEGIN
@@ -22,9 +28,20 @@ _GRANT_ALL_BUT_LARGE_COLUMNS = """
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
+async def fingerprinted(database: PostgresDatabase, *hashes: str) -> Overview:
+    """The overview, once all elections have their fingerprints."""
+    async with asyncio.timeout(60):
+        while True:
+            overview = await database.overview(hashes)
+            if all(election.fingerprint for election in overview.elections):
+                return overview
+            await asyncio.sleep(0.01)
+
+
 async def archive(database: PostgresDatabase, election: int, block0_hash: str, kind: ArchiveKind) -> None:
     await database.save_archive(
-        StoredArchive(election, "Fund 1", block0_hash, f"run-{kind}", kind, "tip", "s3://b/k", "00", 1, "{}", START)
+        StoredArchive(election, "Fund 1", block0_hash, f"run-{kind}", kind, "tip", "s3://b/k", "00", 1, "{}", START),
+        FACT,
     )
 
 
@@ -44,9 +61,9 @@ async def test_elections_come_in_the_order_of_their_start(database: PostgresData
 async def test_an_election_is_read_with_the_revision_of_its_fingerprint(
     database: PostgresDatabase, sql: asyncpg.Connection, election: int
 ) -> None:
-    before = (await database.overview([])).elections[0]
+    before = (await fingerprinted(database)).elections[0]
     await sql.execute("UPDATE voter SET voting_power = 501 WHERE voting_power = 500")
-    after = (await database.overview([])).elections[0]
+    after = (await fingerprinted(database)).elections[0]
     assert after.revision == before.revision + 1
     assert after.fingerprint != before.fingerprint
     spec = await database.specification(election)
@@ -56,10 +73,66 @@ async def test_an_election_is_read_with_the_revision_of_its_fingerprint(
 async def test_unchanged_voters_are_not_read_again(
     database: PostgresDatabase, sql: asyncpg.Connection, election: int
 ) -> None:
-    await database.overview([])
+    known = await fingerprinted(database)
     async with sql.transaction():
         await sql.execute("LOCK TABLE voter, proposal IN ACCESS EXCLUSIVE MODE")
-        assert (await database.overview([])).elections[0].id == election
+        assert (await database.overview([])).elections == known.elections
+
+
+async def test_voters_are_not_waited_for(database: PostgresDatabase, sql: asyncpg.Connection, election: int) -> None:
+    """Of an election with many voters a cancel is seen at once, and so is everything of all others."""
+    async with sql.transaction():
+        await sql.execute("LOCK TABLE voter IN ACCESS EXCLUSIVE MODE")
+        (before,) = (await database.overview([])).elections
+        assert before.fingerprint is None
+    assert (await fingerprinted(database)).elections == (
+        replace(before, fingerprint=(await database.specification(election)).fingerprint),
+    )
+
+
+async def test_who_listens_is_told_of_a_fingerprint(database: PostgresDatabase, election: int) -> None:
+    told = asyncio.Event()
+    listening = asyncio.create_task(database.listen(told.set, lambda _: None))
+    async with asyncio.timeout(60):
+        await told.wait()
+        told.clear()
+        assert (await database.overview([])).elections[0].fingerprint is None
+        await told.wait()
+        assert (await database.overview([])).elections[0].fingerprint is not None
+    listening.cancel()
+    await asyncio.wait({listening})
+
+
+async def test_a_node_reads_no_voter(database_url: str, sql: asyncpg.Connection, election: int) -> None:
+    node = PostgresDatabase(database_url, fingerprints=False)
+    async with sql.transaction():
+        await sql.execute("LOCK TABLE voter, proposal IN ACCESS EXCLUSIVE MODE")
+        assert [row.id for row in (await node.overview([])).elections] == [election]
+        await node.close()  # nothing waits for those tables
+        waiting = await sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    assert waiting == 0
+
+
+async def test_many_edits_at_once_are_few_readings_of_the_voters(
+    database_url: str, sql: asyncpg.Connection, election: int
+) -> None:
+    readings: Counter[str] = Counter()
+
+    @contextmanager
+    def count(operation: str) -> Iterator[None]:
+        readings[operation] += 1
+        yield
+
+    database = PostgresDatabase(database_url, timed=count)
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    for power in range(1, 101):
+        await sql.execute("UPDATE voter SET voting_power = $1 WHERE voting_group = 'rep'", power)
+        await database.overview([])
+    last = (await fingerprinted(database)).elections[0].fingerprint
+    assert readings["specification"] <= 2 + (loop.time() - start) / PAUSE_SECONDS
+    assert last == (await database.specification(election)).fingerprint
+    await database.close()
 
 
 async def test_elections_that_ended_without_block0_are_missed(
@@ -86,7 +159,7 @@ async def test_a_published_election_is_listed_until_its_final_archive(
         publication.hash, publication.size, publication.fingerprint, publication.generation, publication.dates
     )
     assert not listed.results_posted
-    await database.post_results(election, publication.hash, results_of(publication))
+    await database.post_results(election, publication.hash, results_of(publication), FACT)
     assert (await database.overview([])).elections[0].results_posted
     await archive(database, election, publication.hash, ArchiveKind.SALVAGE)
     assert (await database.overview([])).elections
@@ -99,7 +172,7 @@ async def test_only_the_asked_for_chains_are_reported(
     database: PostgresDatabase, election: int, tmp_path: Path
 ) -> None:
     publication, _ = await publish(database, election, tmp_path)
-    await database.withdraw_block0(election, publication.hash, publication.generation)
+    await database.withdraw_block0(election, publication.hash, publication.generation, FACT)
     await archive(database, election, publication.hash, ArchiveKind.SALVAGE)
     assert (await database.overview([publication.hash])).archived == frozenset(), "it may lack blocks"
     await archive(database, election, publication.hash, ArchiveKind.SUPERSEDED)
@@ -134,9 +207,8 @@ async def test_a_reading_touches_neither_block0_nor_snapshots(
         narrow = PostgresDatabase(
             make_url(database_url).set(username="narrow", password="narrow").render_as_string(False)
         )
-        assert await narrow.overview([publication.hash]) == replace(
-            await database.overview([publication.hash]), database_time=ANY
-        )
+        seen = [await fingerprinted(reader, publication.hash) for reader in (narrow, database)]
+        assert seen[0] == replace(seen[1], database_time=ANY)
         await narrow.close()
     finally:
         await sql.execute("DROP OWNED BY narrow")

@@ -9,18 +9,19 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from node_fsm.block0.genesis import MAX_BLOCK0_SIZE
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import Publication
 from node_fsm.database.adapter import PostgresDatabase
-from node_fsm.database.block0 import MAX_SIZE
 from node_fsm.database.file_pieces import PIECE_SIZE
 from tests.database.world import add_election, prepare, publish, until_somebody_waits_for_a_lock
+from tests.support.fakes import FACT
 
 
 async def refusal(database: PostgresDatabase, publication: Publication, block0: Path) -> str:
     """Why the publication is refused."""
     with pytest.raises(PermanentError) as caught:
-        await database.publish_block0(publication, block0)
+        await database.publish_block0(publication, block0, FACT)
     assert caught.value.reason == "PublicationRefused"
     return caught.value.message
 
@@ -38,7 +39,7 @@ async def test_block0_is_in_extras_as_base64_with_what_it_is(
 ) -> None:
     await sql.execute("UPDATE election SET extras = '{\"note\": 1}'")
     publication, file = await prepare(database, election, tmp_path, size=size)
-    await database.publish_block0(publication, file)
+    await database.publish_block0(publication, file, FACT)
     extras = json.loads(await sql.fetchval("SELECT extras FROM election"))
     block0 = extras.pop("block0")
     assert extras == {"note": 1}
@@ -68,7 +69,7 @@ async def test_the_downloaded_file_is_the_published_one(
     database: PostgresDatabase, election: int, tmp_path: Path
 ) -> None:
     publication, file = await prepare(database, election, tmp_path, size=2 * PIECE_SIZE + 100)
-    await database.publish_block0(publication, file)
+    await database.publish_block0(publication, file, FACT)
     target = tmp_path / "downloaded"
     await database.download_block0(election, publication.hash, target)
     assert target.read_bytes() == file.read_bytes()
@@ -81,11 +82,11 @@ async def test_publishing_the_same_again_is_a_no_op_whoever_does_it(
 ) -> None:
     publication, file = await publish(database, election, tmp_path)
     before = await sql.fetchrow("SELECT xmin, * FROM election")
-    await database.publish_block0(publication, file)
+    await database.publish_block0(publication, file, FACT)
     restarted = PostgresDatabase(database_url)
     again, same = await prepare(restarted, election, tmp_path)
     assert again.generation == publication.generation + 1
-    await restarted.publish_block0(again, same)
+    await restarted.publish_block0(again, same, FACT)
     await restarted.close()
     assert await sql.fetchrow("SELECT xmin, * FROM election") == before
     assert await sql.fetchval("SELECT count(*) FROM vote_plan") == 2
@@ -114,7 +115,7 @@ async def test_an_edit_that_is_not_committed_yet_is_waited_for(
     publication, file = await prepare(database, election, tmp_path)
     async with sql.transaction():
         await sql.execute("DELETE FROM voter WHERE voting_power = 4")
-        publishing = asyncio.create_task(database.publish_block0(publication, file))
+        publishing = asyncio.create_task(database.publish_block0(publication, file, FACT))
         await until_somebody_waits_for_a_lock(sql)
     with pytest.raises(PermanentError, match="was edited"):
         await publishing
@@ -135,7 +136,7 @@ async def test_a_deleted_election_is_gone(
     publication, file = await prepare(database, election, tmp_path)
     await sql.execute("DELETE FROM election")
     with pytest.raises(PermanentError, match=f"election {election} is not in the database any more"):
-        await database.publish_block0(publication, file)
+        await database.publish_block0(publication, file, FACT)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,7 @@ async def test_the_lease_cannot_be_taken_while_a_publication_is_being_committed(
     publication, file = await prepare(database, election, tmp_path)
     async with sql.transaction():
         await sql.execute("UPDATE lease SET generation = generation + 1, holder = 'other'")
-        publishing = asyncio.create_task(database.publish_block0(publication, file))
+        publishing = asyncio.create_task(database.publish_block0(publication, file, FACT))
         await until_somebody_waits_for_a_lock(sql)
     with pytest.raises(PermanentError, match="the right to publish"):
         await publishing
@@ -176,7 +177,7 @@ async def test_two_at_once_publish_one(
 ) -> None:
     pairs = [await prepare(database, election, tmp_path, chain=chain) for chain in "ab"]
     outcomes = await asyncio.gather(
-        *(database.publish_block0(publication, file) for publication, file in pairs), return_exceptions=True
+        *(database.publish_block0(publication, file, FACT) for publication, file in pairs), return_exceptions=True
     )
     assert {type(outcome) for outcome in outcomes} == {type(None), PermanentError}
     assert await sql.fetchval("SELECT count(DISTINCT block0_hash) FROM vote_plan") == 1
@@ -187,7 +188,7 @@ async def test_a_file_of_another_size_is_not_published(
 ) -> None:
     publication, file = await prepare(database, election, tmp_path)
     with pytest.raises(PermanentError, match="has 5000 bytes and was checked with 5001"):
-        await database.publish_block0(replace(publication, size=5001), file)
+        await database.publish_block0(replace(publication, size=5001), file, FACT)
     assert await nothing_is_published(sql)
 
 
@@ -195,20 +196,20 @@ async def test_a_block0_that_does_not_fit_is_refused_with_the_figure(
     database: PostgresDatabase, election: int, tmp_path: Path
 ) -> None:
     publication, file = await prepare(database, election, tmp_path)
-    with pytest.raises(PermanentError, match=f"{MAX_SIZE + 1} bytes.*at most {MAX_SIZE}") as caught:
-        await database.publish_block0(replace(publication, size=MAX_SIZE + 1), file)
+    with pytest.raises(PermanentError, match=f"{MAX_BLOCK0_SIZE + 1} bytes.*at most {MAX_BLOCK0_SIZE}") as caught:
+        await database.publish_block0(replace(publication, size=MAX_BLOCK0_SIZE + 1), file, FACT)
     assert caught.value.reason == "Block0TooLarge"
 
 
 def test_the_largest_block0_fits_into_a_json_string() -> None:
-    assert (MAX_SIZE + 2) // 3 * 4 < 2**28 - 1
+    assert (MAX_BLOCK0_SIZE + 2) // 3 * 4 < 2**28 - 1
 
 
 async def test_a_missing_file_is_named(database: PostgresDatabase, election: int, tmp_path: Path) -> None:
     publication, file = await prepare(database, election, tmp_path)
     file.unlink()
     with pytest.raises(TemporaryError, match=f"{file}: No such file"):
-        await database.publish_block0(publication, file)
+        await database.publish_block0(publication, file, FACT)
 
 
 async def test_a_published_election_cannot_be_deleted_and_the_message_says_what_to_do(

@@ -9,6 +9,7 @@ from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import ArchiveKind, PlanResult, StoredArchive
 from node_fsm.database.adapter import PostgresDatabase
 from tests.database.world import START, publish, results_of
+from tests.support.fakes import FACT
 
 
 async def test_results_are_read_back_as_posted(database: PostgresDatabase, election: int, tmp_path: Path) -> None:
@@ -19,7 +20,7 @@ async def test_results_are_read_back_as_posted(database: PostgresDatabase, elect
         PlanResult(first.id, ((1, 2, 3), (40, 50, 60)), "f" * 64, True),
         PlanResult(second.id, ((0, 0, 2**62),), None, False),
     )
-    await database.post_results(election, publication.hash, list(reversed(results)))
+    await database.post_results(election, publication.hash, list(reversed(results)), FACT)
     assert await database.results(publication.hash) == results
 
 
@@ -27,7 +28,7 @@ async def test_results_name_proposals_and_outlive_the_election(
     database: PostgresDatabase, sql: asyncpg.Connection, election: int, tmp_path: Path
 ) -> None:
     publication, _ = await publish(database, election, tmp_path)
-    await database.post_results(election, publication.hash, results_of(publication, votes=5))
+    await database.post_results(election, publication.hash, results_of(publication, votes=5), FACT)
     await sql.execute("DELETE FROM vote_plan")
     await sql.execute("DELETE FROM election")
     rows = await sql.fetch(
@@ -45,10 +46,10 @@ async def test_the_same_results_again_are_a_no_op(
 ) -> None:
     publication, _ = await publish(database, election, tmp_path)
     results = results_of(publication)
-    await database.post_results(election, publication.hash, results)
+    await database.post_results(election, publication.hash, results, FACT)
     before = await sql.fetch("SELECT xmin, * FROM tally")
-    await database.post_results(election, publication.hash, results)
-    await asyncio.gather(*(database.post_results(election, publication.hash, results) for _ in range(3)))
+    await database.post_results(election, publication.hash, results, FACT)
+    await asyncio.gather(*(database.post_results(election, publication.hash, results, FACT) for _ in range(3)))
     assert await sql.fetch("SELECT xmin, * FROM tally") == before
 
 
@@ -58,10 +59,10 @@ async def test_different_results_are_refused_and_the_first_are_kept(
 ) -> None:
     publication, _ = await publish(database, election, tmp_path)
     results = results_of(publication)
-    await database.post_results(election, publication.hash, results)
+    await database.post_results(election, publication.hash, results, FACT)
     different = [results[0], replace(results[1], **change)]  # type: ignore[arg-type]  # each change fits its field
     with pytest.raises(PermanentError, match=results[1].plan_id) as caught:
-        await database.post_results(election, publication.hash, different)
+        await database.post_results(election, publication.hash, different, FACT)
     assert caught.value.reason == "ResultsDiffer"
     assert await database.results(publication.hash) == tuple(results)
 
@@ -72,9 +73,9 @@ async def test_results_of_only_some_plans_are_refused(
     publication, _ = await publish(database, election, tmp_path)
     results = results_of(publication)
     with pytest.raises(PermanentError, match=f"what is to be recorded has {results[0].plan_id}$"):
-        await database.post_results(election, publication.hash, results[:1])
+        await database.post_results(election, publication.hash, results[:1], FACT)
     with pytest.raises(PermanentError, match="published with the plans"):
-        await database.post_results(election, "b" * 64, results)
+        await database.post_results(election, "b" * 64, results, FACT)
     assert await database.results(publication.hash) == ()
 
 
@@ -85,7 +86,7 @@ async def test_results_with_other_options_are_refused_as_a_whole(
     results = results_of(publication)
     results[1] = replace(results[1], votes=((1, 2),))
     with pytest.raises(PermanentError, match="other proposals or options than were published"):
-        await database.post_results(election, publication.hash, results)
+        await database.post_results(election, publication.hash, results, FACT)
     assert await database.results(publication.hash) == ()
 
 
@@ -111,19 +112,19 @@ def an_archive(kind: ArchiveKind, run_id: str, manifest: str = "{}") -> StoredAr
 async def test_the_final_archive_comes_before_all_others(database: PostgresDatabase) -> None:
     assert await database.archive("a" * 64) is None
     salvage, final = an_archive(ArchiveKind.SALVAGE, "1"), an_archive(ArchiveKind.FINAL, "2")
-    await database.save_archive(salvage)
+    await database.save_archive(salvage, FACT)
     assert await database.archive("a" * 64) == salvage
-    await database.save_archive(final)
-    await database.save_archive(an_archive(ArchiveKind.SALVAGE, "3"))
+    await database.save_archive(final, FACT)
+    await database.save_archive(an_archive(ArchiveKind.SALVAGE, "3"), FACT)
     assert await database.archive("a" * 64) == final
 
 
 async def test_an_archive_is_recorded_once(database: PostgresDatabase, sql: asyncpg.Connection) -> None:
     final = an_archive(ArchiveKind.FINAL, "1", '{ "b": 1,\n "a": 2 }')
-    await database.save_archive(final)
-    await database.save_archive(final)
+    await database.save_archive(final, FACT)
+    await database.save_archive(final, FACT)
     assert await sql.fetchval("SELECT count(*) FROM archive") == 1
     with pytest.raises(PermanentError, match=r"run 1 of block 0 a+ with another manifest") as caught:
-        await database.save_archive(an_archive(ArchiveKind.FINAL, "1", "{}"))
+        await database.save_archive(an_archive(ArchiveKind.FINAL, "1", "{}"), FACT)
     assert caught.value.reason == "ArchiveDiffers"
     assert await database.archive("a" * 64) == final

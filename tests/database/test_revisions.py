@@ -12,6 +12,7 @@ import pytest_asyncio
 from node_fsm.core.model import ArchiveKind, StoredArchive
 from node_fsm.database.adapter import PostgresDatabase
 from tests.database.world import START, add_election, key, publish, results_of
+from tests.support.fakes import FACT
 
 Notifications = asyncio.Queue[dict[str, object]]
 
@@ -146,8 +147,8 @@ async def test_what_the_service_writes_is_no_edit(
     publication, _ = await publish(database, election, tmp_path)
     await database.announce("leader0", "/ip4/127.0.0.1/tcp/3000")
     await database.save_tally_snapshot(publication.hash, {plan.id: {"tally": 1} for plan in publication.plans})
-    await database.post_results(election, publication.hash, results_of(publication))
-    await database.withdraw_block0(election, publication.hash, publication.generation)
+    await database.post_results(election, publication.hash, results_of(publication), FACT)
+    await database.withdraw_block0(election, publication.hash, publication.generation, FACT)
     await sql.execute("UPDATE election SET extras = extras || '{\"note\": 1}'")
     assert await revision(sql, election) == before
 
@@ -181,7 +182,8 @@ async def test_other_changes_are_notified(
 
 async def test_an_archive_is_notified(database: PostgresDatabase, election: int, notifications: Notifications) -> None:
     await database.save_archive(
-        StoredArchive(election, "Fund 1", "a" * 64, "run", ArchiveKind.FINAL, "t", "s3://b/k", "5", 1, "{}", START)
+        StoredArchive(election, "Fund 1", "a" * 64, "run", ArchiveKind.FINAL, "t", "s3://b/k", "5", 1, "{}", START),
+        FACT,
     )
     found = [await next_of(notifications)]
     while not notifications.empty():

@@ -9,6 +9,7 @@ import pytest
 from node_fsm.core.errors import PermanentError
 from node_fsm.database.adapter import PostgresDatabase
 from tests.database.world import prepare, publish
+from tests.support.fakes import FACT
 
 VANISH = "UPDATE election SET extras = extras - 'block0'"
 
@@ -18,7 +19,7 @@ async def test_a_withdrawn_block0_is_gone_and_its_plans_are_marked(
 ) -> None:
     await sql.execute("UPDATE election SET extras = '{\"note\": 1}'")
     publication, _ = await publish(database, election, tmp_path)
-    await database.withdraw_block0(election, publication.hash, publication.generation)
+    await database.withdraw_block0(election, publication.hash, publication.generation, FACT)
     assert await sql.fetchval("SELECT extras::text FROM election") == '{"note": 1}'
     overview = await database.overview([publication.hash])
     assert overview.withdrawn == {publication.hash}
@@ -30,10 +31,10 @@ async def test_withdrawing_again_is_a_no_op_even_without_the_lease(
     database: PostgresDatabase, sql: asyncpg.Connection, election: int, tmp_path: Path
 ) -> None:
     publication, _ = await publish(database, election, tmp_path)
-    await database.withdraw_block0(election, publication.hash, publication.generation)
+    await database.withdraw_block0(election, publication.hash, publication.generation, FACT)
     at = await sql.fetchval("SELECT min(withdrawn_at) FROM vote_plan")
     await sql.execute("UPDATE lease SET generation = 99")
-    await database.withdraw_block0(election, publication.hash, publication.generation)
+    await database.withdraw_block0(election, publication.hash, publication.generation, FACT)
     assert await sql.fetchval("SELECT max(withdrawn_at) FROM vote_plan") == at
 
 
@@ -41,9 +42,9 @@ async def test_another_block0_than_the_named_one_stays(
     database: PostgresDatabase, election: int, tmp_path: Path
 ) -> None:
     first, _ = await publish(database, election, tmp_path)
-    await database.withdraw_block0(election, first.hash, first.generation)
+    await database.withdraw_block0(election, first.hash, first.generation, FACT)
     second, _ = await publish(database, election, tmp_path, chain="b")
-    await database.withdraw_block0(election, first.hash, first.generation)
+    await database.withdraw_block0(election, first.hash, first.generation, FACT)
     block0 = (await database.overview([])).elections[0].block0
     assert block0 is not None
     assert block0.hash == second.hash
@@ -54,7 +55,7 @@ async def test_a_block0_that_never_was_cannot_be_withdrawn(
 ) -> None:
     publication, _ = await publish(database, election, tmp_path)
     with pytest.raises(PermanentError, match=f"election {election} never had a block 0 b"):
-        await database.withdraw_block0(election, "b" * 64, publication.generation)
+        await database.withdraw_block0(election, "b" * 64, publication.generation, FACT)
 
 
 async def test_without_the_lease_nothing_is_withdrawn(
@@ -62,7 +63,7 @@ async def test_without_the_lease_nothing_is_withdrawn(
 ) -> None:
     publication, _ = await publish(database, election, tmp_path)
     with pytest.raises(PermanentError, match="the right to publish"):
-        await database.withdraw_block0(election, publication.hash, publication.generation + 1)
+        await database.withdraw_block0(election, publication.hash, publication.generation + 1, FACT)
     assert (await database.overview([])).elections[0].block0 is not None
 
 
@@ -70,9 +71,9 @@ async def test_a_withdrawn_chain_cannot_be_begun_again(
     database: PostgresDatabase, election: int, tmp_path: Path
 ) -> None:
     publication, file = await publish(database, election, tmp_path)
-    await database.withdraw_block0(election, publication.hash, publication.generation)
+    await database.withdraw_block0(election, publication.hash, publication.generation, FACT)
     with pytest.raises(PermanentError, match="votes of that chain would count again"):
-        await database.publish_block0(publication, file)
+        await database.publish_block0(publication, file, FACT)
 
 
 async def test_a_vanished_block0_is_put_back_whatever_was_edited(
@@ -83,7 +84,7 @@ async def test_a_vanished_block0_is_put_back_whatever_was_edited(
     await sql.execute("UPDATE election SET voting_power_unit = 2")
     assert (await database.overview([publication.hash])).withdrawn == frozenset()
     for _ in range(2):
-        await database.restore_block0(replace(publication, revision=0), file)
+        await database.restore_block0(replace(publication, revision=0), file, FACT)
     block0 = (await database.overview([])).elections[0].block0
     assert block0 is not None
     assert (block0.hash, block0.fingerprint) == (publication.hash, publication.fingerprint)
@@ -93,9 +94,9 @@ async def test_a_vanished_block0_is_put_back_whatever_was_edited(
 
 async def test_a_withdrawn_block0_is_not_put_back(database: PostgresDatabase, election: int, tmp_path: Path) -> None:
     publication, file = await publish(database, election, tmp_path)
-    await database.withdraw_block0(election, publication.hash, publication.generation)
+    await database.withdraw_block0(election, publication.hash, publication.generation, FACT)
     with pytest.raises(PermanentError, match="was withdrawn, or never published"):
-        await database.restore_block0(publication, file)
+        await database.restore_block0(publication, file, FACT)
 
 
 async def test_nothing_is_put_back_over_another_block0_or_without_the_lease(
@@ -104,10 +105,10 @@ async def test_nothing_is_put_back_over_another_block0_or_without_the_lease(
     publication, file = await publish(database, election, tmp_path)
     await sql.execute("UPDATE election SET extras = jsonb_set(extras, '{block0,hash}', to_jsonb(repeat('c', 64)))")
     with pytest.raises(PermanentError, match=f"block 0 {'c' * 64} of Fund 1 stands there now"):
-        await database.restore_block0(publication, file)
+        await database.restore_block0(publication, file, FACT)
     await sql.execute(VANISH)
     with pytest.raises(PermanentError, match="the right to publish"):
-        await database.restore_block0(replace(publication, generation=99), file)
+        await database.restore_block0(replace(publication, generation=99), file, FACT)
 
 
 async def test_no_other_chain_is_begun_while_one_is_missing(
@@ -117,7 +118,7 @@ async def test_no_other_chain_is_begun_while_one_is_missing(
     await sql.execute(VANISH)
     publication, file = await prepare(database, election, tmp_path, chain="b")
     with pytest.raises(PermanentError, match=f"block 0 {published.hash} of Fund 1 vanished without being withdrawn"):
-        await database.publish_block0(publication, file)
+        await database.publish_block0(publication, file, FACT)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ async def test_a_failed_download_leaves_the_earlier_file(
     publication, _ = await publish(database, election, tmp_path)
     target = tmp_path / "block0.bin"
     target.write_bytes(b"earlier")
-    await database.withdraw_block0(election, publication.hash, publication.generation)
+    await database.withdraw_block0(election, publication.hash, publication.generation, FACT)
     with pytest.raises(PermanentError, match=f"election {election} has no block 0 {publication.hash} any more"):
         await database.download_block0(election, publication.hash, target)
     assert target.read_bytes() == b"earlier"

@@ -11,6 +11,7 @@ import asyncpg
 from node_fsm.core.chain_time import ChainClock, ChainDates
 from node_fsm.core.model import ElectionSpec, Lease, PlanResult, Publication, VotePlan
 from node_fsm.database.adapter import PostgresDatabase
+from tests.support.fakes import FACT
 
 START = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
 GROUPS = ("direct", "rep")
@@ -117,7 +118,7 @@ async def publish(
 ) -> tuple[Publication, Path]:
     """Publish a block 0 of the election; what was published."""
     publication, file = await prepare(database, election, directory, chain=chain)
-    await database.publish_block0(publication, file)
+    await database.publish_block0(publication, file, FACT)
     return publication, file
 
 

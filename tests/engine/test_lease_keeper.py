@@ -14,6 +14,9 @@ from node_fsm.core.model import Lease
 from node_fsm.engine.lease_keeper import LEASE_SECONDS, RENEWAL_SECONDS, LeaseKeeper
 from tests.phases.world import World
 from tests.support.memory_database import DATABASE_AWAY
+from tests.support.memory_lease import HeldLease
+
+INSTANCE = "instance"
 
 
 class Kept:
@@ -21,7 +24,7 @@ class Kept:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.keeper = LeaseKeeper(world.ctx, "instance")
+        self.keeper = LeaseKeeper(world.ctx, INSTANCE)
 
     @property
     def lease(self) -> Lease | None:
@@ -55,14 +58,17 @@ async def signalled(world: World) -> bool:
     return asyncio.get_running_loop().time() == before
 
 
-def held_by(world: World, holder: str, seconds: float, generation: int = 7) -> Lease:
-    return Lease(holder, generation, world.clock.now() + timedelta(seconds=seconds), None)
+def held_by(world: World, holder: str, seconds: float, generation: int = 7) -> HeldLease:
+    until = world.clock.now() + timedelta(seconds=seconds)
+    process = world.database.process if holder == "leader0" else "another"
+    return HeldLease(holder, INSTANCE, process, generation, until)
 
 
 async def test_it_takes_the_lease_and_tells_the_engine(kept: Kept) -> None:
     async with kept.keeping():
         assert kept.lease is not None
-        assert kept.lease == kept.world.database.lease
+        assert kept.world.database.lease is not None
+        assert kept.lease == kept.world.database.lease.as_lease()
         assert await signalled(kept.world)
         assert kept.world.condition(ConditionType.OTHER_LEADER0) is None
 
@@ -88,7 +94,10 @@ async def test_anothers_lease_is_waited_for(kept: Kept) -> None:
         await signalled(kept.world)
         await kept.world.until(lambda: kept.lease is not None, seconds=20 + RENEWAL_SECONDS)
         assert await signalled(kept.world)
-        assert kept.world.condition(ConditionType.OTHER_LEADER0) is None
+        assert kept.generation == 8
+        assert kept.world.condition(ConditionType.OTHER_LEADER0) == "OtherLeader0Unconfirmed", (
+            "it never said that it stopped"
+        )
 
 
 async def test_a_lease_that_another_took_is_no_longer_held(kept: Kept) -> None:
@@ -144,7 +153,9 @@ async def test_it_is_given_up_when_the_service_stops(kept: Kept) -> None:
     async with kept.keeping():
         held = kept.lease
     await kept.keeper.release()
-    assert kept.world.database.released == [held]
+    assert held is not None
+    assert kept.world.database.lease is not None
+    assert kept.world.database.lease.stopped
 
 
 async def test_there_may_be_nothing_to_give_up_and_nobody_to_tell(kept: Kept) -> None:
@@ -154,4 +165,5 @@ async def test_there_may_be_nothing_to_give_up_and_nobody_to_tell(kept: Kept) ->
         pass
     kept.world.database.failure = DATABASE_AWAY
     await kept.keeper.release()
-    assert kept.world.database.released == []
+    assert kept.world.database.lease is not None
+    assert not kept.world.database.lease.stopped

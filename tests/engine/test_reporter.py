@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import JournalEntry, NodeReport
+from node_fsm.core.model import JournalEntry, NodeReport, NodeRow
 from node_fsm.engine.reporter import KEPT_ENTRIES, QUIET_SECONDS, REPORT_SECONDS, Reporter
 from tests.support.fakes import START
 from tests.support.memory_database import DATABASE_AWAY, MemoryDatabase
@@ -22,7 +22,7 @@ class Reporting:
     """A reporter with its database; *height* is in the status."""
 
     def __init__(self) -> None:
-        self.database = MemoryDatabase(LoopClock())
+        self.database = MemoryDatabase(LoopClock(), nodes=[NodeRow("leader0", None, None)])
         self.height = 0
         self.reporter = Reporter(self.database, self.status, ADDRESS)
 
@@ -75,7 +75,7 @@ def reporting() -> Reporting:
 async def test_entries_status_and_address_are_written_soon(reporting: Reporting) -> None:
     async with reporting.running():
         await reporting.until(lambda: reporting.reported == 0, seconds=1)
-        assert reporting.database.addresses == {"leader0": ADDRESS}
+        assert reporting.database.nodes == [NodeRow("leader0", None, ADDRESS)]
         reporting.journal(1, 2)
         reporting.height = 7
         await reporting.until(

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from node_fsm.chain.fragments import FragmentKind
 from node_fsm.core.machine import build_machine
@@ -83,8 +83,7 @@ class Cluster:
         world.ctx.work = None
         world.ctx.store, world.ctx.jcli, world.ctx.node = self.store, self.jcli, self.node
         self.node.state = STOPPED
-        if self.database.lease:
-            self.database.lease = replace(self.database.lease, generation=self.database.lease.generation + 1)
+        self.database.process = uuid4().hex
         return world
 
     async def _time_passes(self) -> None:

@@ -16,6 +16,7 @@ from node_fsm.storage.workspace import ChainDirectory
 from states.archiving import SUPERSEDED_PATIENCE_SECONDS, Archiving
 from states.tallying import Tallying
 from tests.phases.world import ARCHIVE_URI, World
+from tests.support.fakes import FACT
 from tests.support.memory_database import DATABASE_AWAY
 from tests.support.memory_store import S3_AWAY
 
@@ -34,7 +35,7 @@ async def withdrawn(world: World) -> World:
     """Block 0 was withdrawn while people voted, and the node has stopped."""
     await world.end_voting()
     (world.chain.blocks).write_bytes(world.node.chain.raw if world.node.chain else b"")
-    await world.database.withdraw_block0(1, world.hash, 1)
+    await world.database.withdraw_block0(1, world.hash, 1, FACT)
     await world.node.stop()
     await world.look()
     return world
@@ -119,7 +120,8 @@ async def test_an_archive_that_is_recorded_is_not_made_again(tallied: World) -> 
 
 async def test_an_archive_of_another_kind_does_not_close_an_election(tallied: World) -> None:
     await tallied.finish(Archiving())
-    tallied.database.archives = [replace(archive, kind=ArchiveKind.SALVAGE) for archive in tallied.database.archives]
+    (final,) = tallied.database.archives
+    tallied.database.archives = [replace(final, kind=ArchiveKind.SALVAGE, run_id="another")]
     tallied.store.objects.clear()
     await tallied.finish(Archiving())
     assert [archive.kind for archive in tallied.database.archives] == [ArchiveKind.SALVAGE, ArchiveKind.FINAL]
@@ -186,7 +188,7 @@ async def test_a_superseded_chain_is_archived_when_s3_is_back_in_time(withdrawn:
 
 async def test_a_chain_that_was_withdrawn_before_any_block_needs_no_archive(published: World) -> None:
     published.ctx.workspace.adopt_draft(1, published.hash)
-    await published.database.withdraw_block0(1, published.hash, 1)
+    await published.database.withdraw_block0(1, published.hash, 1, FACT)
     await published.look()
     decision = await published.finish(Archiving())
     assert decision.event is Event.ARCHIVED

@@ -16,6 +16,7 @@ from states.tallying import Tallying
 from tests.phases.small_election import TALLYING_END, VOTING_END
 from tests.phases.test_running import copied, height, is_followed, vote, votes_cast
 from tests.phases.world import World
+from tests.support.fakes import FACT
 from tests.support.memory_database import DATABASE_AWAY
 
 
@@ -173,7 +174,7 @@ async def test_a_chain_that_was_split_is_set_aside_although_an_archive_has_its_n
         *(1, "first", in_company.hash, "run", ArchiveKind.FINAL, "other tip", "s3://x", "", 1, ""),
         verified_at=in_company.clock.now(),
     )
-    await in_company.database.save_archive(archived)
+    await in_company.database.save_archive(archived, FACT)
     await in_company.finish(Reset())
     assert in_company.ctx.workspace.chains() == ()
     assert len(in_company.ctx.workspace.set_aside_chains()) == 1

@@ -15,7 +15,7 @@ from node_fsm.storage.workspace import ChainDirectory, make_private, write_priva
 from states.reset import Reset
 from tests.phases.small_election import ID, TALLYING_END
 from tests.phases.world import World
-from tests.support.fakes import START
+from tests.support.fakes import FACT, START
 from tests.support.memory_database import DATABASE_AWAY
 
 OLD, GONE = "cd" * 32, "ef" * 32
@@ -39,7 +39,7 @@ def set_aside(world: World) -> list[ChainDirectory]:
     return [ChainDirectory(path) for path in world.ctx.workspace.set_aside_chains()]
 
 
-@pytest.mark.parametrize("kind", list(ArchiveKind))
+@pytest.mark.parametrize("kind", [ArchiveKind.FINAL, ArchiveKind.SUPERSEDED])
 async def test_what_an_archive_covers_is_deleted(world: World, kind: ArchiveKind) -> None:
     make_chain(world, 9, OLD)
     world.database.archives.append(archive(OLD, kind))
@@ -48,6 +48,13 @@ async def test_what_an_archive_covers_is_deleted(world: World, kind: ArchiveKind
     assert OLD in decision.why
     assert world.ctx.workspace.chains() == ()
     assert set_aside(world) == []
+
+
+async def test_a_salvaged_copy_covers_nothing_because_it_may_lack_blocks(world: World) -> None:
+    make_chain(world, 9, OLD)
+    world.database.archives.append(archive(OLD, ArchiveKind.SALVAGE))
+    await world.finish(Reset())
+    assert len(set_aside(world)) == 1
 
 
 async def test_what_no_archive_covers_is_set_aside(world: World) -> None:
@@ -66,7 +73,7 @@ async def test_what_no_archive_covers_is_set_aside(world: World) -> None:
 
 async def test_a_withdrawn_chain_is_noted_as_superseded(published: World) -> None:
     make_chain(published, ID, published.hash)
-    await published.database.withdraw_block0(ID, published.hash, 1)
+    await published.database.withdraw_block0(ID, published.hash, 1, FACT)
     published.ctx.work = None  # a later life, which only clears leftovers
     await published.finish(Reset())
     (aside,) = set_aside(published)

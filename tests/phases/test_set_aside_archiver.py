@@ -12,6 +12,7 @@ from node_fsm.storage.workspace import ChainDirectory
 from states.waiting import Waiting
 from tests.phases.small_election import ID
 from tests.phases.world import World
+from tests.support.fakes import FACT
 from tests.support.memory_database import DATABASE_AWAY
 from tests.support.memory_store import S3_AWAY
 
@@ -25,7 +26,7 @@ async def world(world: World) -> World:
     chain.blocks.write_bytes(world.node.chain.raw)
     About.in_work(world.ctx, ArchiveKind.SUPERSEDED).write(chain)
     world.ctx.workspace.set_aside(LocalChain(ID, world.hash, has_blocks=True), world.clock.now())
-    await world.database.withdraw_block0(ID, world.hash, 1)
+    await world.database.withdraw_block0(ID, world.hash, 1, FACT)
     world.row.cancelled = True
     world.store.requests.clear()
     return world

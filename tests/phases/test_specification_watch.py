@@ -103,7 +103,7 @@ async def test_an_edit_without_hot_reload_is_only_told(cold: Followed) -> None:
     await cold.follow()
     assert cold.drift == "HotReloadOff"
     message = cold.world.message(ConditionType.SPEC_DRIFT)
-    assert all(text in message for text in ("first", "voting_end", "node-fsm election cancel"))
+    assert all(text in message for text in ("first", "objectives", "node-fsm election cancel"))
     assert not cold.is_withdrawn
     assert cold.world.jcli.calls["genesis_encode"] == 0
     cold.world.row.edit(fingerprint="1:a")  # undone

@@ -7,10 +7,15 @@ from typing import Any
 
 from node_fsm.core.chain_time import BlockDate, ChainClock, ChainDates
 from node_fsm.core.errors import ServiceError
+from node_fsm.core.events import Fact
 from node_fsm.core.model import Block0Ref, ElectionOverview, JournalEntry, NodeReport, NodeRow, Overview
 from node_fsm.ports import NodeStatus, ProcessPhase
 
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+FACT = JournalEntry("leader0", 1, "first", "Running", Fact.BLOCK0_WRITTEN, "Running", START, "for a test")
+"""What goes into the journal with whatever a test writes."""
 
 
 @dataclass

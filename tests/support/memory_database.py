@@ -1,12 +1,14 @@
-"""The election database in memory: its compare-and-set rules, and failures before or after an effect."""
+"""The election database in memory: its rules as tests/database has them, and failures around an effect."""
 
+import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+from uuid import uuid4
 
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.model import (
@@ -24,21 +26,36 @@ from node_fsm.core.model import (
     PlanResult,
     Publication,
     StoredArchive,
+    UnreadableElection,
     VotePlan,
 )
 from node_fsm.ports import Clock
+from tests.support.memory_lease import HeldLease
 
 DATABASE_AWAY = TemporaryError("DatabaseUnavailable", "the database does not answer")
 
 
 @dataclass
 class Row:
-    """An election's row: what was specified, its voters as (address, group, power), and the block 0 that stands."""
+    """An election's row: what was specified, its voters as (address, group, power), and the block 0 that stands.
+
+    With *fault* the row cannot be read.
+    """
 
     spec: ElectionSpec
     voters: list[tuple[str, str, int]]
-    cancelled: bool = False
     block0: tuple[Publication, bytes] | None = None
+    fault: str | None = None
+    _cancelled: bool = False
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled
+
+    @cancelled.setter
+    def cancelled(self, cancelled: bool) -> None:
+        self._cancelled = cancelled
+        self.edit()
 
     def edit(self, **changes: Any) -> None:
         """Change the specification as an operator does."""
@@ -50,7 +67,7 @@ class MemoryDatabase:
     """While *failure* is set every call raises it.
 
     ``refused[name]`` are raised one by one by the method of that name without an effect, ``lost[name]`` after it:
-    the answer is lost, the effect is not.
+    the answer is lost, the effect is not. One object is one process to the lease.
     """
 
     clock: Clock
@@ -61,6 +78,7 @@ class MemoryDatabase:
     lost: dict[str, deque[ServiceError]] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     published: dict[str, Publication] = field(default_factory=dict)
+    specified: dict[str, ElectionSpec] = field(default_factory=dict)
     withdrawn: set[str] = field(default_factory=set)
     snapshots: dict[str, dict[str, Any]] = field(default_factory=dict)
     posted: dict[str, tuple[PlanResult, ...]] = field(default_factory=dict)
@@ -68,110 +86,185 @@ class MemoryDatabase:
     journalled: list[JournalEntry] = field(default_factory=list)
     statuses: dict[str, NodeReport] = field(default_factory=dict)
     copies: dict[str, dict[str, ChainCopy]] = field(default_factory=dict)
-    lease: Lease | None = None
-    released: list[Lease] = field(default_factory=list)
-    addresses: dict[str, str | None] = field(default_factory=dict)
+    leases: list[HeldLease] = field(default_factory=list)
+    process: str = field(default_factory=lambda: uuid4().hex)
+
+    @property
+    def lease(self) -> HeldLease | None:
+        """The one row of the lease."""
+        return self.leases[0] if self.leases else None
+
+    @lease.setter
+    def lease(self, lease: HeldLease) -> None:
+        self.leases[:] = [lease]
+
+    def another_process(self) -> "MemoryDatabase":
+        """The same database, as a service that was started anew has it."""
+        return replace(self, process=uuid4().hex)
 
     async def overview(self, hashes: Collection[str]) -> Overview:
         with self._call("overview"):
             rows = sorted(self.rows.values(), key=lambda row: (row.spec.voting_start, row.spec.id))
             now = self.clock.now()
-            missed = [row for row in rows if not row.block0 and not row.cancelled and row.spec.voting_end <= now]
-            listed = [row for row in rows if row not in missed and not self._is_closed(row)]
+            ended = [row for row in rows if not row.block0 and row.spec.voting_end <= now]
+            listed = [row for row in rows if row not in ended and not self._is_closed(row)]
+            missed = [row for row in ended if not row.cancelled]
             return Overview(
-                elections=tuple(map(self._election, listed)),
-                missed=tuple(map(self._election, missed)),
-                nodes=tuple(self.nodes),
-                archived=frozenset(archive.block0_hash for archive in self.archives) & frozenset(hashes),
+                elections=tuple(self._election(row) for row in listed if not row.fault),
+                missed=tuple(self._election(row) for row in missed if not row.fault),
+                nodes=tuple(sorted(self.nodes, key=lambda node: node.hostname)),
+                archived=frozenset(
+                    archive.block0_hash for archive in self.archives if archive.kind is not ArchiveKind.SALVAGE
+                )
+                & frozenset(hashes),
                 withdrawn=frozenset(self.withdrawn) & frozenset(hashes),
                 database_time=now,
+                unreadable=tuple(
+                    UnreadableElection(row.spec.id, row.spec.name, row.fault) for row in (*listed, *missed) if row.fault
+                ),
             )
 
     async def specification(self, election_id: int) -> ElectionSpec:
         with self._call("specification"):
-            return self._row(election_id).spec
+            row = self._row(election_id)
+            if row.fault:
+                raise PermanentError("RowUnreadable", row.fault)
+            return row.spec
 
     async def funds(self, election_id: int, power_unit: int) -> AsyncIterator[list[tuple[str, int]]]:
         with self._call("funds"):
-            yield [(address, power // power_unit) for address, _, power in self._row(election_id).voters]
+            sums: Counter[str] = Counter()
+            for address, _, power in self._row(election_id).voters:
+                sums[address] += power // power_unit
+            yield [(address, units) for address, units in sums.items() if units]
 
     async def tokens(
         self, election_id: int, voting_group: str, power_unit: int
     ) -> AsyncIterator[list[tuple[str, int]]]:
         with self._call("tokens"):
             voters = self._row(election_id).voters
-            yield [(address, power // power_unit) for address, group, power in voters if group == voting_group]
+            of_group = [(address, power // power_unit) for address, group, power in voters if group == voting_group]
+            yield [(address, units) for address, units in of_group if units]
 
-    async def publish_block0(self, publication: Publication, block0: Path) -> None:
+    async def drift(self, election_id: int, block0_hash: str) -> str:
+        """The names of the columns that differ."""
+        with self._call("drift"):
+            present = self._row(election_id).spec
+            if block0_hash not in self.specified:
+                raise PermanentError("Block0Unknown", f"no specification was published with block 0 {block0_hash}")
+            published = self.specified[block0_hash]
+            names = (field.name for field in fields(published) if field.name not in {"revision", "fingerprint"})
+            return "; ".join(name for name in names if getattr(present, name) != getattr(published, name))
+
+    async def publish_block0(self, publication: Publication, block0: Path, entry: JournalEntry) -> None:
         with self._call("publish_block0"):
+            data = _read(publication, block0)
             row = self._row(publication.election_id)
             if row.block0 and row.block0[0].hash == publication.hash:
                 return
             if row.block0:
-                raise PermanentError("PublicationRefused", "another block 0 stands there")
+                raise _refused(f"block 0 {row.block0[0].hash} stands there already")
+            for earlier in self.published.values():
+                if earlier.election_id != publication.election_id:
+                    continue
+                if earlier.hash not in self.withdrawn:
+                    raise _refused(f"block 0 {earlier.hash} vanished without being withdrawn")
+                if earlier.hash == publication.hash:
+                    raise _refused(f"block 0 {earlier.hash} was withdrawn: votes of that chain would count again")
             if publication.revision != row.spec.revision:
-                raise PermanentError("PublicationRefused", "the election was edited")
+                raise _refused("the election was edited while its block 0 was made")
             self._require_lease(publication.generation)
-            row.block0 = (publication, block0.read_bytes())
+            row.block0 = (publication, data)
             self.published[publication.hash] = publication
+            self.specified[publication.hash] = row.spec
+            self._write(entry)
 
-    async def restore_block0(self, publication: Publication, block0: Path) -> None:
+    async def restore_block0(self, publication: Publication, block0: Path, entry: JournalEntry) -> None:
         with self._call("restore_block0"):
+            data = _read(publication, block0)
             row = self._row(publication.election_id)
-            if row.block0 is None and publication.hash in self.withdrawn:
-                raise PermanentError("PublicationRefused", "it was withdrawn")
+            if row.block0 and row.block0[0].hash == publication.hash:
+                return
+            if row.block0:
+                raise _refused(f"block 0 {row.block0[0].hash} stands there now")
+            if publication.hash not in self.published or publication.hash in self.withdrawn:
+                raise _refused("it was withdrawn, or never published")
             self._require_lease(publication.generation)
-            row.block0 = (replace(self.published[publication.hash], plans=publication.plans), block0.read_bytes())
+            row.block0 = (replace(self.published[publication.hash], generation=publication.generation), data)
+            self._write(entry)
+
+    async def withdraw_block0(self, election_id: int, block0_hash: str, generation: int, entry: JournalEntry) -> None:
+        with self._call("withdraw_block0"):
+            row = self._row(election_id)
+            published = self.published.get(block0_hash)
+            if published is None or published.election_id != election_id:
+                raise PermanentError("Block0Unknown", f"election {election_id} never had a block 0 {block0_hash}")
+            stands = row.block0 is not None and row.block0[0].hash == block0_hash
+            if block0_hash in self.withdrawn and not stands:
+                return
+            self._require_lease(generation)
+            if stands:
+                row.block0 = None
+            self.withdrawn.add(block0_hash)
+            self._write(entry)
 
     async def download_block0(self, election_id: int, block0_hash: str, target: Path) -> None:
         with self._call("download_block0"):
-            block0 = self._row(election_id).block0
-            if block0 is None or block0[0].hash != block0_hash:
-                raise PermanentError("Block0Missing", f"election {election_id} has no block 0 {block0_hash}")
-            target.write_bytes(block0[1])
-
-    async def withdraw_block0(self, election_id: int, block0_hash: str, generation: int) -> None:
-        with self._call("withdraw_block0"):
-            row = self._row(election_id)
-            if block0_hash in self.withdrawn:
-                return
-            self._require_lease(generation)
-            if row.block0 and row.block0[0].hash == block0_hash:
-                row.block0 = None
-            self.withdrawn.add(block0_hash)
+            row = self.rows.get(election_id)
+            if row is None or row.block0 is None or row.block0[0].hash != block0_hash:
+                raise PermanentError("Block0Missing", f"election {election_id} has no block 0 {block0_hash} any more")
+            target.write_bytes(row.block0[1])
 
     async def vote_plans(self, block0_hash: str) -> tuple[VotePlan, ...]:
         with self._call("vote_plans"):
-            return self.published[block0_hash].plans
+            return self._plans(block0_hash)
 
     async def save_tally_snapshot(self, block0_hash: str, snapshots: dict[str, Any]) -> dict[str, Any]:
         with self._call("save_tally_snapshot"):
             self._require_plans(block0_hash, snapshots)
             return self.snapshots.setdefault(block0_hash, snapshots)
 
-    async def post_results(self, election_id: int, block0_hash: str, results: Sequence[PlanResult]) -> None:
+    async def post_results(
+        self, election_id: int, block0_hash: str, results: Sequence[PlanResult], entry: JournalEntry
+    ) -> None:
         with self._call("post_results"):
-            self._require_plans(block0_hash, {result.plan_id: result for result in results})
-            if self.posted.setdefault(block0_hash, tuple(results)) != tuple(results):
-                raise PermanentError("ResultsDiffer", "other results stand there")
+            by_plan = {result.plan_id: result for result in results}
+            self._require_plans(block0_hash, by_plan)
+            plans = self._plans(block0_hash)
+            ordered = tuple(by_plan[plan.id] for plan in plans)
+            if standing := self.posted.get(block0_hash):
+                if standing != ordered:
+                    raise PermanentError("ResultsDiffer", f"other results of block 0 {block0_hash} stand")
+                return
+            for plan, result in zip(plans, ordered, strict=True):
+                if [len(votes) for votes in result.votes] != [len(proposal.options) for proposal in plan.proposals]:
+                    raise PermanentError("PlansDiffer", f"{plan.id} has other proposals or options than were published")
+            self.posted[block0_hash] = ordered
+            self._write(entry)
 
     async def results(self, block0_hash: str) -> tuple[PlanResult, ...]:
         with self._call("results"):
             return self.posted.get(block0_hash, ())
 
-    async def save_archive(self, archive: StoredArchive) -> None:
+    async def save_archive(self, archive: StoredArchive, entry: JournalEntry) -> None:
         with self._call("save_archive"):
-            if archive not in self.archives:
+            key = (archive.block0_hash, archive.run_id)
+            standing = next((kept for kept in self.archives if (kept.block0_hash, kept.run_id) == key), None)
+            if standing is None:
                 self.archives.append(archive)
+                self._write(entry)
+            elif standing.manifest != archive.manifest:
+                raise PermanentError("ArchiveDiffers", f"run {archive.run_id} stands with another manifest")
 
     async def archive(self, block0_hash: str) -> StoredArchive | None:
         with self._call("archive"):
             found = [archive for archive in self.archives if archive.block0_hash == block0_hash]
-            return max(found, key=lambda archive: archive.kind is ArchiveKind.FINAL, default=None)
+            return max(found, key=lambda kept: (kept.kind is ArchiveKind.FINAL, kept.verified_at), default=None)
 
     async def journal(self, entries: Sequence[JournalEntry]) -> None:
         with self._call("journal"):
-            self.journalled += [entry for entry in entries if entry not in self.journalled]
+            for entry in entries:
+                self._write(entry)
 
     async def report_status(self, report: NodeReport) -> None:
         with self._call("report_status"):
@@ -180,10 +273,6 @@ class MemoryDatabase:
                 assert report.height is not None
                 copy = ChainCopy(report.hostname, report.height, lost=False, is_leader=True)
                 self.copies.setdefault(report.block0_hash, {})[report.hostname] = copy
-
-    async def drift(self, election_id: int, block0_hash: str) -> str:
-        with self._call("drift"):
-            return "voting_end"
 
     async def chain_copies(self, block0_hash: str) -> tuple[ChainCopy, ...]:
         with self._call("chain_copies"):
@@ -208,23 +297,36 @@ class MemoryDatabase:
 
     async def announce(self, hostname: str, p2p_address: str | None) -> None:
         with self._call("announce"):
-            self.addresses[hostname] = p2p_address
+            self.nodes = [
+                replace(node, p2p_address=p2p_address) if node.hostname == hostname else node for node in self.nodes
+            ]
 
     async def acquire_lease(self, hostname: str, instance: str, seconds: float) -> Lease | None:
         with self._call("acquire_lease"):
-            if self.lease and self.lease.holder != hostname and self.lease.expires_at > self.clock.now():
+            now = self.clock.now()
+            until = now + timedelta(seconds=seconds)
+            held = self.lease
+            if held and not held.is_free_for(hostname, instance, now):
                 return None
-            generation = self.lease.generation if self.lease else 1
-            self.lease = Lease(hostname, generation, self.clock.now() + timedelta(seconds=seconds), None)
-            return self.lease
+            taken = (
+                held.taken(hostname, instance, self.process, until)
+                if held
+                else HeldLease(hostname, instance, self.process, 1, until)
+            )
+            self.lease = taken
+            return taken.as_lease()
 
     async def release_lease(self, lease: Lease) -> None:
         with self._call("release_lease"):
-            self.released.append(lease)
+            if self.lease:
+                self.lease = self.lease.released(lease)
 
-    @asynccontextmanager
-    async def changes(self, on_change: Callable[[], None]) -> AsyncIterator[None]:
-        yield
+    async def listen(
+        self, on_change: Callable[[], None], on_problem: Callable[[tuple[str, str] | None], None]
+    ) -> NoReturn:
+        """Nobody tells of changes here; scans find them."""
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
 
     @contextmanager
     def _call(self, method: str) -> Iterator[None]:
@@ -242,13 +344,24 @@ class MemoryDatabase:
             raise PermanentError("ElectionGone", f"there is no election {election_id}")
         return self.rows[election_id]
 
+    def _plans(self, block0_hash: str) -> tuple[VotePlan, ...]:
+        published = self.published.get(block0_hash)
+        return published.plans if published else ()
+
     def _require_lease(self, generation: int) -> None:
-        if self.lease is None or self.lease.generation != generation:
-            raise PermanentError("PublicationRefused", "the lease is another's")
+        lease = self.lease
+        if lease is None or lease.generation != generation or lease.stopped or lease.expires_at <= self.clock.now():
+            raise _refused("the right to publish has expired or gone to another process")
 
     def _require_plans(self, block0_hash: str, by_plan: dict[str, Any]) -> None:
-        if {plan.id for plan in self.published[block0_hash].plans} != by_plan.keys():
+        plans = {plan.id for plan in self._plans(block0_hash)}
+        if not plans or plans != by_plan.keys():
             raise PermanentError("PlansDiffer", "these are not the plans that were published")
+
+    def _write(self, entry: JournalEntry) -> None:
+        """Into the journal, unless this hostname wrote of the same event at the same time."""
+        if _identity(entry) not in map(_identity, self.journalled):
+            self.journalled.append(entry)
 
     def _is_closed(self, row: Row) -> bool:
         hash_ = row.block0[0].hash if row.block0 else None
@@ -269,6 +382,21 @@ class MemoryDatabase:
             results_posted=bool(publication and publication.hash in self.posted),
             archived=False,
         )
+
+
+def _refused(why: str) -> PermanentError:
+    return PermanentError("PublicationRefused", why)
+
+
+def _read(publication: Publication, block0: Path) -> bytes:
+    data = block0.read_bytes()
+    if len(data) != publication.size:
+        raise PermanentError("Block0Differs", f"{block0} has {len(data)} bytes, not {publication.size}")
+    return data
+
+
+def _identity(entry: JournalEntry) -> object:
+    return entry.hostname, entry.at, entry.event, entry.election_id
 
 
 def _reference(publication: Publication) -> Block0Ref:

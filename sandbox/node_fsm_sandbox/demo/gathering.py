@@ -16,7 +16,7 @@ from node_fsm_sandbox.demo.outcome import Archive, ElectionOutcome, Step
 from node_fsm_sandbox.election.draw import DrawnElection
 from node_fsm_sandbox.election.outside import Servers
 
-_JOURNAL = text('SELECT hostname, election_name, "to", at FROM phase_journal ORDER BY at, id')
+_JOURNAL = text('SELECT hostname, election_name, "to", at FROM phase_journal WHERE "from" <> "to" ORDER BY at, id')
 
 
 async def election_outcome(drawn: DrawnElection, servers: Servers, places: Directories) -> ElectionOutcome:
