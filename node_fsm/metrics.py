@@ -20,10 +20,13 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.table import TABLES
 from node_fsm.core.view import Deadline
+from node_fsm.log import lines_dropped
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _PHASE_BUCKETS = (
@@ -84,6 +87,7 @@ class Metrics:
             _DATABASE_BUCKETS,
         )
         self._s3 = histogram("s3_call_duration_seconds", "Calls to S3.", ("operation", "outcome"), _S3_BUCKETS)
+        registry.register(_LinesDropped())
 
         for transition in TABLES[role]:
             self._transitions.labels(transition.source, transition.event, transition.target)
@@ -163,6 +167,13 @@ class Metrics:
     def s3_call(self, operation: str) -> AbstractContextManager[None]:
         """Time the enclosed call to S3."""
         return _timed(self._s3, operation)
+
+
+class _LinesDropped(Collector):
+    """What the log counts by itself: it is there before the metrics are."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily("node_fsm_log_lines_dropped", "Lines that the log did not take.", lines_dropped())
 
 
 @contextmanager

@@ -48,9 +48,9 @@ def test_what_is_not_stays(harmless: str) -> None:
 
 @pytest.mark.parametrize("text", ["_sk1" * 20_000, "://a:" * 16_000, "a" * 65_536, "://" + "a" * 65_536])
 def test_no_text_takes_long(text: str) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()  # the machine may be busy with something else
     redact(text)
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2
 
 
 def raise_with(text: str) -> None:
