@@ -46,7 +46,7 @@ docs: setup     ## write the generated pages and build the site
 	$(BIN)/node-fsm table --markdown > docs/phases.md
 	$(BIN)/mkdocs build --strict
 
-COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11.2 --generate-hashes --no-emit-index-url --no-header
 
 lock:           ## write the hashed lock files anew (needs uv)
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt
