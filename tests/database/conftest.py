@@ -1,11 +1,14 @@
 """A database of the test's own: through the adapter, and through plain SQL as an operator's."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import asyncpg
+import pytest
 import pytest_asyncio
 
 from node_fsm.database.adapter import PostgresDatabase
+from tests.database.stands import MemoryStand, PostgresStand, Stand
 from tests.database.world import add_election
 
 
@@ -23,6 +26,13 @@ async def sql(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
     yield connection
     await connection.close()
+
+
+@pytest_asyncio.fixture(params=["postgres", "memory"])
+async def stand(request: pytest.FixtureRequest, database_url: str, sql: asyncpg.Connection) -> AsyncIterator[Stand]:
+    """Both databases, one after the other."""
+    async with AsyncExitStack() as closing:
+        yield MemoryStand() if request.param == "memory" else PostgresStand(database_url, sql, closing)
 
 
 @pytest_asyncio.fixture

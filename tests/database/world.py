@@ -10,7 +10,7 @@ import asyncpg
 
 from node_fsm.core.chain_time import ChainClock, ChainDates
 from node_fsm.core.model import ElectionSpec, Lease, PlanResult, Publication, VotePlan
-from node_fsm.database.adapter import PostgresDatabase
+from node_fsm.ports import Database
 from tests.support.fakes import FACT
 
 START = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
@@ -80,7 +80,7 @@ def plans_of(spec: ElectionSpec, chain: str) -> tuple[VotePlan, ...]:
     )
 
 
-async def a_lease(database: PostgresDatabase, hostname: str = "leader0", seconds: float = 600) -> Lease:
+async def a_lease(database: Database, hostname: str = "leader0", seconds: float = 600) -> Lease:
     """The lease, which must be free."""
     lease = await database.acquire_lease(hostname, "storage", seconds)
     assert lease is not None
@@ -88,7 +88,7 @@ async def a_lease(database: PostgresDatabase, hostname: str = "leader0", seconds
 
 
 async def prepare(
-    database: PostgresDatabase, election: int, directory: Path, *, chain: str = "a", size: int = 5000
+    database: Database, election: int, directory: Path, *, chain: str = "a", size: int = 5000
 ) -> tuple[Publication, Path]:
     """A publication of the election as it stands, under the lease, and the file of its block 0."""
     spec = await database.specification(election)
@@ -113,9 +113,7 @@ async def prepare(
     return publication, file
 
 
-async def publish(
-    database: PostgresDatabase, election: int, directory: Path, *, chain: str = "a"
-) -> tuple[Publication, Path]:
+async def publish(database: Database, election: int, directory: Path, *, chain: str = "a") -> tuple[Publication, Path]:
     """Publish a block 0 of the election; what was published."""
     publication, file = await prepare(database, election, directory, chain=chain)
     await database.publish_block0(publication, file, FACT)
