@@ -20,7 +20,6 @@ from node_fsm.engine.lease_keeper import LeaseKeeper
 from node_fsm.engine.loop import Engine
 from node_fsm.log import bind_context
 from node_fsm.metrics import Metrics
-from node_fsm.node.config import Listen
 from node_fsm.node.status import NodeSettings
 from node_fsm.node.supervisor import NodeSupervisor
 from node_fsm.ports import MachineClock
@@ -174,7 +173,7 @@ async def _close(close: Callable[[], Awaitable[None]]) -> None:
 def _node_settings(settings: Settings) -> NodeSettings:
     return NodeSettings(
         executable=settings.jorm_path,
-        rest=Listen.parse(settings.node_rest_listen, "NODE_FSM_NODE_REST_LISTEN"),
-        p2p=Listen.parse(settings.node_p2p_listen, "NODE_FSM_NODE_P2P_LISTEN"),
+        rest=settings.node_rest_listen,
+        p2p=settings.node_p2p_listen,
         public_address=settings.node_p2p_public_address,
     )

@@ -8,7 +8,8 @@ import socket
 from pathlib import Path
 
 from node_fsm.core.errors import PermanentError, TemporaryError
-from node_fsm.node.config import Listen, NodeConfig
+from node_fsm.core.listen import Listen
+from node_fsm.node.config import P2P_SETTING, REST_SETTING, NodeConfig
 
 _LOCK_FILE = Path("volatile", "db")
 _INTERVAL = 0.1
@@ -23,8 +24,8 @@ async def wait_until_free(config: NodeConfig, timeout: float) -> None:
     deadline = asyncio.get_running_loop().time() + timeout
     while True:
         try:
-            check_port(config.rest)
-            check_port(config.p2p)
+            check_port(config.rest, REST_SETTING)
+            check_port(config.p2p, P2P_SETTING)
             check_storage(config.storage)
         except TemporaryError:
             if asyncio.get_running_loop().time() > deadline:
@@ -34,8 +35,8 @@ async def wait_until_free(config: NodeConfig, timeout: float) -> None:
         await asyncio.sleep(_INTERVAL)
 
 
-def check_port(listen: Listen) -> None:
-    """Bind the port and let it go again; raises as :func:`wait_until_free` does."""
+def check_port(listen: Listen, setting: str) -> None:
+    """Bind the port, which comes from *setting*, and let it go again; raises as :func:`wait_until_free` does."""
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         # As the node does it: connections that linger after a restart do not count, a listener does.
@@ -46,11 +47,11 @@ def check_port(listen: Listen) -> None:
             if error.errno == errno.EADDRINUSE:
                 raise TemporaryError(
                     "PortBusy",
-                    f"another process listens on {listen}; stop it or set {listen.setting} to a free port",
+                    f"another process listens on {listen}; stop it or set {setting} to a free port",
                 ) from error
             raise PermanentError(
                 "ListenAddressUnusable",
-                f"cannot listen on {listen} ({error.strerror}); set {listen.setting} to an address of this machine",
+                f"cannot listen on {listen} ({error.strerror}); set {setting} to an address of this machine",
             ) from error
 
 

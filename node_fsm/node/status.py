@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from node_fsm.node.config import Listen
+from node_fsm.core.listen import Listen
 
 
 @dataclass(frozen=True, slots=True)

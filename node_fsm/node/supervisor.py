@@ -17,7 +17,7 @@ from node_fsm.aio.threads import to_the_end
 from node_fsm.core.chain_time import ChainClock, utc_now
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.secret import Secret
-from node_fsm.node.config import NodeConfig, rest_url
+from node_fsm.node.config import REST_SETTING, NodeConfig, rest_url
 from node_fsm.node.exit import Exit, Remedy, explain
 from node_fsm.node.process import Launch, NodeProcess
 from node_fsm.node.rest import BOOTSTRAPPING, RECORDS, NodeRest
@@ -259,7 +259,7 @@ class NodeSupervisor:
             raise PermanentError(
                 "WrongChain",
                 f"the node at {listen} runs the chain of block 0 {settings.block0_hash}, not {block0_hash}; "
-                f"stop the other node or change {listen.setting}",
+                f"stop the other node or change {REST_SETTING}",
             )
 
     async def _until(self, start: datetime) -> None:

@@ -7,15 +7,13 @@ the SDK does for a stale connection: that is for the caller, who knows how long 
 """
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, aclosing, closing, nullcontext, suppress
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import boto3
@@ -25,6 +23,7 @@ from urllib3.exceptions import HTTPError
 
 from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
+from node_fsm.core.s3_uri import S3Uri
 from node_fsm.ports.object_errors import ObjectExistsError, ObjectMissingError
 from node_fsm.s3.errors import UNAVAILABLE, exists, translate
 from node_fsm.s3.parts import in_order, patiently, regroup
@@ -45,26 +44,6 @@ PARTS_AT_ONCE = 3
 _THREADS = 8
 _SDK_ATTEMPTS = 2
 _PIECE_BYTES = 256 * 2**10
-_URI = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<key>[^/].*)")
-
-
-@dataclass(frozen=True, slots=True)
-class S3Uri:
-    """The address of one object."""
-
-    bucket: str
-    key: str
-
-    @classmethod
-    def parse(cls, uri: str) -> Self:
-        """Read ``s3://bucket/key``; PermanentError when it is not that."""
-        match = _URI.fullmatch(uri)
-        if not match or len(match["key"].encode()) > 1024:
-            raise PermanentError("S3UriInvalid", f"{uri!r} is not of the form s3://bucket/key; correct it")
-        return cls(match["bucket"], match["key"])
-
-    def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
 
 
 class S3Store:
@@ -118,7 +97,7 @@ class S3Store:
 
     async def read(self, uri: str, limit: int) -> bytes:
         """The object's bytes; PermanentError when it is missing, forbidden or larger than *limit* bytes."""
-        target = S3Uri.parse(uri)
+        target = _object(uri)
 
         def get() -> bytes:
             response = self._client.get_object(Bucket=target.bucket, Key=target.key)
@@ -134,7 +113,7 @@ class S3Store:
 
     async def write_once(self, uri: str, data: bytes) -> bool:
         """Create the object; False when one is there already, maybe by a try of ours whose answer was lost."""
-        target = S3Uri.parse(uri)
+        target = _object(uri)
         try:
             await patiently(
                 lambda: self._request(
@@ -153,7 +132,7 @@ class S3Store:
         ObjectExistsError when an object is there already: before anything is read from *chunks* if it was there at
         the beginning. Memory holds some eight parts, whatever the size.
         """
-        target = S3Uri.parse(uri)
+        target = _object(uri)
         if await self._is_there(target):
             raise exists(uri)
         async with aclosing(regroup(chunks, PART_BYTES)) as parts:
@@ -168,7 +147,7 @@ class S3Store:
 
         The next chunk is fetched while one is worked on.
         """
-        target = S3Uri.parse(uri)
+        target = _object(uri)
         head = await self._request(
             "head_object", target, lambda: self._client.head_object(Bucket=target.bucket, Key=target.key)
         )
@@ -304,3 +283,13 @@ class S3Store:
                 return await in_thread(self._pool, request)
             except (ClientError, BotoCoreError, HTTPError) as error:
                 raise translate(error, operation, str(target), self._endpoint) from error
+
+
+def _object(uri: str) -> S3Uri:
+    try:
+        target = S3Uri.parse(uri)
+    except ValueError:
+        target = None
+    if target is None or not target.key:
+        raise PermanentError("S3UriInvalid", f"{uri!r} is not of the form s3://bucket/key; correct it")
+    return target

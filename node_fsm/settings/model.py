@@ -21,6 +21,7 @@ from pydantic import (
     field_validator,
 )
 
+from node_fsm.core.listen import Listen
 from node_fsm.core.phases import Role
 from node_fsm.log import LogFormat, LogLevel, redact
 from node_fsm.settings import types
@@ -33,7 +34,7 @@ Boolean = Annotated[bool, BeforeValidator(types.boolean)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 S3Object = Annotated[str, AfterValidator(types.s3_object)]
 S3Prefix = Annotated[str, AfterValidator(types.s3_prefix)]
-ListenAddress = Annotated[str, AfterValidator(types.listen)]
+ListenAddress = Annotated[Listen, BeforeValidator(types.listen)]
 AbsolutePath = Annotated[Path, AfterValidator(Path.absolute)]
 
 
@@ -150,11 +151,11 @@ class Settings(DatabaseSettings):
     )
     jorm_path: str = Field("jormungandr", description="The jormungandr program: a path, or a name looked up in PATH")
     node_rest_listen: ListenAddress = Field(
-        "127.0.0.1:10080",
+        Listen("127.0.0.1", 10080),
         description="IP:PORT of the node's REST interface; whoever reaches it can shut the node down",
     )
     node_p2p_listen: ListenAddress = Field(
-        "0.0.0.0:10090",
+        Listen("0.0.0.0", 10090),  # noqa: S104 - other nodes come from outside the container
         description="IP:PORT at which the node listens for other nodes",
     )
     node_p2p_public_address: str = Field(
@@ -183,7 +184,7 @@ class Settings(DatabaseSettings):
     def _public_address(cls, address: str, info: ValidationInfo) -> str:
         if "node_p2p_listen" not in info.data:
             return address  # which is at fault already
-        return types.public_address(address or types.multiaddr_of(info.data["node_p2p_listen"]))
+        return types.public_address(address or info.data["node_p2p_listen"].multiaddr or "")
 
     @field_validator("node_p2p_advertise")
     @classmethod

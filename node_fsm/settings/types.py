@@ -1,15 +1,19 @@
 """Validators of settings' values: each returns the value to use, or raises ValueError saying what it must be."""
 
 import ipaddress
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import SecretStr
 
+from node_fsm.core.listen import Listen
+from node_fsm.core.multiaddr import Multiaddr
+from node_fsm.core.s3_uri import S3Uri
+
+T = TypeVar("T")
+
 _TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
-_S3_URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?")
-_MULTIADDR = re.compile(r"/(ip4|ip6|dns4|dns6)/([^/\s]+)/tcp/(\d+)")
 _POSTGRES = {"postgres", "postgresql", "postgresql+asyncpg"}
 _DATABASE_OPTIONS = {
     "host": None,
@@ -39,15 +43,15 @@ def upper(value: object) -> object:
 
 def s3_object(uri: str) -> str:
     """The URI of one object."""
-    match = _S3_URI.fullmatch(uri)
-    if not match or not match[2] or uri.endswith("/"):
+    parsed = _parsed(S3Uri.parse, uri)
+    if parsed is None or not parsed.is_object:
         raise ValueError("must name one object, as s3://BUCKET/KEY")
     return uri
 
 
 def s3_prefix(uri: str) -> str:
     """The URI of a bucket or a prefix in it, returned without a slash at its end."""
-    if not _S3_URI.fullmatch(uri):
+    if _parsed(S3Uri.parse, uri) is None:
         raise ValueError("must name a bucket or a prefix in it, as s3://BUCKET/PREFIX")
     return uri.rstrip("/")
 
@@ -99,58 +103,42 @@ def ip_address(text: str) -> str:
         raise ValueError("must be an IP address, as 0.0.0.0 or 127.0.0.1") from None
 
 
-def listen(text: str) -> str:
+def listen(value: object) -> object:
     """An address and port to listen on: IP:PORT, or [IP]:PORT for IPv6."""
-    host, _, port = text.rpartition(":")
-    if not (_is_ip(host.removeprefix("[").removesuffix("]")) and _is_port(port)):
+    if not isinstance(value, str):
+        return value
+    parsed = _parsed(Listen.parse, value)
+    if parsed is None:
         raise ValueError("must be IP:PORT, as 127.0.0.1:10080; a name is not enough")
-    return text
-
-
-def multiaddr_of(listen_address: str) -> str:
-    """The multiaddr of an IP:PORT; empty when that stands for all addresses of the machine."""
-    host, _, port = listen_address.rpartition(":")
-    host = host.strip("[]")
-    if not _is_reachable(host):
-        return ""
-    return f"/ip{ipaddress.ip_address(host).version}/{host}/tcp/{port}"
+    return parsed
 
 
 def public_address(address: str) -> str:
     """The multiaddr of the node itself, by IP."""
     if not address:
         raise ValueError("it does not follow from NODE_FSM_NODE_P2P_LISTEN, which is not one address")
-    match = _MULTIADDR.fullmatch(address)
-    if match and match[1].startswith("dns"):
+    parsed = _parsed(Multiaddr.parse, address)
+    if parsed and parsed.ip is None:
         raise ValueError(
             "must be an IP address: with a name here the node starts but peers cannot reach it; "
             "a name may stand in NODE_FSM_NODE_P2P_ADVERTISE"
         )
-    if not match or not _is_reachable(match[2]) or not _is_port(match[3]):
+    if parsed is None or parsed.ip is None or parsed.ip.is_unspecified:
         raise ValueError("must be /ip4/ADDRESS/tcp/PORT, with an address that other nodes reach")
     return address
 
 
 def advertised(address: str) -> str:
     """The multiaddr that peers are told, by IP or name."""
-    match = _MULTIADDR.fullmatch(address)
-    by_name = match and match[1].startswith("dns")
-    if not (match and _is_port(match[3]) and (by_name or _is_reachable(match[2]))):
+    parsed = _parsed(Multiaddr.parse, address)
+    if parsed is None or (parsed.ip and parsed.ip.is_unspecified):
         raise ValueError("must be /dns4/NAME/tcp/PORT or /ip4/ADDRESS/tcp/PORT")
     return address
 
 
-def _is_ip(text: str) -> bool:
+def _parsed(parse: Callable[[str], T], text: str) -> T | None:
+    """What *text* says; None when it is something else, of which each setting says what it must be."""
     try:
-        ipaddress.ip_address(text)
+        return parse(text)
     except ValueError:
-        return False
-    return True
-
-
-def _is_reachable(text: str) -> bool:
-    return _is_ip(text) and not ipaddress.ip_address(text).is_unspecified
-
-
-def _is_port(text: str) -> bool:
-    return text.isascii() and text.isdigit() and 0 < int(text) < 2**16
+        return None

@@ -43,7 +43,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
     assert (settings.rescan_seconds, settings.close_grace_minutes) == (30, 60)
     assert settings.block0_template == packaged_template()
     assert (settings.jcli_path, settings.jorm_path) == ("jcli", "jormungandr")
-    assert (settings.node_rest_listen, settings.node_p2p_listen) == ("127.0.0.1:10080", "0.0.0.0:10090")
+    assert (str(settings.node_rest_listen), str(settings.node_p2p_listen)) == ("127.0.0.1:10080", "0.0.0.0:10090")
     assert settings.node_p2p_advertise == settings.node_p2p_public_address == "/ip4/10.0.0.7/tcp/10090"
     assert f"{settings.host}:{settings.port}" == "0.0.0.0:8000"
     assert (settings.log_level, settings.log_format) == ("INFO", "text")

@@ -77,7 +77,7 @@ def test_the_buckets_that_nodes_use_are_made(tmp_path: Path) -> None:
 def test_each_node_says_its_own_address(name: str, tmp_path: Path) -> None:
     settings = settings_of(name, tmp_path)
     address = NODES[name]["networks"]["cluster"]["ipv4_address"]
-    port = settings.node_p2p_listen.rpartition(":")[2]
+    port = settings.node_p2p_listen.port
     assert settings.node_p2p_public_address == f"/ip4/{address}/tcp/{port}"
     assert settings.node_p2p_advertise == f"/dns4/{name}/tcp/{port}"
 

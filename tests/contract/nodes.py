@@ -14,7 +14,8 @@ from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
 from node_fsm.chain.fragments import Fragment
 from node_fsm.core.errors import TemporaryError
-from node_fsm.node.config import Listen, NodeConfig
+from node_fsm.core.listen import Listen
+from node_fsm.node.config import NodeConfig
 from node_fsm.node.rest import NodeRest
 from node_fsm.ports.answers import FragmentState, FragmentStatus, NodeStats
 from tests.contract.binaries import Binaries
@@ -96,8 +97,8 @@ class Node:
         """Write the configuration file, with *overrides* on its top level and in its p2p section."""
         self.directory.mkdir(exist_ok=True)
         written = NodeConfig(
-            rest=Listen(LOOPBACK, self.rest_port, "REST"),
-            p2p=Listen(LOOPBACK, self.p2p_port, "P2P"),
+            rest=Listen(LOOPBACK, self.rest_port),
+            p2p=Listen(LOOPBACK, self.p2p_port),
             public_address=self.public_address,
             storage=self.directory / "storage",
             fragment_log=self.fragments,

@@ -55,6 +55,6 @@ def test_the_settings_of_all_three_are_complete_and_their_ports_their_own(tmp_pa
         assert settings.hostname == part.hostname
         assert settings.storage_dir == tmp_path / part.hostname
         assert (settings.signing_key_s3_uri is None) == (part.kind == "follower")
-        ports += [str(settings.port), settings.node_rest_listen, settings.node_p2p_listen]
-        assert settings.node_p2p_public_address.endswith(f"/tcp/{settings.node_p2p_listen.split(':')[1]}")
+        ports += [settings.port, settings.node_rest_listen.port, settings.node_p2p_listen.port]
+        assert settings.node_p2p_public_address.endswith(f"/tcp/{settings.node_p2p_listen.port}")
     assert len(set(ports)) == 9

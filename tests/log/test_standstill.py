@@ -11,10 +11,11 @@ import pytest
 from loguru import logger
 from node_fsm_sandbox.servers.server import free_port
 
+from node_fsm.core.listen import Listen
 from node_fsm.core.phases import Role
 from node_fsm.log import configure_logging, flush_log, lines_dropped
 from node_fsm.metrics import Metrics
-from node_fsm.node.config import Listen, NodeConfig
+from node_fsm.node.config import NodeConfig
 from node_fsm.node.process import Launch, NodeProcess
 from node_fsm.sidecar.app import create_app
 from node_fsm.sidecar.server import SidecarServer
@@ -30,7 +31,7 @@ def launch(directory: Path) -> Launch:
     """A node that prints a lot and ends."""
     node = FakeNode(directory / "bin")
     node.behave(exits=0, stdout=("x" * 1000 + "\n") * OUTPUT)
-    rest, p2p = (Listen("127.0.0.1", free_port(), "a setting") for _ in range(2))
+    rest, p2p = (Listen("127.0.0.1", free_port()) for _ in range(2))
     return Launch(
         executable=str(node.executable),
         config=NodeConfig(rest, p2p, f"/ip4/127.0.0.1/tcp/{p2p.port}", directory / "storage", directory / "fragments"),

@@ -11,8 +11,8 @@ import pytest_asyncio
 from node_fsm_sandbox.servers.server import free_port
 
 from node_fsm.core.chain_time import ChainClock
+from node_fsm.core.listen import Listen
 from node_fsm.core.secret import Secret
-from node_fsm.node.config import Listen
 from node_fsm.node.status import NodeLimits, NodeSettings
 from node_fsm.node.supervisor import NodeSupervisor
 from node_fsm.ports import ChainRun
@@ -48,8 +48,8 @@ def node_settings(fake_node: FakeNode) -> NodeSettings:
     p2p_port = free_port()
     return NodeSettings(
         executable=str(fake_node.executable),
-        rest=Listen("127.0.0.1", free_port(), "NODE_FSM_NODE_REST_LISTEN"),
-        p2p=Listen("127.0.0.1", p2p_port, "NODE_FSM_NODE_P2P_LISTEN"),
+        rest=Listen("127.0.0.1", free_port()),
+        p2p=Listen("127.0.0.1", p2p_port),
         public_address=f"/ip4/127.0.0.1/tcp/{p2p_port}",
         stop_grace=5.0,
     )

@@ -13,9 +13,10 @@ from node_fsm_sandbox.servers.server import free_port
 
 from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.errors import TemporaryError
+from node_fsm.core.listen import Listen
 from node_fsm.core.model import Payer, SignedFragment
 from node_fsm.core.secret import Secret
-from node_fsm.node.config import Listen, NodeConfig
+from node_fsm.node.config import NodeConfig
 from node_fsm.node.process import Launch
 from node_fsm.node.rest import RECORDS
 from node_fsm.node.status import NodeLimits, NodeSettings
@@ -37,8 +38,8 @@ def settings(executable: Path) -> NodeSettings:
     p2p_port = free_port()
     return NodeSettings(
         executable=str(executable),
-        rest=Listen("127.0.0.1", free_port(), "NODE_FSM_NODE_REST_LISTEN"),
-        p2p=Listen("127.0.0.1", p2p_port, "NODE_FSM_NODE_P2P_LISTEN"),
+        rest=Listen("127.0.0.1", free_port()),
+        p2p=Listen("127.0.0.1", p2p_port),
         public_address=f"/ip4/127.0.0.1/tcp/{p2p_port}",
     )
 
@@ -227,7 +228,7 @@ async def test_busy_port_is_told_and_waited_for(
         await eventually(lambda: supervisor.state.problem is not None)
         assert supervisor.state.problem
         assert supervisor.state.problem.reason == "PortBusy"
-        assert listen.setting in supervisor.state.problem.message
+        assert f"NODE_FSM_NODE_{listener.upper()}_LISTEN" in supervisor.state.problem.message
     await supervisor.ready(20)
 
 

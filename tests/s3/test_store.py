@@ -17,7 +17,7 @@ import node_fsm.s3.store
 from node_fsm.core.errors import PermanentError, ServiceError
 from node_fsm.ports import ObjectStore
 from node_fsm.ports.object_errors import ObjectExistsError, ObjectMissingError
-from node_fsm.s3.store import PART_BYTES, S3Store, S3Uri
+from node_fsm.s3.store import PART_BYTES, S3Store
 from tests.s3.helpers import collected, keys, stream, stream_then_hang, unfinished_uploads
 from tests.support.bucket import Bucket
 
@@ -98,11 +98,6 @@ async def test_what_is_no_uri_of_an_object_is_refused(store: S3Store, uri: str) 
         with pytest.raises(PermanentError, match="s3://bucket/key") as caught:
             await attempt
         assert caught.value.reason == "S3UriInvalid"
-
-
-def test_a_uri_is_read_and_written() -> None:
-    assert S3Uri.parse("s3://the.bucket/a/b c") == S3Uri("the.bucket", "a/b c")
-    assert str(S3Uri("bucket", "a/b")) == "s3://bucket/a/b"
 
 
 @pytest.mark.parametrize("endpoint", ["nonsense", "http://[", "ftp//x"])

@@ -10,15 +10,16 @@ import pytest
 from node_fsm_sandbox.servers.server import free_port
 
 from node_fsm.core.errors import PermanentError, TemporaryError
-from node_fsm.node.config import Listen, NodeConfig
+from node_fsm.core.listen import Listen
+from node_fsm.node.config import NodeConfig
 from node_fsm.node.preflight import wait_until_free
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> NodeConfig:
     return NodeConfig(
-        rest=Listen("127.0.0.1", free_port(), "NODE_FSM_NODE_REST_LISTEN"),
-        p2p=Listen("127.0.0.1", free_port(), "NODE_FSM_NODE_P2P_LISTEN"),
+        rest=Listen("127.0.0.1", free_port()),
+        p2p=Listen("127.0.0.1", free_port()),
         public_address="/ip4/127.0.0.1/tcp/1",
         storage=tmp_path / "storage",
         fragment_log=tmp_path / "fragments",
@@ -86,8 +87,8 @@ async def test_connections_that_linger_do_not_count(config: NodeConfig) -> None:
 
 async def test_an_address_of_another_machine_is_for_a_person_to_mend(tmp_path: Path) -> None:
     config = NodeConfig(
-        rest=Listen("192.0.2.1", 8443, "NODE_FSM_NODE_REST_LISTEN"),
-        p2p=Listen("127.0.0.1", free_port(), "NODE_FSM_NODE_P2P_LISTEN"),
+        rest=Listen("192.0.2.1", 8443),
+        p2p=Listen("127.0.0.1", free_port()),
         public_address="/ip4/127.0.0.1/tcp/1",
         storage=tmp_path,
         fragment_log=tmp_path,
