@@ -47,6 +47,7 @@ from node_fsm.core.model import (
 from node_fsm.core.payload_type import PayloadType
 from node_fsm.core.secret import Secret
 from node_fsm.programs.jcli import Jcli
+from node_fsm.storage.files import new_file
 
 GROUP = "voters"
 BATCH = 10_000
@@ -118,17 +119,18 @@ async def build(case: Case, jcli_path: str, genesis: Path, block0: Path) -> Gene
         await jcli.sign_certificate(certificate, case.leader_key, signed)
         certificates[await jcli.vote_plan_id(certificate)] = signed.read_text().strip()
     committees = [member.id for member in case.spec.committee]
-    contents = await write_genesis(
-        genesis,
-        template=case.template,
-        clock=dates.clock,
-        leaders=leader_ids(case.nodes),
-        committees=committees,
-        accounts=signing_accounts(own, committees, case.template),
-        funds=batches(case.voters),
-        tokens=[(drafts[0].token, batches(case.voters))],
-        certificates=certificates,
-    )
+    async with new_file(genesis) as new:
+        contents = await write_genesis(
+            new.write,
+            template=case.template,
+            clock=dates.clock,
+            leaders=leader_ids(case.nodes),
+            committees=committees,
+            accounts=signing_accounts(own, committees, case.template),
+            funds=batches(case.voters),
+            tokens=[(drafts[0].token, batches(case.voters))],
+            certificates=certificates,
+        )
     await jcli.genesis_encode(genesis, block0)
     return contents
 

@@ -5,14 +5,14 @@ from dataclasses import asdict
 
 from loguru import logger
 
+from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind, StoredArchive
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision, LocalChain
-from node_fsm.steps.archive import About, archive, archive_fact
+from node_fsm.steps.archive import About, archive, archive_fact, write_record
 from node_fsm.steps.context import Context
-from node_fsm.storage.workspace import make_private, write_private
 from states.base import PhaseState
 
 SUPERSEDED_PATIENCE_SECONDS = 120.0
@@ -40,12 +40,12 @@ class Archiving(PhaseState):
             return Decision(
                 Event.ARCHIVED, "nothing of the superseded chain was copied, so there is nothing to archive"
             )
-        about.write(ctx.chain())
+        await in_thread(DISK, about.write, ctx.chain())
         try:
             made = await self._archive(ctx, about)
         except ServiceError as error:
             if about.kind is ArchiveKind.SUPERSEDED and self._is_out_of_patience(ctx, block0.hash):
-                return self._set_aside(ctx, error)
+                return await self._set_aside(ctx, error)
             raise
         await ctx.database.save_archive(made, archive_fact(ctx, made))
         ctx.metrics.archive_verified(made.bytes, made.verified_at)
@@ -59,8 +59,8 @@ class Archiving(PhaseState):
         results = await ctx.database.results(about.block0_hash)
         if not results:
             return await archive(ctx, chain, about, results=None, untallied="no result could be had in time")
-        make_private(chain.record)
-        write_private(chain.record / RESULTS, json.dumps([asdict(result) for result in results], indent=1).encode())
+        document = json.dumps([asdict(result) for result in results], indent=1).encode()
+        await in_thread(DISK, write_record, chain, RESULTS, document)
         return await archive(ctx, chain, about, results=results, untallied=None)
 
     def _is_out_of_patience(self, ctx: Context, block0_hash: str) -> bool:
@@ -68,9 +68,9 @@ class Archiving(PhaseState):
             self._first_refusal = (block0_hash, ctx.clock.monotonic())
         return ctx.clock.monotonic() - self._first_refusal[1] > SUPERSEDED_PATIENCE_SECONDS
 
-    def _set_aside(self, ctx: Context, error: ServiceError) -> Decision:
+    async def _set_aside(self, ctx: Context, error: ServiceError) -> Decision:
         work, block0 = ctx.election_in_work(), ctx.block0_in_work()
         local = LocalChain(work.election_id, block0.hash, has_blocks=True)
-        target = ctx.workspace.set_aside(local, ctx.clock.now())
+        target = await in_thread(LONG, ctx.workspace.set_aside, local, ctx.clock.now())
         logger.warning("the superseded chain {} is archived later: {}", block0.hash, error)
         return Decision(Event.ARCHIVED, f"the superseded chain was set aside as {target.name}, to be archived later")

@@ -1,5 +1,6 @@
 """BuildingVotePlan: proposals become vote plans and their signed certificates."""
 
+from node_fsm.aio.threads import LONG, in_thread
 from node_fsm.core.events import Event
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision
@@ -16,7 +17,7 @@ class BuildingVotePlan(PhaseState):
     async def run(self, ctx: Context) -> Decision:
         """Write the plans and their certificates into the election's draft."""
         spec = await specification_in_work(ctx)
-        draft = ctx.workspace.new_draft(spec.id)
+        draft = await in_thread(LONG, ctx.workspace.new_draft, spec.id)
         plans = await build_vote_plans(ctx, spec, draft)
         proposals = sum(len(plan.proposals) for plan in plans)
         return Decision(Event.VOTE_PLAN_BUILT, f"{len(plans)} vote plans with {proposals} proposals are signed")

@@ -1,9 +1,10 @@
 """Reset: nothing of a finished chain stays in the working directory."""
 
-import asyncio
+from datetime import datetime
 
 from loguru import logger
 
+from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.current import current
 from node_fsm.core.decide import is_leftover
@@ -27,15 +28,14 @@ class Reset(PhaseState):
         overview = ctx.known_overview()
         election = current(overview, ctx.clock.now(), ctx.policy)
         deleted, kept = [], []
-        for chain in ctx.workspace.chains():
+        for chain in await in_thread(DISK, ctx.workspace.chains):
             if not is_leftover(chain, election, overview):
                 continue
             if chain.has_blocks and not _is_covered(ctx, chain, overview):
-                _note(ctx, chain, overview)
-                kept.append(ctx.workspace.set_aside(chain, ctx.clock.now()).name)
+                kept.append(await in_thread(LONG, _set_aside, ctx, chain, overview, ctx.clock.now()))
                 logger.warning("no archive surely covers the chain {}: set aside as {}", chain.block0_hash, kept[-1])
             else:
-                await asyncio.to_thread(ctx.workspace.remove, chain)
+                await in_thread(LONG, ctx.workspace.remove, chain)
                 deleted.append(chain.block0_hash or f"the draft of election {chain.election_id}")
         ctx.signing_key = None
         what = [f"deleted {', '.join(deleted)}"] if deleted else []
@@ -48,6 +48,12 @@ def _is_covered(ctx: Context, local: LocalChain, overview: Overview) -> bool:
     assert local.block0_hash is not None, "only a chain has blocks"
     is_disputed = ctx.workspace.chain(local.election_id, local.block0_hash).disputed.exists()
     return local.block0_hash in overview.archived and not (is_disputed and ctx.policy.role is Role.NODE)
+
+
+def _set_aside(ctx: Context, chain: LocalChain, overview: Overview, now: datetime) -> str:
+    """Move a chain out of the way, saying in it whose it is; the name that it has then."""
+    _note(ctx, chain, overview)
+    return ctx.workspace.set_aside(chain, now).name
 
 
 def _note(ctx: Context, local: LocalChain, overview: Overview) -> None:

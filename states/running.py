@@ -1,6 +1,5 @@
 """Running: the node runs on the published block 0, and people vote."""
 
-import asyncio
 from typing import NamedTuple
 
 from node_fsm.core.conditions import ConditionType
@@ -8,11 +7,12 @@ from node_fsm.core.errors import ServiceError
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import UNKNOWN, Decision
 from node_fsm.steps import split as neighbours
-from node_fsm.steps.adopt import adopt_block0, require_node, rewire
+from node_fsm.steps.adopt import adopt_block0, open_copy
 from node_fsm.steps.context import Context
 from node_fsm.steps.edits import SpecificationWatch
-from node_fsm.steps.resubmission import resubmit
+from node_fsm.steps.resubmission import Resubmission
 from node_fsm.steps.split import Neighbours
+from node_fsm.steps.wiring import require_node, rewire
 from node_fsm.storage.block_copy import BlockCopy
 from node_fsm.storage.workspace import ChainDirectory
 from states.base import PhaseState
@@ -75,16 +75,16 @@ class _Chain:
         ctx.metrics.votes_cast(copy.votes)
         lost = (state.starts, copy.losses)
         if lost != self._resubmitted and copy.tip.date >= ctx.block0_in_work().dates.vote_start:
-            await resubmit(ctx, joined.chain, copy)
+            await joined.resubmission.post(ctx, copy)
             self._resubmitted = lost
         await joined.neighbours.compare(copy)
 
     async def _join(self) -> "_Joined":
         ctx = self._ctx
-        chain, summary = await adopt_block0(ctx)
-        await require_node(ctx, chain, summary.leader_ids)
-        copy = await asyncio.to_thread(BlockCopy.open, chain.blocks, chain.block0)
-        return _Joined(chain, summary.leader_ids, copy, Neighbours.of(ctx, summary.leader_ids))
+        chain, head = await adopt_block0(ctx)
+        await require_node(ctx, chain, head.leader_ids)
+        copy = await open_copy(chain)
+        return _Joined(chain, head.leader_ids, copy, Resubmission(chain), Neighbours.of(ctx, head.leader_ids))
 
 
 class _Joined(NamedTuple):
@@ -93,6 +93,7 @@ class _Joined(NamedTuple):
     chain: ChainDirectory
     leaders: tuple[str, ...]
     copy: BlockCopy
+    resubmission: Resubmission
     neighbours: Neighbours
 
 

@@ -1,6 +1,5 @@
 """Tallying: the votes are counted, the tally is put on the chain, the results are posted."""
 
-import asyncio
 from datetime import datetime
 
 from node_fsm.core.chain_time import ChainDates
@@ -11,21 +10,14 @@ from node_fsm.core.model import PlanResult
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision
 from node_fsm.steps import split as neighbours
-from node_fsm.steps.adopt import rewire, summary_of
+from node_fsm.steps.adopt import adopt_block0, open_copy
 from node_fsm.steps.context import Context
 from node_fsm.steps.split import Neighbours
-from node_fsm.steps.tally import (
-    check_count,
-    check_still_there,
-    count,
-    follow_tallies,
-    record,
-    results,
-    settle,
-    snapshot,
-    tally_on_chain,
-)
-from node_fsm.storage.block_copy import BlockCopy, CopiedBlock
+from node_fsm.steps.tally import check_count, count, read_snapshot, record, results
+from node_fsm.steps.tally_chain import check_still_there, follow_tallies, settle, tally_on_chain
+from node_fsm.steps.wiring import rewire
+from node_fsm.storage.block_copy import BlockCopy
+from node_fsm.storage.block_index import CopiedBlock
 from node_fsm.storage.workspace import ChainDirectory
 from states.base import PhaseState
 
@@ -40,17 +32,17 @@ class Tallying(PhaseState):
 
     async def run(self, ctx: Context) -> Decision:
         """Post the results, unless they stand already."""
-        block0, chain = ctx.block0_in_work(), ctx.chain()
+        block0 = ctx.block0_in_work()
         standing = await _posted(ctx, block0.hash)
-        copy = await asyncio.to_thread(BlockCopy.open, chain.blocks, chain.block0)
+        chain, head = await adopt_block0(ctx)
+        copy = await open_copy(chain)
         window_open = ctx.clock.now() < block0.dates.committee_end_time
         if window_open or not _is_complete(chain, copy, ctx):
-            leaders = (await asyncio.to_thread(summary_of, chain)).leader_ids
             if not ctx.node.state.running:
-                await rewire(ctx, chain, leaders)
+                await rewire(ctx, chain, head.leader_ids)
             await ctx.node.ready(READY_SECONDS)
             await settle(ctx, copy, block0.dates.vote_end)
-            await Neighbours.of(ctx, leaders).agree(copy, _patience(block0.dates))
+            await Neighbours.of(ctx, head.leader_ids).agree(copy, _patience(block0.dates))
             await settle(ctx, copy, block0.dates.vote_end)  # again: the chain may have turned to that of the others
             await record(ctx, chain, copy, _last_counted(copy, block0.dates))
         if standing:
@@ -59,8 +51,8 @@ class Tallying(PhaseState):
         last = _last_counted(copy, block0.dates)
         counted = await count(chain)
         plan_ids = [plan.id for plan in counted.block0.vote_plans]
-        snapshots = snapshot(chain, plan_ids)
-        check_count(counted, snapshots)
+        snapshot = await read_snapshot(chain, plan_ids)
+        check_count(counted, snapshot.plans)
         if window_open:
             await tally_on_chain(ctx, copy, counted.block0)
             check_still_there(copy, last)
@@ -73,7 +65,7 @@ class Tallying(PhaseState):
                 f"the time to tally ended at {block0.dates.committee_end_time.isoformat()} without a tally in a block"
                 f" for {', '.join(missed)}; the results are those of the recount",
             )
-        await ctx.database.save_tally_snapshot(block0.hash, snapshots)
+        await ctx.database.save_tally_snapshot(block0.hash, snapshot.printed)
         work = ctx.election_in_work()
         why = f"the results of {len(posted)} plans of block 0 {block0.hash}"
         entry = ctx.fact(Fact.RESULTS_WRITTEN, work.election_id, work.election_name, why)

@@ -1,10 +1,9 @@
 """Block 0: the JSON that jcli encodes, written as a stream, and the check of what jcli made of it."""
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain, repeat
@@ -23,6 +22,7 @@ from node_fsm.chain.address import (
 from node_fsm.chain.block0 import Block0Summary, summarise
 from node_fsm.chain.certificates import MintedToken
 from node_fsm.chain.errors import ChainDataError
+from node_fsm.chain.limits import MAX_OUTPUTS
 from node_fsm.chain.transactions import Output
 from node_fsm.core.chain_time import ChainClock
 from node_fsm.core.errors import PermanentError
@@ -33,9 +33,6 @@ ACCOUNT_FUND = 1_000_000_000
 
 MAX_BLOCK0_SIZE = 195_000_000
 """Bytes. The base64 of a larger block 0 does not fit into a JSON string in the database."""
-
-OUTPUTS_PER_ENTRY = 254
-"""The most that jcli takes in one fund entry."""
 
 Amounts = AsyncIterator[list[tuple[str, int]]]
 """Batches of (account address, units), in the order of the block."""
@@ -86,7 +83,7 @@ def block0_size(
 ) -> int:
     """The bytes of a block 0 with so many leaders, committee ids and funds, and holders by token id."""
     configuration = 199 + 34 * (leaders + committees)
-    transactions = -(-funds // OUTPUTS_PER_ENTRY)
+    transactions = -(-funds // MAX_OUTPUTS)
     minted = sum(holders * (58 + len(_token_name(token_id))) for token_id, holders in tokens.items())
     signed = sum(15 + (len(certificate) - len("signedcert1") - 6) * 5 // 8 for certificate in certificates)
     return configuration + 16 * transactions + 41 * funds + minted + signed
@@ -103,7 +100,7 @@ def size_problem(size: int) -> str | None:
 
 
 async def write_genesis(
-    target: Path,
+    write: Callable[[bytes], object],
     *,
     template: Template,
     clock: ChainClock,
@@ -114,7 +111,7 @@ async def write_genesis(
     tokens: Sequence[tuple[str, Amounts]],
     certificates: Mapping[str, str],
 ) -> GenesisContents:
-    """Write to *target*, whole or not at all, the JSON from which jcli encodes block 0.
+    """Give *write*, piece by piece, the JSON from which jcli encodes block 0.
 
     *leaders* are bech32 and *committees* hex public keys; *accounts* are addresses that get ACCOUNT_FUND and no
     token; *tokens* go by token id, *certificates*, signed, by plan id. The same inputs give the same bytes, and
@@ -126,22 +123,19 @@ async def write_genesis(
     }
     if committees:
         configuration["committees"] = list(committees)
-    with _replacing(target) as write:
-        separators = chain([""], repeat(",\n"))
+    separators = chain([""], repeat(",\n"))
 
-        def entry(text: str) -> None:
-            write(next(separators) + text)
+    def entry(text: str) -> None:
+        write((next(separators) + text).encode("ascii"))
 
-        write(f'{{"blockchain_configuration":{json.dumps(configuration)},\n"initial":[\n')
-        funded = await _write_entries(entry, '{"fund":[%s]}', _after_accounts(accounts, funds))
-        minted = {}
-        for token_id, holders in tokens:
-            minted[token_id] = await _write_entries(
-                entry, f'{{"token":{{"token_id":"{token_id}","to":[%s]}}}}', holders
-            )
-        for certificate in certificates.values():
-            entry(json.dumps({"cert": certificate}))
-        write("]}\n")
+    write(f'{{"blockchain_configuration":{json.dumps(configuration)},\n"initial":[\n'.encode("ascii"))
+    funded = await _write_entries(entry, '{"fund":[%s]}', _after_accounts(accounts, funds))
+    minted = {}
+    for token_id, holders in tokens:
+        minted[token_id] = await _write_entries(entry, f'{{"token":{{"token_id":"{token_id}","to":[%s]}}}}', holders)
+    for certificate in certificates.values():
+        entry(json.dumps({"cert": certificate}))
+    write(b"]}\n")
     size = block0_size(
         leaders=len(leaders),
         committees=len(committees),
@@ -215,13 +209,13 @@ async def _after_accounts(accounts: Sequence[str], funds: Amounts) -> Amounts:
 
 
 async def _chunks(amounts: Amounts) -> Amounts:
-    """The same amounts, OUTPUTS_PER_ENTRY at a time, so that how they were read leaves no trace in block 0."""
+    """The same amounts, MAX_OUTPUTS at a time, so that how they were read leaves no trace in block 0."""
     waiting: list[tuple[str, int]] = []
     async for batch in amounts:
         waiting += batch
-        whole = len(waiting) - len(waiting) % OUTPUTS_PER_ENTRY
-        for start in range(0, whole, OUTPUTS_PER_ENTRY):
-            yield waiting[start : start + OUTPUTS_PER_ENTRY]
+        whole = len(waiting) - len(waiting) % MAX_OUTPUTS
+        for start in range(0, whole, MAX_OUTPUTS):
+            yield waiting[start : start + MAX_OUTPUTS]
         del waiting[:whole]
     if waiting:
         yield waiting
@@ -269,12 +263,3 @@ def _is_address(text: str) -> bool:
 
 def _token_name(token_id: str) -> bytes:
     return bytes.fromhex(token_id.partition(".")[2])
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Callable[[str], object]]:
-    """Write to a temporary file that becomes *target* when all went well; readable by its owner alone."""
-    partial = target.with_name(f"{target.name}.partial")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as stream:
-        yield stream.write
-    partial.replace(target)

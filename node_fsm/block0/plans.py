@@ -6,12 +6,10 @@ from hashlib import blake2b
 from typing import Any
 
 from node_fsm.block0.template import Template
+from node_fsm.chain.limits import MAX_PROPOSALS
 from node_fsm.core.chain_time import BlockDate, ChainDates
 from node_fsm.core.model import ElectionSpec, Proposal
 from node_fsm.core.payload_type import PayloadType
-
-MAX_PROPOSALS = 255
-"""The most that jcli takes in one plan."""
 
 # A voter's token in block 0 repeats the token's name: 8 bytes tell the groups of one chain apart well enough,
 # and at a million voters are 24 MB less than the 32 that are allowed.

@@ -11,12 +11,12 @@ from node_fsm.block0.plans import max_tally_size, tally_size, voting_token
 from node_fsm.block0.template import Template
 from node_fsm.chain import bech32
 from node_fsm.chain.address import KEY_SIZE, MEMBER_KEY_PREFIX, ed25519_public_key
+from node_fsm.chain.limits import MAX_OPTIONS
 from node_fsm.core.chain_time import ChainClock, ChainDates, chain_start
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import CommitteeMember, ElectionSpec, NodeRow, Objective, Proposal
 from node_fsm.core.payload_type import PayloadType
 
-MAX_OPTIONS = 16
 EXTERNAL_ID_SIZE = 32
 
 _SET_LEADER_ID = "set it with `node-fsm node add HOSTNAME --leader-id PUBLIC_KEY`"

@@ -1,7 +1,7 @@
 """What a block 0 says, in one pass over its stream."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -24,20 +24,14 @@ class Total(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Block0Summary:
-    """What a block 0 says.
+class Block0Head:
+    """What a block 0 says first: about the chain, not about its voters and plans.
 
-    ``configuration`` is exactly what ``jcli genesis decode`` prints as ``blockchain_configuration``; ``tokens`` has
-    a total for each token id (``policy.name``); ``vote_plans`` are in the order of the block; ``others`` counts
-    the fragments of kinds that an election's block 0 does not need, by the kind's name.
+    ``configuration`` is exactly what ``jcli genesis decode`` prints as ``blockchain_configuration``.
     """
 
     header: BlockHeader
     configuration: Mapping[str, Any]
-    funds: Total
-    tokens: Mapping[str, Total]
-    vote_plans: tuple[PlanCertificate, ...]
-    others: Mapping[str, int]
 
     @property
     def hash(self) -> str:
@@ -74,6 +68,33 @@ class Block0Summary:
         return tuple(self.configuration.get("committees", ()))
 
 
+@dataclass(frozen=True, slots=True)
+class Block0Summary(Block0Head):
+    """All that a block 0 says.
+
+    ``tokens`` has a total for each token id (``policy.name``); ``vote_plans`` are in the order of the block;
+    ``others`` counts the fragments of kinds that an election's block 0 does not need, by the kind's name.
+    """
+
+    funds: Total
+    tokens: Mapping[str, Total]
+    vote_plans: tuple[PlanCertificate, ...]
+    others: Mapping[str, int]
+
+
+def read_head(stream: ByteStream) -> Block0Head:
+    """Read *stream*, which must be a block 0 and nothing else, as far as that takes no time.
+
+    Of what follows the configuration only the hash is checked: at a million voters that is a fraction of a second,
+    and `summarise` a quarter of a minute. MalformedError, TruncatedError, BrokenChainError (a block, but no block 0).
+    """
+    block = _only_block(stream)
+    head = Block0Head(block.header, decode_configuration(_first_fragment(block.fragments(), block)))
+    block.skip()
+    _expect_end(stream, block)
+    return head
+
+
 def summarise(
     stream: ByteStream,
     *,
@@ -86,13 +107,9 @@ def summarise(
     checked: what they gather holds only once this function has returned. Memory does not grow with the block.
     MalformedError, TruncatedError, BrokenChainError (a block, but no block 0).
     """
-    blocks = verify_chain(read_blocks(stream))
-    block = next(blocks, None)
-    if block is None:
-        raise MalformedError("expected a block 0, the stream is empty", 0)
+    block = _only_block(stream)
     summary = summarise_block(block, on_fund=on_fund, on_token=on_token)
-    if stream.read(1):
-        raise MalformedError("expected the end of the stream after block 0", block.end)
+    _expect_end(stream, block)
     return summary
 
 
@@ -104,10 +121,7 @@ def summarise_block(
 ) -> Block0Summary:
     """Like `summarise`, of a *block* that is the first of a chain."""
     fragments = block.fragments()
-    first = next(fragments, None)
-    if first is None or first.kind is not FragmentKind.INITIAL:
-        raise MalformedError("expected the chain's configuration as first fragment", block.offset)
-    configuration = decode_configuration(first)
+    configuration = decode_configuration(_first_fragment(fragments, block))
     test_bit = TEST_BIT if configuration["discrimination"] == "test" else 0
 
     fund_count = fund_value = 0
@@ -143,6 +157,25 @@ def summarise_block(
         tuple(vote_plans),
         dict(others),
     )
+
+
+def _only_block(stream: ByteStream) -> Block:
+    block = next(verify_chain(read_blocks(stream)), None)
+    if block is None:
+        raise MalformedError("expected a block 0, the stream is empty", 0)
+    return block
+
+
+def _first_fragment(fragments: Iterator[Fragment], block: Block) -> Fragment:
+    first = next(fragments, None)
+    if first is None or first.kind is not FragmentKind.INITIAL:
+        raise MalformedError("expected the chain's configuration as first fragment", block.offset)
+    return first
+
+
+def _expect_end(stream: ByteStream, block: Block) -> None:
+    if stream.read(1):
+        raise MalformedError("expected the end of the stream after block 0", block.end)
 
 
 def _funds(fragment: Fragment, test_bit: int) -> tuple[Output, ...]:

@@ -11,6 +11,7 @@ from node_fsm.chain.fragments import HASH_SIZE, LENGTH, ByteStream, Fragment, re
 from node_fsm.core.block_date import BlockDate
 
 NO_PARENT = "00" * HASH_SIZE
+_PIECE_SIZE = 2**20
 _COMMON = Struct(f">BIIII{HASH_SIZE}s{HASH_SIZE}s")
 
 
@@ -90,17 +91,28 @@ class Block:
             digest.update(raw)
             self._left -= size
             yield Fragment.from_bytes(raw, offset)
-        if digest.hexdigest() != self.header.content_hash:
+        self._check_hash()
+
+    def skip(self) -> None:
+        """Read what is left of the block, and check that it is what was hashed; its fragments are not looked at.
+
+        MalformedError, TruncatedError.
+        """
+        while self._left:
+            piece = self._stream.read(min(self._left, _PIECE_SIZE))
+            if not piece:
+                raise self._truncated()
+            self._digest.update(piece)
+            self._left -= len(piece)
+        self._check_hash()
+
+    def _check_hash(self) -> None:
+        if self._digest.hexdigest() != self.header.content_hash:
             raise MalformedError(
-                f"block {self.header.id} has content of hash {digest.hexdigest()}, "
+                f"block {self.header.id} has content of hash {self._digest.hexdigest()}, "
                 f"its header says {self.header.content_hash}",
                 self.offset,
             )
-
-    def skip(self) -> None:
-        """Read what is left of the block, and check it."""
-        for _ in self.fragments():
-            pass
 
     def _truncated(self) -> TruncatedError:
         return TruncatedError(

@@ -9,14 +9,13 @@ from node_fsm.chain import bech32
 from node_fsm.chain.address import KEY_SIZE, MEMBER_KEY_PREFIX
 from node_fsm.chain.cursor import Cursor
 from node_fsm.chain.fragments import HASH_SIZE, Fragment
+from node_fsm.chain.limits import MAX_OPTIONS, MAX_TOKEN_NAME_SIZE
 from node_fsm.chain.transactions import SPINE, Transaction, read_transaction
 from node_fsm.core.block_date import BlockDate
 from node_fsm.core.payload_type import PayloadType
 
 POLICY_HASH_SIZE = 28
 _NO_POLICY = bytes(POLICY_HASH_SIZE)
-_MAX_TOKEN_NAME = 32
-_MAX_OPTIONS = 16
 _SIGNATURE_SIZE = 64
 _POINT_SIZE = 32
 _CIPHERTEXT_SIZE = 2 * _POINT_SIZE
@@ -201,8 +200,8 @@ def _read_payload_type(cursor: Cursor) -> PayloadType:
 def _read_proposal(cursor: Cursor) -> PlanProposal:
     external_id = cursor.take(HASH_SIZE, "proposal's external id").hex()
     options = cursor.u8("number of options")
-    if not 1 <= options <= _MAX_OPTIONS:
-        raise cursor.malformed(f"expected 1 to {_MAX_OPTIONS} options, found {options}")
+    if not 1 <= options <= MAX_OPTIONS:
+        raise cursor.malformed(f"expected 1 to {MAX_OPTIONS} options, found {options}")
     return PlanProposal(external_id, options, _read_action(cursor))
 
 
@@ -237,8 +236,8 @@ def _read_private_result(cursor: Cursor) -> tuple[int, ...]:
 
 def _read_token_name(cursor: Cursor) -> bytes:
     size = cursor.u8("length of the token's name")
-    if size > _MAX_TOKEN_NAME:
-        raise cursor.malformed(f"expected a token name of at most {_MAX_TOKEN_NAME} bytes, found {size}")
+    if size > MAX_TOKEN_NAME_SIZE:
+        raise cursor.malformed(f"expected a token name of at most {MAX_TOKEN_NAME_SIZE} bytes, found {size}")
     return cursor.take(size, "token's name")
 
 

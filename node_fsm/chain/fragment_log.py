@@ -7,6 +7,8 @@ one is searched for.
 """
 
 from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from struct import Struct
@@ -66,61 +68,115 @@ class Damage(NamedTuple):
     resumed: int
 
 
-def read_fragment_log(directory: Path, on_damage: Callable[[Damage], object] | None = None) -> Iterator[LoggedFragment]:
-    """The fragments in the log files of *directory* in the order of their arrival, none if it does not exist.
+class FragmentLog:
+    """The log files of *directory*, read from where the last reading ended; there need be none."""
 
-    Damaged places are passed over and told to *on_damage*. A fragment posted again after a restart is there again.
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._places: dict[Path, _Place] = {}
+
+    def read(self, on_damage: Callable[[Damage], object] | None = None) -> Iterator[LoggedFragment]:
+        """The fragments that were logged since the last reading, in the order of their arrival.
+
+        Damaged places are passed over and told to *on_damage*; one at the end of a file may be a record that is still
+        being written, and is looked at again. A fragment posted again after a restart is there again.
+        """
+        for path in sorted(self._directory.glob("*.log")):
+            place = self._places.setdefault(path, _Place())
+            if path.stat().st_size <= place.position:
+                continue
+            with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+                yield from _read_records(data, place, path, on_damage)
+
+
+class PostAgain:
+    """What has to be posted again when a node forgets what it had accepted, or the chain loses blocks.
+
+    Fed with what was :meth:`logged` and :meth:`lost`; what a block holds is forgotten, so that little is kept.
     """
-    for path in sorted(directory.glob("*.log")):
-        if not path.stat().st_size:
-            continue
-        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-            yield from _read_records(data, path, on_damage)
 
+    def __init__(self) -> None:
+        self._stood: dict[str, LoggedFragment] = {}
+        self._waiting: dict[str, LoggedFragment] = {}
+        self._spending: dict[tuple[bytes, int, int], str] = {}
+        """By what is spent, the one of *_waiting* that spends it."""
 
-def to_post_again(
-    logged: Iterable[LoggedFragment], date: BlockDate, in_blocks: Container[str], lost: Iterable[str]
-) -> list[Fragment]:
-    """Those of *logged* that a block of *date* could still take, each once, in the order in which to post them.
+    def logged(self, entry: LoggedFragment, date: BlockDate, in_blocks: Container[str]) -> None:
+        """Take the next of what the node logged, while the tip is dated *date* and blocks hold *in_blocks* (ids).
 
-    *in_blocks* has the ids of fragments that are in blocks, *lost* those of fragments that stood in blocks which the
-    chain lost. The latter go first, in the order of *lost*, for the chain had accepted them; the others follow in the
-    order of arrival. Of these a vote is left out when a later one spends the same counter: a voter uses a counter
-    again only because the earlier vote was refused. That holds also when the later one is in a block or has expired.
-    """
-    stood = dict.fromkeys(lost)
-    waiting: dict[str, Fragment] = {}
-    spending: dict[tuple[bytes, int, int], str] = {}
-    for entry in logged:
+        A vote that waits is left out when a later one spends the same counter: a voter uses a counter again only
+        because the earlier vote was refused. That holds also when the later one is in a block or has expired.
+        """
         if entry.transaction is None:
-            continue
+            return
         fragment_id, spent = entry.fragment.id, entry.spent
-        if spent and spending.get(spent, fragment_id) != fragment_id:
-            del waiting[spending.pop(spent)]
-        if entry.transaction.valid_until < date or fragment_id in in_blocks:
-            continue
-        waiting.setdefault(fragment_id, entry.fragment)
-        if spent and fragment_id not in stood:
-            spending[spent] = fragment_id
-    first = [waiting.pop(fragment_id) for fragment_id in stood if fragment_id in waiting]
-    return [*first, *waiting.values()]
+        if spent and self._spending.get(spent, fragment_id) != fragment_id:
+            del self._waiting[self._spending.pop(spent)]
+        if _is_over(entry, date) or fragment_id in in_blocks or fragment_id in self._stood:
+            return
+        self._waiting.setdefault(fragment_id, entry)
+        if spent:
+            self._spending[spent] = fragment_id
+
+    def lost(self, fragments: Iterable[Fragment]) -> None:
+        """Take what stood in blocks that the chain has lost: it goes before what was lost earlier."""
+        entries = {}
+        for fragment in fragments:
+            with suppress(MalformedError):  # of a kind that the chain takes and an election does not post
+                entries[fragment.id] = LoggedFragment.of(fragment, time=0)
+        self._stood = entries | {id_: entry for id_, entry in self._stood.items() if id_ not in entries}
+        for fragment_id in entries:
+            self._forget(fragment_id)
+
+    def fragments(self, date: BlockDate, in_blocks: Container[str]) -> list[Fragment]:
+        """All that a block of *date* could still take and no block holds, each once, in the order to post it.
+
+        What stood in lost blocks goes first, for the chain had accepted it; the rest in the order of its arrival.
+        """
+        self._stood = {
+            id_: entry for id_, entry in self._stood.items() if not _is_over(entry, date) and id_ not in in_blocks
+        }
+        for id_, entry in list(self._waiting.items()):
+            if _is_over(entry, date) or id_ in in_blocks:
+                self._forget(id_)
+        return [entry.fragment for entry in (*self._stood.values(), *self._waiting.values())]
+
+    def _forget(self, fragment_id: str) -> None:
+        entry = self._waiting.pop(fragment_id, None)
+        if entry and entry.spent:
+            del self._spending[entry.spent]
 
 
-def _read_records(data: mmap, path: Path, on_damage: Callable[[Damage], object] | None) -> Iterator[LoggedFragment]:
-    position = search_from = 0
+def _is_over(entry: LoggedFragment, date: BlockDate) -> bool:
+    """Whether no block of *date* or later takes it."""
+    return entry.transaction is None or entry.transaction.valid_until < date
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where reading goes on in a file, and from where on the next record is searched for if none begins there."""
+
+    position: int = 0
+    search_from: int = 0
+
+
+def _read_records(
+    data: mmap, place: _Place, path: Path, on_damage: Callable[[Damage], object] | None
+) -> Iterator[LoggedFragment]:
+    position = place.position
     while position < len(data):
         record = _record_at(data, position)
         if record is None:
-            resumed = _next_record(data, search_from)
+            resumed = _next_record(data, place.search_from)
             if on_damage:
                 on_damage(Damage(path, position, resumed))
             position = resumed
             continue
-        yield record
         # Half a record can look whole, its missing bytes taken from the records behind it. What shows is that
         # nothing begins at its end; so the search begins within it.
-        search_from = position + 1
-        position += _TIME.size + len(record.fragment.raw)
+        place.search_from = position + 1
+        position = place.position = position + _TIME.size + len(record.fragment.raw)
+        yield record
 
 
 def _next_record(data: mmap, start: int) -> int:

@@ -1,6 +1,5 @@
 """Files in pieces, read and written on threads."""
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -9,6 +8,7 @@ from typing import TypeVar
 
 from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.errors import TemporaryError
+from node_fsm.storage.files import NewFile
 
 T = TypeVar("T")
 
@@ -31,16 +31,12 @@ async def written(target: Path) -> AsyncIterator[Callable[[bytes], Awaitable[int
 
     TemporaryError ``FileFailed`` when it cannot be written.
     """
-    unfinished = target.with_name(f"{target.name}.partial")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    descriptor = await _do(target, partial(os.open, unfinished, flags, 0o600))
+    new = await _do(target, partial(NewFile, target))
     try:
-        with os.fdopen(descriptor, "wb", buffering=0) as stream:
-            yield lambda piece: _do(target, partial(stream.write, piece))
-            await _do(target, partial(os.fsync, stream.fileno()))
-        await _do(target, partial(unfinished.rename, target))
+        yield lambda piece: _do(target, partial(new.write, piece))
+        await _do(target, new.put_in_place)
     finally:
-        unfinished.unlink(missing_ok=True)
+        new.discard()
 
 
 async def _do(file: Path, function: Callable[[], T]) -> T:

@@ -13,12 +13,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from node_fsm.chain import bech32
 from node_fsm.chain.address import KEY_SIZE, MEMBER_KEY_PREFIX
+from node_fsm.chain.limits import MAX_OPTIONS
 from node_fsm.core.errors import InvalidInputError
 from node_fsm.core.payload_type import PayloadType
 from node_fsm.importing.located_yaml import Located, Path, YamlError, path_text, read_yaml
 
 MAX_PROBLEMS = 20
-MAX_OPTIONS = 16
 MAX_TEXT = 500
 """Characters of a name, a title or an option; the database's index on names takes no more than 2,704 bytes."""
 

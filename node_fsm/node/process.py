@@ -19,7 +19,7 @@ from node_fsm.node.output import Lines, log_error_line, log_line
 from node_fsm.node.preflight import wait_until_free
 from node_fsm.programs import leash
 from node_fsm.programs.command import child_environment, filled_pipe
-from node_fsm.storage.workspace import write_private
+from node_fsm.storage.files import write_private
 
 _STDOUT, _STDERR = 1, 2
 _STDERR_LINES = 20

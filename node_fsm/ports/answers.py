@@ -6,9 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 
+from node_fsm.chain.limits import LANES
 from node_fsm.core.chain_time import BlockDate, ChainClock
 
-LANES = 8
 _LANE_BITS = 29
 
 

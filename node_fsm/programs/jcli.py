@@ -7,6 +7,7 @@ from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.model import Payer, SignedFragment
 from node_fsm.core.secret import Secret
 from node_fsm.programs.command import run_command
+from node_fsm.storage.files import put_in_place, unfinished
 
 SETTING = "NODE_FSM_JCLI_PATH"
 
@@ -109,9 +110,9 @@ class Jcli:
     async def _file(
         self, output: Path, *arguments: str, stdin: Secret | None = None, timeout: float | None = None
     ) -> None:
-        partial = output.with_name(f"{output.name}.partial")
-        await self._text(*arguments, "--output", str(partial), stdin=stdin, timeout=timeout)
-        partial.replace(output)
+        made = unfinished(output)
+        await self._text(*arguments, "--output", str(made), stdin=stdin, timeout=timeout)
+        put_in_place(made, output)
 
     async def _text(self, *arguments: str, stdin: Secret | None = None, timeout: float | None = None) -> str:
         completed = await run_command(

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from loguru import logger
 
+from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.archive.manifest import Election, Tip
 from node_fsm.archive.store import ArchiveRequest, archive_chain
 from node_fsm.chain.recount import Recount
@@ -15,7 +16,8 @@ from node_fsm.core.model import ArchiveKind, JournalEntry, PlanResult, StoredArc
 from node_fsm.steps.context import Context
 from node_fsm.steps.tally import count
 from node_fsm.steps.versions import ask_versions
-from node_fsm.storage.workspace import ChainDirectory, make_private, write_private
+from node_fsm.storage.files import make_private, write_private
+from node_fsm.storage.workspace import ChainDirectory
 
 ABOUT = "about.json"
 ARCHIVED = "archived.json"
@@ -60,8 +62,7 @@ async def archive(
     if ctx.settings.archive_uri is None:
         raise PermanentError("SettingMissing", "NODE_FSM_ARCHIVE_S3_URI is not set; set it to s3://BUCKET/PREFIX")
     counted = await count(chain)
-    make_private(chain.record)
-    write_private(chain.record / RECOUNT, json.dumps(_counts(counted), indent=1).encode())
+    await in_thread(DISK, write_record, chain, RECOUNT, json.dumps(_counts(counted), indent=1).encode())
     request = ArchiveRequest(
         directory=chain.path,
         kind=about.kind,
@@ -83,6 +84,12 @@ def archive_fact(ctx: Context, made: StoredArchive) -> JournalEntry:
     return ctx.fact(Fact.ARCHIVE_WRITTEN, made.election_id, made.election_name, reason)
 
 
+def write_record(chain: ChainDirectory, name: str, document: bytes) -> None:
+    """Put another file beside what the node said after voting."""
+    make_private(chain.record)
+    write_private(chain.record / name, document)
+
+
 class SetAsideArchiver:
     """Archives, while leader 0 waits, what had to be set aside because S3 or the row was away at the time."""
 
@@ -95,7 +102,7 @@ class SetAsideArchiver:
             return
         failed = [
             f"{directory.name}: {error.message}"
-            for directory in ctx.workspace.set_aside_chains()
+            for directory in await in_thread(DISK, ctx.workspace.set_aside_chains)
             if (error := await self._try(ctx, ChainDirectory(directory)))
         ]
         self._next_attempt = ctx.clock.monotonic() + SET_ASIDE_RETRY_SECONDS if failed else 0.0
@@ -104,7 +111,7 @@ class SetAsideArchiver:
     async def _try(self, ctx: Context, chain: ChainDirectory) -> ServiceError | None:
         if (chain.path / ARCHIVED).exists() or not chain.blocks.exists():
             return None
-        about = About.read(chain)
+        about = await in_thread(DISK, About.read, chain)
         if about is None:
             return PermanentError(
                 "ArchiveFailed", f"no {ABOUT} says whose chain it is; move the directory to where it is kept"
@@ -114,7 +121,7 @@ class SetAsideArchiver:
             await ctx.database.save_archive(made, archive_fact(ctx, made))
         except ServiceError as error:
             return error
-        write_private(chain.path / ARCHIVED, made.manifest.encode())
+        await in_thread(DISK, write_private, chain.path / ARCHIVED, made.manifest.encode())
         logger.info("the chain that was set aside as {} is archived at {}", chain.path.name, made.uri)
         return None
 

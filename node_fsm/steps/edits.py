@@ -8,6 +8,7 @@ import shutil
 
 from loguru import logger
 
+from node_fsm.aio.threads import LONG, in_thread
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Fact
@@ -125,12 +126,12 @@ async def _dry_build(ctx: Context, election: ElectionOverview) -> tuple[int, str
     if election.voting_end <= ctx.clock.now():
         return election.revision, f"its voting_end {election.voting_end.isoformat()} has passed, so none could follow"
     spec = await ctx.database.specification(election.id)
-    directory = ctx.workspace.new_draft(election.id, dry_run=True)
+    directory = await in_thread(LONG, ctx.workspace.new_draft, election.id, dry_run=True)
     try:
         await build_vote_plans(ctx, spec, directory)
         await build_block0(ctx, spec, directory, generation=0)
     except PermanentError as error:
         return election.revision, error.message
     finally:
-        shutil.rmtree(directory.path, ignore_errors=True)
+        await in_thread(LONG, shutil.rmtree, directory.path, ignore_errors=True)
     return None

@@ -1,9 +1,9 @@
 """From an election's specification to a checked block 0 on this machine. Nothing here publishes anything."""
 
-import asyncio
 import json
 from pathlib import Path
 
+from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.block0.genesis import check_block0, leader_ids, signing_accounts, write_genesis
 from node_fsm.block0.plans import PlanDraft, draft_plans
 from node_fsm.block0.specification import Checked, check_specification
@@ -11,7 +11,8 @@ from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import ElectionSpec, Publication, VotePlan
 from node_fsm.core.payload_type import PayloadType
 from node_fsm.steps.context import Context
-from node_fsm.storage.workspace import ChainDirectory, write_private
+from node_fsm.storage.files import new_file, write_private
+from node_fsm.storage.workspace import ChainDirectory
 
 
 async def specification_in_work(ctx: Context) -> ElectionSpec:
@@ -46,7 +47,7 @@ async def build_vote_plans(ctx: Context, spec: ElectionSpec, directory: ChainDir
     drafts = draft_plans(spec, checked.dates, ctx.template())
     for draft in drafts:
         plan, certificate, signed = _plan_files(directory, draft)
-        write_private(plan, json.dumps(draft.document(), indent=1).encode())
+        await in_thread(DISK, write_private, plan, json.dumps(draft.document(), indent=1).encode())
         await ctx.jcli.new_vote_plan(plan, certificate)
         await ctx.jcli.sign_certificate(certificate, key, signed)
     return drafts
@@ -64,25 +65,26 @@ async def build_block0(ctx: Context, spec: ElectionSpec, directory: ChainDirecto
         _, certificate, signed = _plan_files(directory, draft)
         plan_id = await ctx.jcli.vote_plan_id(certificate)
         plans.append(_vote_plan(draft, plan_id))
-        certificates[plan_id] = (await asyncio.to_thread(signed.read_text)).strip()
+        certificates[plan_id] = (await in_thread(DISK, signed.read_text)).strip()
     committees = [member.id for member in spec.committee]
     unit = spec.voting_power_unit
-    contents = await write_genesis(
-        directory.genesis,
-        template=template,
-        clock=dates.clock,
-        leaders=leader_ids(nodes),
-        committees=committees,
-        accounts=signing_accounts(own.leader_id, committees, template),
-        funds=ctx.database.funds(spec.id, unit),
-        tokens=[
-            (token, ctx.database.tokens(spec.id, group, unit))
-            for group, token in {draft.voting_group: draft.token for draft in drafts}.items()
-        ],
-        certificates=certificates,
-    )
+    async with new_file(directory.genesis) as genesis:
+        contents = await write_genesis(
+            genesis.write,
+            template=template,
+            clock=dates.clock,
+            leaders=leader_ids(nodes),
+            committees=committees,
+            accounts=signing_accounts(own.leader_id, committees, template),
+            funds=ctx.database.funds(spec.id, unit),
+            tokens=[
+                (token, ctx.database.tokens(spec.id, group, unit))
+                for group, token in {draft.voting_group: draft.token for draft in drafts}.items()
+            ],
+            certificates=certificates,
+        )
     await ctx.jcli.genesis_encode(directory.genesis, directory.block0)
-    summary = await asyncio.to_thread(check_block0, directory.block0, contents)
+    summary = await in_thread(LONG, check_block0, directory.block0, contents)
     said = await ctx.jcli.genesis_hash(directory.block0)
     if said != summary.hash:
         raise PermanentError(

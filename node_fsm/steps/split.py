@@ -8,13 +8,14 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 
+from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.model import Neighbour
 from node_fsm.core.phases import Role
 from node_fsm.steps.context import Context
 from node_fsm.storage.block_copy import BlockCopy
-from node_fsm.storage.workspace import write_private
+from node_fsm.storage.files import write_private
 
 CONDITIONS = frozenset({ConditionType.ISOLATED, ConditionType.SPLIT_BRAIN, ConditionType.CHAIN_BEHIND})
 
@@ -64,7 +65,7 @@ class Neighbours:
             self._others.setdefault(report.hostname, _Other(report, now)).hear(report, copy, now)
         heard = [other for other in self._others.values() if now - other.heard_at < SILENT_SECONDS]
         if heard or now - self._began >= SILENT_SECONDS:  # before that, what an earlier attempt found still holds
-            self._say(heard, copy)
+            await self._say(heard, copy)
 
     def silence(self) -> None:
         """Nothing can be said while the node does not run, and what was known is old when it runs again."""
@@ -103,14 +104,15 @@ class Neighbours:
         is_said = any(type_ in ctx.conditions for type_ in CONDITIONS)
         return is_said or not ctx.node.state.peers_connected or ctx.chain().disputed.exists()
 
-    def _say(self, heard: Sequence["_Other"], copy: BlockCopy) -> None:
+    async def _say(self, heard: Sequence["_Other"], copy: BlockCopy) -> None:
         ctx = self._ctx
         apart = [other.report for other in heard if other.apart >= REPORTS_IN_A_ROW]
         ahead = [other.report for other in heard if other.ahead >= REPORTS_IN_A_ROW]
         ctx.conditions.set(ConditionType.SPLIT_BRAIN, _split(apart))
         ctx.conditions.set(ConditionType.CHAIN_BEHIND, _behind(ahead, copy.tip.height))
         ctx.node.overtaken(any(other.report.height > copy.tip.height for other in heard))
-        self._note_dispute({other.hostname for other in apart}, {o.report.hostname for o in heard if o.agrees})
+        agreeing = {other.report.hostname for other in heard if other.agrees}
+        await in_thread(DISK, self._note_dispute, {other.hostname for other in apart}, agreeing)
 
     def _note_dispute(self, apart: set[str], agreeing: set[str]) -> None:
         """Keep beside the chain who reported another one, until each of them has reported this one."""

@@ -1,84 +1,100 @@
-"""The tally of public vote plans: count, check, put on the chain, and know that it is there.
+"""The tally of public vote plans on this machine: what the node says of the votes is recorded, our own count checked.
 
-A public tally changes nothing that the node shows of a plan, so "done" means: our transaction is in a block of the
-chain that has settled. The count itself comes from our own copy of the blocks and must equal the node's.
+The count comes from our own copy of the blocks and must equal the node's. How the tally gets onto the chain is in
+:mod:`~node_fsm.steps.tally_chain`.
 """
 
-import asyncio
 import json
 import shutil
-from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any
+from collections.abc import Collection, Mapping
+from itertools import zip_longest
+from typing import Any, NamedTuple
 
 from loguru import logger
 
-from node_fsm.aio.deadline import deadline
-from node_fsm.chain.address import account_address, ed25519_public_key
-from node_fsm.chain.block0 import Block0Summary
+from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.chain.errors import ChainDataError
 from node_fsm.chain.recount import PlanCount, Recount, recount
-from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.errors import PermanentError, TemporaryError
-from node_fsm.core.model import Payer, PlanResult
-from node_fsm.ports.answers import FragmentState
+from node_fsm.core.model import PlanResult
+from node_fsm.ports.answers import VotePlanStatus
 from node_fsm.steps.context import Context
-from node_fsm.storage.block_copy import BlockCopy, CopiedBlock
-from node_fsm.storage.workspace import ChainDirectory, make_private, write_private
+from node_fsm.storage.block_copy import BlockCopy
+from node_fsm.storage.block_index import CopiedBlock
+from node_fsm.storage.files import make_private, move, unfinished, write_private
+from node_fsm.storage.workspace import ChainDirectory
 
-SETTLING = timedelta(seconds=2)
-"""A killed node loses the blocks of its last second or more: what is older stays."""
-
-ATTEMPTS = 5
-WAIT_SLOTS = 20
-SHORTEST_WAIT_SECONDS = 30.0
 VOTE_PLANS_RECORD = "vote-plans.json"
 
 
-async def settle(ctx: Context, copy: BlockCopy, date: BlockDate) -> None:
-    """Follow the chain until the copy has a block dated *date* or later that has settled."""
-    clock = ctx.block0_in_work().dates.clock
-    async with deadline(_patience(ctx), "ChainStandsStill", f"the chain had no settled block dated {date} or later"):
-        while True:
-            await copy.advance(ctx.node.api)
-            block = copy.first_at(date)
-            if block and ctx.clock.now() >= clock.time_at(block.date) + SETTLING:
-                return
-            await ctx.next_look(clock.slot_duration / 2)
+class TallySnapshot(NamedTuple):
+    """The node's account of our plans after voting, by plan id: as it printed it, and understood."""
+
+    printed: dict[str, Any]
+    plans: Mapping[str, VotePlanStatus]
 
 
 async def record(ctx: Context, chain: ChainDirectory, copy: BlockCopy, block: CopiedBlock) -> None:
     """Keep what the node says of itself and the votes, each answer as the node printed it.
 
     Once per election, unless *block*, the first after voting, is another one than then: what was recorded of a chain
-    that was given up since says nothing of this one.
+    that was given up since says nothing of this one. TemporaryError when the answer about the plans is none.
     """
     if chain.record.exists():
         if not chain.record_block.exists() or copy.has_block(chain.record_block.read_text()):
             return
         logger.warning("the chain has turned since the votes were recorded; they are recorded anew")
-        shutil.rmtree(chain.record)
-    partial = chain.record.with_name("record.partial")
-    make_private(partial)
-    for name, answer in (await ctx.node.records()).items():
-        write_private(partial / name, answer)
+        await in_thread(DISK, shutil.rmtree, chain.record)
+    answers = await ctx.node.records()
+    try:
+        _by_id(answers[VOTE_PLANS_RECORD])
+    except (KeyError, ValueError) as error:
+        raise TemporaryError("NodeAnswerUnknown", f"the node's account of the vote plans is none: {error}") from error
+    await in_thread(DISK, _keep, chain, answers, block)
+
+
+def _keep(chain: ChainDirectory, answers: Mapping[str, bytes], block: CopiedBlock) -> None:
+    made = unfinished(chain.record)
+    make_private(made)
+    for name, answer in answers.items():
+        write_private(made / name, answer)
     write_private(chain.record_block, block.id.encode())
-    partial.rename(chain.record)
+    move(made, chain.record)
 
 
-def check_still_there(copy: BlockCopy, block: CopiedBlock) -> None:
-    """TemporaryError ``ChainTurned`` when the first block after voting, up to which votes were counted, is gone."""
-    if not copy.has_block(block.id):
-        raise TemporaryError(
-            "ChainTurned",
-            f"block {block.id}, up to which the votes were counted, is no longer on the chain; they are counted again",
-        )
+async def read_snapshot(chain: ChainDirectory, plan_ids: Collection[str]) -> TallySnapshot:
+    """The recorded account of our plans; anybody may add plans to a chain, and those are left out.
+
+    PermanentError ``RecordDamaged`` when it is none, or lacks one of *plan_ids*.
+    """
+    file = chain.record / VOTE_PLANS_RECORD
+    try:
+        found = _by_id(await in_thread(DISK, file.read_bytes))
+        if missing := [plan_id for plan_id in plan_ids if plan_id not in found]:
+            raise ValueError(f"it lacks plan {', '.join(missing)}")
+        printed = {plan_id: found[plan_id] for plan_id in plan_ids}
+        return TallySnapshot(printed, {plan_id: _parse(plan) for plan_id, plan in printed.items()})
+    except (ValueError, FileNotFoundError) as error:
+        raise PermanentError(
+            "RecordDamaged",
+            f"{file} is not the node's account of the votes: {error}; move {chain.record} away to have the node asked"
+            " again, as long as it runs",
+        ) from error
 
 
-def snapshot(chain: ChainDirectory, plan_ids: Sequence[str]) -> dict[str, Any]:
-    """The recorded account of our plans, by plan id; anybody may add plans to a chain, and those are left out."""
-    recorded = json.loads((chain.record / VOTE_PLANS_RECORD).read_bytes())
-    return {plan["id"]: plan for plan in recorded if plan["id"] in plan_ids}
+def _by_id(answer: bytes) -> dict[str, Any]:
+    """The plans in the node's answer, also those of others, whose shape is not ours to judge; ValueError."""
+    try:
+        return {str(plan["id"]): plan for plan in json.loads(answer)}
+    except (KeyError, RecursionError, TypeError) as error:
+        raise ValueError(f"it is no list of plans ({error!r})") from error
+
+
+def _parse(plan: Any) -> VotePlanStatus:
+    try:
+        return VotePlanStatus.parse(plan)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"plan {plan['id']} is not understood ({error!r})") from error
 
 
 async def count(chain: ChainDirectory) -> Recount:
@@ -89,63 +105,38 @@ async def count(chain: ChainDirectory) -> Recount:
             return recount(stream)
 
     try:
-        return await asyncio.to_thread(read)
+        return await in_thread(LONG, read)
     except (ChainDataError, FileNotFoundError) as error:
         raise PermanentError("BlockCopyDamaged", f"{chain.blocks} cannot be recounted: {error}") from error
 
 
-def check_count(counted: Recount, snapshots: dict[str, Any]) -> None:
-    """PermanentError when a plan's count exceeds its voting power or differs from the node's own."""
+def check_count(counted: Recount, said: Mapping[str, VotePlanStatus]) -> None:
+    """PermanentError when a plan's count exceeds its voting power or differs from what the node *said* of it."""
     for anomaly in counted.anomalies:
         logger.warning("a vote in a block does not count: {}", anomaly)
     for plan_id, plan in counted.plans.items():
-        power = counted.block0.tokens[plan.plan.voting_token].value
-        for index, proposal in enumerate(plan.proposals):
-            if proposal.weights is None:
-                continue
-            if sum(proposal.weights) > power:
+        token = counted.block0.tokens.get(plan.plan.voting_token)
+        power = token.value if token else 0
+        theirs = [(proposal.id, proposal.results) for proposal in said[plan_id].proposals]
+        for index, (proposal, answer) in enumerate(zip_longest(plan.proposals, theirs)):
+            ours = (proposal.external_id, proposal.weights) if proposal else None
+            if ours and ours[1] is not None and sum(ours[1]) > power:
                 raise PermanentError(
                     "CountExceedsPower",
-                    f"proposal {index} of plan {plan_id} has {sum(proposal.weights)} votes, but block 0 gave only"
+                    f"proposal {index} of plan {plan_id} has {sum(ours[1])} votes, but block 0 gave only"
                     f" {power}; nothing is posted, keep blocks.bin and compare it with another node's",
                 )
-            said = snapshots[plan_id]["proposals"][index]["tally"]["Public"]["result"]["results"]
-            if list(proposal.weights) != said:
+            if ours != answer:
                 raise PermanentError(
                     "CountsDiffer",
-                    f"proposal {index} of plan {plan_id}: the blocks say {list(proposal.weights)}, the node says"
-                    f" {said}; nothing is posted, compare with another node's chain",
+                    f"proposal {index} of plan {plan_id}: the blocks say {_shown(ours)}, the node says"
+                    f" {_shown(answer)}; nothing is posted, compare with another node's chain",
                 )
 
 
-async def tally_on_chain(ctx: Context, copy: BlockCopy, chain: Block0Summary) -> None:
-    """Have every plan's tally in a settled block, as long as the chain takes tallies."""
-    block0 = ctx.block0_in_work()
-    plan_ids = [plan.id for plan in chain.vote_plans]
-    for plan_id in plan_ids:
-        for lane in range(ATTEMPTS):
-            await copy.advance(ctx.node.api)
-            if copy.tally(plan_id) or ctx.clock.now() >= block0.dates.committee_end_time:
-                break
-            if await _post_tally(ctx, copy, plan_id, lane, production=chain.production):
-                break
-        else:
-            raise TemporaryError("TallyNotInBlock", f"the tally of plan {plan_id} is in no block; trying again")
-    newest = max((found[1].date for plan_id in plan_ids if (found := copy.tally(plan_id))), default=None)
-    if newest:
-        await settle(ctx, copy, newest)
-    lost = [plan_id for plan_id in plan_ids if copy.tally(plan_id) is None]
-    if lost and ctx.clock.now() < block0.dates.committee_end_time:
-        raise TemporaryError("TallyLost", f"the block with the tally of plan {lost[0]} left the chain; trying again")
-
-
-async def follow_tallies(ctx: Context, copy: BlockCopy, posted: Sequence[PlanResult]) -> None:
-    """Follow the chain until the copy has every tally that posted results speak of."""
-    expected = {result.fragment_id for result in posted if result.on_chain}
-    async with deadline(_patience(ctx), "TallyNotSynced", "the tally that the posted results name did not come"):
-        while not all(fragment in copy for fragment in expected):
-            await copy.advance(ctx.node.api)
-            await ctx.next_look(ctx.block0_in_work().dates.clock.slot_duration / 2)
+def _shown(counted: tuple[str, tuple[int, ...] | None] | None) -> str:
+    """A proposal's external id and votes by option."""
+    return f"{list(counted[1] or ())} for {counted[0]}" if counted else "nothing"
 
 
 def results(counted: Recount, copy: BlockCopy) -> list[PlanResult]:
@@ -161,44 +152,3 @@ def _result(plan: PlanCount, copy: BlockCopy) -> PlanResult:
         fragment_id=found[0] if found else None,
         on_chain=found is not None,
     )
-
-
-async def _post_tally(ctx: Context, copy: BlockCopy, plan_id: str, lane: int, *, production: bool) -> bool:
-    """Post one tally and follow it until it is in a block (then True), refused, or forgotten by a restarted node.
-
-    Each attempt has a *lane* of its own: otherwise it would be the same transaction again, and a node that has refused
-    a transaction does not look at it a second time.
-    """
-    assert ctx.signing_key is not None, "Running fetched the key"
-    chain, block0 = ctx.chain(), ctx.block0_in_work()
-    make_private(chain.staging)
-    public_key = ed25519_public_key(await ctx.jcli.public_key(ctx.signing_key))
-    address = account_address(public_key, production=production)
-    account = await ctx.node.api.account(public_key.hex())
-    if account is None:
-        raise PermanentError("AccountMissing", f"the account of {address} is not on the chain, so it cannot tally")
-    fragment = await ctx.jcli.transaction(
-        await ctx.jcli.public_tally_certificate(plan_id),
-        Payer(address, account.counters[lane], lane, ctx.signing_key),
-        block0_hash=block0.hash,
-        expiry=block0.dates.clock.expiry(copy.tip.date),
-        directory=chain.staging,
-        authority=ctx.signing_key,
-    )
-    posted = await ctx.node.api.post_fragment(fragment.raw)
-    logger.info("posted the tally of plan {} as {}: {}", plan_id, fragment.id, posted.reason or "accepted")
-    async with deadline(_patience(ctx), "TallyPending", f"the tally {fragment.id} came into no block"):
-        while fragment.id not in copy:
-            status = (await ctx.node.api.fragment_statuses([fragment.id])).get(fragment.id)
-            if status is None or status.state is FragmentState.REJECTED:
-                reason = status.reason if status else posted.reason or "the node forgot it"
-                logger.warning("the tally {} is not in a block: {}", fragment.id, reason)
-                await ctx.next_look(block0.dates.clock.slot_duration)
-                return False
-            await ctx.next_look(block0.dates.clock.slot_duration / 2)
-            await copy.advance(ctx.node.api)
-    return True
-
-
-def _patience(ctx: Context) -> float:
-    return max(SHORTEST_WAIT_SECONDS, WAIT_SLOTS * ctx.block0_in_work().dates.clock.slot_duration)

@@ -23,6 +23,7 @@ from uuid import uuid4
 
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.view import LocalChain
+from node_fsm.storage.files import make_private, move, write_private
 
 DRAFT = "draft"
 DRY_RUN = "dry-run"
@@ -175,7 +176,7 @@ class Workspace:
     def adopt_draft(self, election_id: int, block0_hash: str) -> ChainDirectory:
         """Make the draft the directory of the chain that was published from it."""
         chain = self.chain(election_id, block0_hash)
-        self.draft(election_id).path.rename(chain.path)
+        move(self.draft(election_id).path, chain.path)
         return chain
 
     def remove(self, local: LocalChain) -> None:
@@ -192,7 +193,7 @@ class Workspace:
         name = f"{local.election_id}-{(local.block0_hash or DRAFT)[:8]}-{now:%Y%m%dT%H%M%SZ}"
         target = self._set_aside / name
         election = self._elections / str(local.election_id)
-        (election / (local.block0_hash or DRAFT)).rename(target)
+        move(election / (local.block0_hash or DRAFT), target)
         if not [path for path in _subdirectories(election) if path.name not in {DRAFT, DRY_RUN}]:
             shutil.rmtree(election)
         return target
@@ -204,23 +205,6 @@ class Workspace:
 
 def _local(election_id: int, chain: ChainDirectory) -> LocalChain:
     return LocalChain(election_id, chain.path.name, chain.has_blocks, is_recorded=chain.record.exists())
-
-
-def make_private(directory: Path) -> None:
-    """Make *directory* and its missing parents, readable by this user alone."""
-    if not directory.is_dir():
-        make_private(directory.parent)  # mkdir would make parents without this mode
-        directory.mkdir(mode=0o700, exist_ok=True)
-
-
-def write_private(file: Path, data: bytes) -> None:
-    """Write *file* whole or not at all, readable by this user alone."""
-    temporary = file.with_name(file.name + ".tmp")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.rename(file)
 
 
 def _subdirectories(path: Path) -> list[Path]:

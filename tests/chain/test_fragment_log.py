@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from node_fsm.chain.errors import MalformedError
-from node_fsm.chain.fragment_log import Damage, LoggedFragment, read_fragment_log, to_post_again
+from node_fsm.chain.fragment_log import Damage, FragmentLog, LoggedFragment, PostAgain
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.core.chain_time import BlockDate
 from tests.chain import build
@@ -35,7 +35,7 @@ def write(directory: Path, **files: bytes) -> Path:
 def read(directory: Path) -> tuple[list[bytes], list[Damage]]:
     """The fragments in the log and the damage told."""
     damage: list[Damage] = []
-    return [logged.fragment.raw for logged in read_fragment_log(directory, damage.append)], damage
+    return [logged.fragment.raw for logged in FragmentLog(directory).read(damage.append)], damage
 
 
 def logged(fragments: Iterable[bytes]) -> list[LoggedFragment]:
@@ -47,7 +47,7 @@ def valid_until(entry: LoggedFragment) -> BlockDate | None:
 
 
 def test_a_recorded_log_has_every_fragment_that_was_accepted(tmp_path: Path) -> None:
-    entries = list(read_fragment_log(write(tmp_path, recorded=RECORDED)))
+    entries = list(FragmentLog(write(tmp_path, recorded=RECORDED)).read())
     statuses = json.loads((DATA / "statuses.json").read_text())
     assert len(entries) == len(statuses)
     assert {entry.fragment.id for entry in entries} == statuses.keys()
@@ -128,10 +128,20 @@ def again(
     *fragments: bytes, in_blocks: Iterable[bytes] = (), lost: Iterable[bytes] = (), date: tuple[int, int] = (1, 5)
 ) -> list[bytes]:
     """What is posted again of a log of *fragments*."""
-    posted = to_post_again(
-        logged(fragments), BlockDate(*date), set(map(fragment_id, in_blocks)), map(fragment_id, lost)
-    )
-    return [fragment.raw for fragment in posted]
+    held, stood = set(map(fragment_id, in_blocks)), [Fragment.from_bytes(raw) for raw in lost]
+
+    def posted(first: str) -> list[bytes]:
+        again = PostAgain()
+        if first == "lost":
+            again.lost(stood)
+        for entry in logged(fragments):
+            again.logged(entry, BlockDate(*date), held)
+        if first == "logged":
+            again.lost(stood)
+        return [fragment.raw for fragment in again.fragments(BlockDate(*date), held)]
+
+    assert posted("lost") == posted("logged"), "whatever is heard of first"
+    return posted("lost")
 
 
 def test_what_is_unexpired_and_in_no_block_is_posted_once_in_order_of_arrival() -> None:
@@ -171,7 +181,7 @@ def test_what_stood_in_lost_blocks_goes_first_and_in_their_order() -> None:
     one, two, three, four = VOTES
     assert again(one, two, three, four, lost=[four, two]) == [four, two, one, three]
     assert again(one, two, three, four, lost=[four, two], in_blocks=[four]) == [two, one, three]
-    assert again(one, two, lost=[three, two, two]) == [two, one], "what came to another node is not in this log"
+    assert again(one, two, lost=[three, two, two]) == [three, two, one], "also what came to another node"
 
 
 def test_a_vote_that_the_chain_had_taken_gives_way_to_none() -> None:

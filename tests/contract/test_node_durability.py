@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from node_fsm.chain.fragment_log import read_fragment_log
+from node_fsm.chain.fragment_log import FragmentLog
 from node_fsm.chain.recount import recount
 from node_fsm.node.rest import NodeRest
 from node_fsm.ports.answers import FragmentState
@@ -121,7 +121,7 @@ async def test_persistent_log_has_what_was_accepted(started: Started) -> None:
     await node.post(waiting, late)
     await node.kill()
     await started.restarted()
-    assert [logged.fragment.raw for logged in read_fragment_log(node.fragments)] == [taken.raw, waiting.raw]
+    assert [logged.fragment.raw for logged in FragmentLog(node.fragments).read()] == [taken.raw, waiting.raw]
     if not (await node.get(f"v0/account/{started.voters[1].id}")).json()["counters"][0]:
         assert await node.post(waiting) == {waiting.id: None}
         (status,) = await node.outcomes(waiting)

@@ -20,6 +20,7 @@ from node_fsm.core.model import (
     VotingGroup,
 )
 from node_fsm.core.payload_type import PayloadType
+from node_fsm.storage.files import NewFile
 
 TEMPLATE_FILE = Path(__file__).parents[2] / "block0_template.yaml"
 TEMPLATE = load_template(TEMPLATE_FILE)
@@ -135,4 +136,5 @@ async def write_example(target: Path, **changes: Any) -> GenesisContents:
         "tokens": [(voting_token(SPEC.id, group), batches(holders)) for group, holders in HOLDERS.items()],
         "certificates": CERTIFICATES,
     }
-    return await write_genesis(target, **(arguments | changes))
+    with NewFile(target) as new:
+        return await write_genesis(new.write, **(arguments | changes))

@@ -9,7 +9,8 @@ from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.model import NodeRow
 from node_fsm.core.secret import Secret
-from node_fsm.steps.adopt import adopt_block0, require_node
+from node_fsm.steps.adopt import adopt_block0
+from node_fsm.steps.wiring import require_node
 from tests.phases.small_election import LEADER0, LEADER1
 from tests.phases.world import KEY_URI, World
 from tests.support.fake_jcli import new_secret, public_key
@@ -21,8 +22,8 @@ ROTATED = new_secret("leader 0, rotated")
 
 @pytest.fixture
 async def running(published: World) -> World:
-    chain, summary = await adopt_block0(published.ctx)
-    await require_node(published.ctx, chain, summary.leader_ids)
+    chain, head = await adopt_block0(published.ctx)
+    await require_node(published.ctx, chain, head.leader_ids)
     return published
 
 

@@ -11,7 +11,8 @@ from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind, StoredArchive
 from node_fsm.core.phases import Role
 from node_fsm.steps.archive import About
-from node_fsm.storage.workspace import ChainDirectory, make_private, write_private
+from node_fsm.storage.files import make_private, write_private
+from node_fsm.storage.workspace import ChainDirectory
 from states.reset import Reset
 from tests.phases.small_election import ID, TALLYING_END
 from tests.phases.world import World

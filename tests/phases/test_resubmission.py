@@ -6,7 +6,7 @@ from struct import pack
 import pytest
 
 from node_fsm.core.errors import TemporaryError
-from node_fsm.steps.resubmission import AT_ONCE, resubmit
+from node_fsm.steps.resubmission import AT_ONCE, Resubmission
 from node_fsm.storage.block_copy import BlockCopy
 from tests.chain import build
 from tests.phases.small_election import account
@@ -36,7 +36,7 @@ async def resubmitted(world: World, copy: BlockCopy | None = None) -> list[bytes
     world.node.posted.clear()
     copy = copy or BlockCopy.open(world.chain.blocks, world.chain.block0)
     await copy.advance(world.node)
-    await resubmit(world.ctx, world.chain, copy)
+    await Resubmission(world.chain).post(world.ctx, copy)
     return world.node.posted
 
 
@@ -183,6 +183,6 @@ async def test_a_node_that_dies_meanwhile_is_asked_again_later(voting: World) ->
     await copy.advance(voting.node)
     voting.node.kill(up=False)
     with pytest.raises(TemporaryError):
-        await resubmit(voting.ctx, voting.chain, copy)
+        await Resubmission(voting.chain).post(voting.ctx, copy)
     voting.node.start()
     assert len(await resubmitted(voting)) == 2

@@ -14,10 +14,11 @@ from node_fsm.core.model import PlanResult, VotePlan
 from node_fsm.core.phases import Role
 from node_fsm.core.view import UNKNOWN, Decision, Policy, View, Work
 from node_fsm.metrics import Metrics
-from node_fsm.steps.adopt import adopt_block0, require_node
+from node_fsm.steps.adopt import adopt_block0
 from node_fsm.steps.context import Context, PhaseSettings
 from node_fsm.steps.mailbox import Mailbox, Pulse
 from node_fsm.steps.signing_key import fetch_signing_key
+from node_fsm.steps.wiring import require_node
 from node_fsm.storage.workspace import ChainDirectory, Workspace
 from states.base import PhaseState
 from states.building_vote_plan import BuildingVotePlan
@@ -213,8 +214,8 @@ class World:
     async def run_chain(self) -> ChainDirectory:
         """Go on to a node that runs on the published block 0, with the votes of its two voters waiting."""
         await self.publish()
-        chain, summary = await adopt_block0(self.ctx)
-        await require_node(self.ctx, chain, summary.leader_ids)
+        chain, head = await adopt_block0(self.ctx)
+        await require_node(self.ctx, chain, head.leader_ids)
         self.clock.advance(seconds=VOTING_START + 1)
         for plan in self.plans:
             for voter in range(2):

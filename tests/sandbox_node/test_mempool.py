@@ -9,7 +9,7 @@ from node_fsm_sandbox.node.mempool import Mempool
 from node_fsm_sandbox.node.messages import Message
 from node_fsm_sandbox.node.received import ReceivedLog
 
-from node_fsm.chain.fragment_log import read_fragment_log
+from node_fsm.chain.fragment_log import FragmentLog
 from tests.sandbox_node.world import BLOCK0, START, VOTERS, World, block, date_of, header, message, vote
 
 LATE = START + timedelta(days=1)
@@ -103,7 +103,7 @@ def test_the_persistent_log(world: World, tmp_path: Path) -> None:
     pool.receive([first], "Rest", fail_fast=False)
     world.time.slot += 0.5
     pool.receive([first, second], "Network", fail_fast=False)
-    found = list(read_fragment_log(directory))
+    found = list(FragmentLog(directory).read())
     assert [(logged.time, logged.fragment.id) for logged in found] == [
         (int(START.timestamp()) + 2, first.id),
         (int(START.timestamp()) + 2, second.id),
@@ -111,7 +111,7 @@ def test_the_persistent_log(world: World, tmp_path: Path) -> None:
     received = ReceivedLog(directory, START)
     received.append(third.raw, START + timedelta(hours=1))
     assert len(list(directory.iterdir())) == 2
-    assert [logged.fragment.id for logged in read_fragment_log(directory)] == [first.id, second.id, third.id]
+    assert [logged.fragment.id for logged in FragmentLog(directory).read()] == [first.id, second.id, third.id]
 
 
 def test_a_full_disk_keeps_no_vote_out(

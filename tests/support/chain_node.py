@@ -12,11 +12,12 @@ from node_fsm.chain.block0 import summarise
 from node_fsm.chain.blocks import read_blocks
 from node_fsm.chain.certificates import decode_vote_cast, decode_vote_tally
 from node_fsm.chain.fragments import Fragment, FragmentKind
+from node_fsm.chain.limits import LANES
 from node_fsm.chain.recount import PlanCount
 from node_fsm.core.chain_time import BlockDate, ChainClock
 from node_fsm.core.errors import ServiceError, TemporaryError
 from node_fsm.ports import ChainRun, Clock, NodeStatus, ProcessPhase
-from node_fsm.ports.answers import LANES, Account, FragmentState, FragmentStatus, Posted, VotePlanStatus
+from node_fsm.ports.answers import Account, FragmentState, FragmentStatus, Posted, VotePlanStatus
 from tests.support.fakes import STOPPED
 from tests.support.genesis_encoder import fragment_id
 from tests.support.main_chain import MainChain

@@ -8,6 +8,7 @@ import asyncio
 import selectors
 from collections.abc import Callable
 from concurrent.futures import Executor
+from concurrent.futures import Future as ThreadFuture
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -55,13 +56,31 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def run_in_executor(  # type: ignore[override]  # the base class is typed by type variables of its stub
         self, executor: Executor | None, function: Callable[..., Any], *arguments: Any
     ) -> "asyncio.Future[Any]":
-        future = super().run_in_executor(executor, function, *arguments)
+        return self.wait_for_thread(super().run_in_executor(executor, function, *arguments))
+
+    def wait_for_thread(self, future: "asyncio.Future[Any]") -> "asyncio.Future[Any]":
+        """Let no time pass until *future*, which a thread settles, is done."""
         self.threads += 1
         future.add_done_callback(self._thread_ended)
         return future
 
     def _thread_ended(self, _: "asyncio.Future[Any]") -> None:
         self.threads -= 1
+
+
+_wrap_future = asyncio.wrap_future
+
+
+def _wrap_and_wait_for(
+    future: "ThreadFuture[Any]", *, loop: asyncio.AbstractEventLoop | None = None
+) -> "asyncio.Future[Any]":
+    """As asyncio's own; what was handed to a pool without asking the loop is waited for too."""
+    wrapped = _wrap_future(future, loop=loop)
+    running = loop or asyncio.get_running_loop()
+    return running.wait_for_thread(wrapped) if isinstance(running, VirtualTimeLoop) else wrapped
+
+
+asyncio.wrap_future = _wrap_and_wait_for  # type: ignore[assignment]
 
 
 class LoopClock:

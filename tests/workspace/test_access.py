@@ -11,7 +11,8 @@ import pytest
 
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.view import LocalChain
-from node_fsm.storage.workspace import Workspace, make_private, write_private
+from node_fsm.storage.files import make_private, write_private
+from node_fsm.storage.workspace import Workspace
 from tests.support.fakes import START
 
 HASH = "ab" * 32
@@ -94,7 +95,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     def fail(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("node_fsm.storage.workspace.os.fsync", fail)
+    monkeypatch.setattr("node_fsm.storage.files.os.fsync", fail)
     with pytest.raises(OSError, match="No space"):
         write_private(file, b"after")
     assert file.read_bytes() == b"before"

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from node_fsm.core.view import LocalChain
-from node_fsm.storage.workspace import ChainDirectory, Workspace, make_private, write_private
+from node_fsm.storage.files import make_private, write_private
+from node_fsm.storage.workspace import ChainDirectory, Workspace
 from tests.support.fakes import START
 
 HASH, OTHER = "ab" * 32, "cd" * 32

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from node_fsm.core.view import LocalChain
-from node_fsm.storage.workspace import Workspace, make_private, write_private
+from node_fsm.storage.files import make_private, write_private
+from node_fsm.storage.workspace import Workspace
 from tests.support.fakes import START
 
 HASH = "ab" * 32

@@ -10,7 +10,9 @@ from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import ChainCopy, NodeRow
 from node_fsm.core.phases import Role
 from node_fsm.ports import ChainRun, Problem, ProcessPhase
-from node_fsm.steps.adopt import STORAGE_DAMAGED, adopt_block0, is_seed, peers_of, require_node, rewire
+from node_fsm.steps.adopt import adopt_block0
+from node_fsm.steps.wiring import STORAGE_DAMAGED, is_seed, peers_of, require_node, rewire
+from node_fsm.storage.files import make_private
 from tests.phases.world import World
 from tests.support.memory_database import DATABASE_AWAY
 
@@ -19,8 +21,8 @@ LEADER1_ADDRESS = "/ip4/10.0.0.2/tcp/1"
 
 async def require(world: World) -> ChainRun:
     """Join the published chain; what the supervisor was told."""
-    chain, summary = await adopt_block0(world.ctx)
-    await require_node(world.ctx, chain, summary.leader_ids)
+    chain, head = await adopt_block0(world.ctx)
+    await require_node(world.ctx, chain, head.leader_ids)
     return world.node.required[-1]
 
 
@@ -228,17 +230,39 @@ async def test_a_damaged_store_is_given_up_only_while_another_leader_has_the_cha
     published: World, others: int, ended: bool
 ) -> None:
     hold(published, leader0=9, leader1=others)
-    chain, summary = await adopt_block0(published.ctx)
+    chain, head = await adopt_block0(published.ctx)
     store(published)
     published.node.tells(
         problem=Problem(STORAGE_DAMAGED, "its storage is damaged"),
         pid=None if ended else 4711,  # the next start is under way already
     )
-    await rewire(published.ctx, chain, summary.leader_ids)
+    await rewire(published.ctx, chain, head.leader_ids)
     is_given_up = bool(others and ended)
     kept = [path for path in chain.path.iterdir() if path.name.startswith("storage-damaged-")]
     assert len(kept) == is_given_up
     assert published.node.required[-1].seed is not is_given_up
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_a_store_that_was_damaged_before_its_first_block_is_given_up_whoever_has_the_chain(
+    published: World, away: bool
+) -> None:
+    """Nothing can be lost with it; however often that happens, the disk is not filled."""
+    run = await require(published)
+    published.node.tells(
+        phase=ProcessPhase.FAILED, problem=Problem(STORAGE_DAMAGED, "its storage is damaged"), pid=None
+    )
+    published.node.broken = True
+    if away:
+        published.database.failure = DATABASE_AWAY
+    chain = run.directory
+    for damage in (b"first", b"second"):
+        make_private(chain.storage)
+        (chain.storage / "blocks.sqlite").write_bytes(damage)
+        await rewire(published.ctx, chain, leaders=())
+        assert not (chain.storage / "blocks.sqlite").exists()
+    (kept,) = [path for path in chain.path.iterdir() if path.name.startswith("storage-damaged")]
+    assert (kept / "blocks.sqlite").read_bytes() == b"second"
 
 
 @pytest.mark.parametrize("others", [{"gone": 9}, {"follower": 2}])

@@ -23,9 +23,9 @@ def published_bytes(world: World) -> bytes:
 
 
 async def test_leader_0_takes_its_own_draft(published: World) -> None:
-    chain, summary = await adopt_block0(published.ctx)
+    chain, head = await adopt_block0(published.ctx)
     assert chain == published.chain
-    assert summary.hash == published.hash
+    assert head.hash == published.hash
     assert chain.block0.read_bytes() == published_bytes(published)
     assert chain.genesis.exists(), "the draft's other files come with it"
     assert not published.ctx.workspace.draft(ID).path.exists()
@@ -35,16 +35,16 @@ async def test_leader_0_takes_its_own_draft(published: World) -> None:
 async def test_it_is_taken_from_the_database_where_there_is_no_draft(published: World) -> None:
     draft = published.ctx.workspace.draft(ID).path
     draft.rename(draft.with_name("elsewhere"))
-    chain, summary = await adopt_block0(published.ctx)
+    chain, head = await adopt_block0(published.ctx)
     assert chain.block0.read_bytes() == published_bytes(published)
-    assert summary.hash == published.hash
+    assert head.hash == published.hash
     assert (published.chain.path.stat().st_mode & 0o777) == 0o700
 
 
 async def test_a_draft_of_something_else_is_not_taken(published: World) -> None:
     published.ctx.workspace.draft(ID).block0.write_bytes(OTHER_BLOCK0)
-    chain, summary = await adopt_block0(published.ctx)
-    assert summary.hash == published.hash
+    chain, head = await adopt_block0(published.ctx)
+    assert head.hash == published.hash
     assert published.database.calls["download_block0"] == 1
     assert not chain.genesis.exists()
 
@@ -52,8 +52,8 @@ async def test_a_draft_of_something_else_is_not_taken(published: World) -> None:
 async def test_what_is_here_is_not_fetched_again(published: World) -> None:
     await adopt_block0(published.ctx)
     published.database.failure = DATABASE_AWAY
-    _, summary = await adopt_block0(published.ctx)
-    assert summary.hash == published.hash
+    _, head = await adopt_block0(published.ctx)
+    assert head.hash == published.hash
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0noise", OTHER_BLOCK0, None])
@@ -61,8 +61,8 @@ async def test_a_wrong_file_on_this_machine_is_replaced(published: World, damage
     chain, _ = await adopt_block0(published.ctx)
     good = chain.block0.read_bytes()
     chain.block0.write_bytes(good[:-1] if damage is None else damage)
-    _, summary = await adopt_block0(published.ctx)
-    assert summary.hash == published.hash
+    _, head = await adopt_block0(published.ctx)
+    assert head.hash == published.hash
     assert chain.block0.read_bytes() == good
 
 
@@ -78,8 +78,8 @@ async def test_a_corrupt_block_0_in_the_database_is_not_joined(published: World,
     assert "election.extras.block0 of election 1" in refusal.value.message
     assert "node-fsm election cancel" in refusal.value.message
     put_into_database(published, good)  # mended
-    _, summary = await adopt_block0(published.ctx)
-    assert summary.hash == published.hash
+    _, head = await adopt_block0(published.ctx)
+    assert head.hash == published.hash
 
 
 async def test_the_database_is_waited_for_when_it_is_needed(published: World) -> None:
@@ -91,7 +91,7 @@ async def test_the_database_is_waited_for_when_it_is_needed(published: World) ->
 
 
 async def test_another_node_gets_the_same_chain(published: World, leader1: World) -> None:
-    chain, summary = await adopt_block0(leader1.ctx)
+    chain, head = await adopt_block0(leader1.ctx)
     assert chain.path != published.chain.path
     assert chain.block0.read_bytes() == published_bytes(published)
-    assert summary.leader_ids == tuple(node.leader_id for node in published.database.nodes[:2])
+    assert head.leader_ids == tuple(node.leader_id for node in published.database.nodes[:2])

@@ -1,0 +1,122 @@
+"""The tally on the chain: posted, followed until it is in a block that has settled, and found again.
+
+A public tally changes nothing that the node shows of a plan, so "done" means: our transaction is in a block of the
+chain that has settled.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from loguru import logger
+
+from node_fsm.aio.deadline import deadline
+from node_fsm.aio.threads import DISK, in_thread
+from node_fsm.chain.address import account_address, ed25519_public_key
+from node_fsm.chain.block0 import Block0Summary
+from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.errors import PermanentError, TemporaryError
+from node_fsm.core.model import Payer, PlanResult
+from node_fsm.ports.answers import FragmentState
+from node_fsm.steps.context import Context
+from node_fsm.storage.block_copy import BlockCopy
+from node_fsm.storage.block_index import CopiedBlock
+from node_fsm.storage.files import make_private
+
+SETTLING = timedelta(seconds=2)
+"""A killed node loses the blocks of its last second or more: what is older stays."""
+
+ATTEMPTS = 5
+WAIT_SLOTS = 20
+SHORTEST_WAIT_SECONDS = 30.0
+
+
+async def settle(ctx: Context, copy: BlockCopy, date: BlockDate) -> None:
+    """Follow the chain until the copy has a block dated *date* or later that has settled."""
+    clock = ctx.block0_in_work().dates.clock
+    async with deadline(_patience(ctx), "ChainStandsStill", f"the chain had no settled block dated {date} or later"):
+        while True:
+            await copy.advance(ctx.node.api)
+            block = copy.first_at(date)
+            if block and ctx.clock.now() >= clock.time_at(block.date) + SETTLING:
+                return
+            await ctx.next_look(clock.slot_duration / 2)
+
+
+def check_still_there(copy: BlockCopy, block: CopiedBlock) -> None:
+    """TemporaryError ``ChainTurned`` when the first block after voting, up to which votes were counted, is gone."""
+    if not copy.has_block(block.id):
+        raise TemporaryError(
+            "ChainTurned",
+            f"block {block.id}, up to which the votes were counted, is no longer on the chain; they are counted again",
+        )
+
+
+async def tally_on_chain(ctx: Context, copy: BlockCopy, chain: Block0Summary) -> None:
+    """Have every plan's tally in a settled block, as long as the chain takes tallies."""
+    block0 = ctx.block0_in_work()
+    plan_ids = [plan.id for plan in chain.vote_plans]
+    for plan_id in plan_ids:
+        for lane in range(ATTEMPTS):
+            await copy.advance(ctx.node.api)
+            if copy.tally(plan_id) or ctx.clock.now() >= block0.dates.committee_end_time:
+                break
+            if await _post_tally(ctx, copy, plan_id, lane, production=chain.production):
+                break
+        else:
+            raise TemporaryError("TallyNotInBlock", f"the tally of plan {plan_id} is in no block; trying again")
+    newest = max((found[1].date for plan_id in plan_ids if (found := copy.tally(plan_id))), default=None)
+    if newest:
+        await settle(ctx, copy, newest)
+    lost = [plan_id for plan_id in plan_ids if copy.tally(plan_id) is None]
+    if lost and ctx.clock.now() < block0.dates.committee_end_time:
+        raise TemporaryError("TallyLost", f"the block with the tally of plan {lost[0]} left the chain; trying again")
+
+
+async def follow_tallies(ctx: Context, copy: BlockCopy, posted: Sequence[PlanResult]) -> None:
+    """Follow the chain until the copy has every tally that posted results speak of."""
+    expected = {result.fragment_id for result in posted if result.on_chain}
+    async with deadline(_patience(ctx), "TallyNotSynced", "the tally that the posted results name did not come"):
+        while not all(fragment in copy for fragment in expected):
+            await copy.advance(ctx.node.api)
+            await ctx.next_look(ctx.block0_in_work().dates.clock.slot_duration / 2)
+
+
+async def _post_tally(ctx: Context, copy: BlockCopy, plan_id: str, lane: int, *, production: bool) -> bool:
+    """Post one tally and follow it until it is in a block (then True), refused, or forgotten by a restarted node.
+
+    Each attempt has a *lane* of its own: otherwise it would be the same transaction again, and a node that has refused
+    a transaction does not look at it a second time.
+    """
+    assert ctx.signing_key is not None, "Running fetched the key"
+    chain, block0 = ctx.chain(), ctx.block0_in_work()
+    await in_thread(DISK, make_private, chain.staging)
+    public_key = ed25519_public_key(await ctx.jcli.public_key(ctx.signing_key))
+    address = account_address(public_key, production=production)
+    account = await ctx.node.api.account(public_key.hex())
+    if account is None:
+        raise PermanentError("AccountMissing", f"the account of {address} is not on the chain, so it cannot tally")
+    fragment = await ctx.jcli.transaction(
+        await ctx.jcli.public_tally_certificate(plan_id),
+        Payer(address, account.counters[lane], lane, ctx.signing_key),
+        block0_hash=block0.hash,
+        expiry=block0.dates.clock.expiry(copy.tip.date),
+        directory=chain.staging,
+        authority=ctx.signing_key,
+    )
+    posted = await ctx.node.api.post_fragment(fragment.raw)
+    logger.info("posted the tally of plan {} as {}: {}", plan_id, fragment.id, posted.reason or "accepted")
+    async with deadline(_patience(ctx), "TallyPending", f"the tally {fragment.id} came into no block"):
+        while fragment.id not in copy:
+            status = (await ctx.node.api.fragment_statuses([fragment.id])).get(fragment.id)
+            if status is None or status.state is FragmentState.REJECTED:
+                reason = status.reason if status else posted.reason or "the node forgot it"
+                logger.warning("the tally {} is not in a block: {}", fragment.id, reason)
+                await ctx.next_look(block0.dates.clock.slot_duration)
+                return False
+            await ctx.next_look(block0.dates.clock.slot_duration / 2)
+            await copy.advance(ctx.node.api)
+    return True
+
+
+def _patience(ctx: Context) -> float:
+    return max(SHORTEST_WAIT_SECONDS, WAIT_SLOTS * ctx.block0_in_work().dates.clock.slot_duration)
