@@ -1,6 +1,7 @@
 """The service's metrics: one registry, and one method for each thing that happens.
 
-Times are exported as timestamps, never as ages; 0 means "not yet". What the names mean stands in docs/metrics.md.
+Times are exported as timestamps, never as ages. What is not known has no series. What the names mean stands in
+docs/metrics.md.
 """
 
 import asyncio
@@ -20,12 +21,13 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
-from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.table import TABLES
-from node_fsm.core.view import Deadline
+from node_fsm.core.view import Deadline, Work
 from node_fsm.log import lines_dropped
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -35,6 +37,28 @@ _PHASE_BUCKETS = (
 )
 _DATABASE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _S3_BUCKETS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, _MINUTE, 5 * _MINUTE, 15 * _MINUTE)
+
+
+ENGINE_REASONS = ("DescriptorsExhausted", "DiskUnusable", "UnexpectedError")
+"""Why the task of any phase may fail; the other reasons are those of what a phase works with."""
+
+
+class Measured(Collector):
+    """A gauge that has a series only while its value is known: 0 would be a value like any other."""
+
+    def __init__(self, name: str, documentation: str, registry: CollectorRegistry) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._value: float | None = None
+        registry.register(self)
+
+    def set(self, value: float | None) -> None:
+        """The value is now this one, or not known any more."""
+        self._value = value
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The one family, as Prometheus' client asks for it."""
+        yield GaugeMetricFamily(self._name, self._documentation, self._value)
 
 
 class Metrics:
@@ -49,6 +73,9 @@ class Metrics:
         def gauge(name: str, documentation: str, labels: Iterable[str] = ()) -> Gauge:
             return Gauge(f"node_fsm_{name}", documentation, labels, registry=registry)
 
+        def measured(name: str, documentation: str) -> Measured:
+            return Measured(f"node_fsm_{name}", documentation, registry)
+
         def counter(name: str, documentation: str, labels: Iterable[str] = ()) -> Counter:
             return Counter(f"node_fsm_{name}", documentation, labels, registry=registry)
 
@@ -58,27 +85,28 @@ class Metrics:
         self._build = Info("node_fsm_build", "Versions and the role of this service.", registry=registry)
 
         self._phase = Enum("node_fsm_phase", "The present phase.", states=[*Phase], registry=registry)
-        self._entered = gauge("phase_entered_timestamp_seconds", "When the present phase was entered.")
+        self._entered = measured("phase_entered_timestamp_seconds", "When the present phase was entered.")
         self._transitions = counter("transitions", "Transitions made.", ("source", "event", "target"))
         self._durations = histogram(
             "phase_duration_seconds", "Time spent in phases that ended.", ("phase",), _PHASE_BUCKETS
         )
-        self._failures = counter("failures", "Failed attempts at a phase's work.", ("phase", "reason"))
+        self._failures = counter("failures", "Failed attempts at a phase's task.", ("phase", "reason"))
         self._condition = gauge("condition", "Whether the condition holds.", ("type",))
         self._deadline = gauge("next_deadline_timestamp_seconds", "When the clock calls next.", ("deadline",))
-        self._tick = gauge("engine_tick_timestamp_seconds", "When the engine last looked at the world.")
-        self._clock_offset = gauge("clock_offset_seconds", "This clock minus the database's.")
+        self._tick = measured("engine_tick_timestamp_seconds", "When the engine last looked at the world.")
+        self._clock_offset = measured("clock_offset_seconds", "This clock minus the database's.")
 
-        self._node_up = gauge("node_up", "Whether the node's process runs.")
-        self._node_restarts = counter("node_restarts", "Starts of the node after it died by itself.")
-        self._height = gauge("chain_height", "Height of the node's tip.")
-        self._last_block = gauge("last_block_timestamp_seconds", "Time of the node's newest block.")
-        self._votes = gauge("votes_cast", "Votes in the blocks of the chain in work.")
+        self._node_up = gauge("node_up", "Whether the node answers and runs the chain in work.")
+        self._node_restarts = counter("node_restarts", "Starts of the node after it ended, or hung, by itself.")
+        self._height = measured("chain_height", "Height of the node's tip.")
+        self._last_block = measured("last_block_timestamp_seconds", "Time of the node's newest block.")
+        self._votes = measured("votes_cast", "Votes in the blocks of the chain in work.")
 
-        self._block0 = gauge("block0_bytes", "Size of the block 0 in work.")
-        self._results = gauge("results_posted_timestamp_seconds", "When results were last posted.")
-        self._archive = gauge("archive_bytes", "Size of the last verified archive.")
-        self._verified = gauge("archive_verified_timestamp_seconds", "When an archive was last verified.")
+        self._election = gauge("election_info", "The election in work.", ("election", "block0_hash"))
+        self._block0 = measured("block0_bytes", "Size of the block 0 in work.")
+        self._results = measured("results_posted_timestamp_seconds", "When results were last posted.")
+        self._archive = measured("archive_bytes", "Size of the last verified archive.")
+        self._verified = measured("archive_verified_timestamp_seconds", "When an archive was last verified.")
 
         self._database = histogram(
             "database_call_duration_seconds",
@@ -92,6 +120,10 @@ class Metrics:
         for transition in TABLES[role]:
             self._transitions.labels(transition.source, transition.event, transition.target)
             self._durations.labels(transition.source)
+            for reason in ENGINE_REASONS:
+                self._failures.labels(transition.source, reason)
+        for type_ in ConditionType:
+            self._condition.labels(type_)
 
     def versions(self, service: str, jcli: str, jormungandr: str) -> None:
         """The versions at work are known."""
@@ -109,10 +141,10 @@ class Metrics:
         self._durations.labels(source).observe(seconds)
 
     def failure(self, phase: Phase, reason: str) -> None:
-        """The work of *phase* failed; *reason* is that of the error, one of a fixed set of words."""
+        """The task of *phase* failed; *reason* is that of the error, one of a fixed set of words."""
         self._failures.labels(phase, reason).inc()
 
-    def condition_changed(self, type_: str, held: bool) -> None:
+    def condition_changed(self, type_: ConditionType, held: bool) -> None:
         """Condition *type_* came, changed or went."""
         self._condition.labels(type_).set(held)
 
@@ -131,12 +163,12 @@ class Metrics:
         self._clock_offset.set(seconds)
 
     def node_up(self, up: bool) -> None:
-        """The node's process started or ended."""
+        """Whether the node answers and runs the chain in work."""
         self._node_up.set(up)
 
-    def node_restarted(self) -> None:
-        """The node was started again after it had died by itself."""
-        self._node_restarts.inc()
+    def node_restarted(self, times: int) -> None:
+        """The node was started again so many *times* after it had ended, or hung, by itself."""
+        self._node_restarts.inc(times)
 
     def chain_advanced(self, height: int, last_block: datetime) -> None:
         """The node's tip is a block of this height and time."""
@@ -147,9 +179,16 @@ class Metrics:
         """So many votes are in the blocks of the chain in work."""
         self._votes.set(votes)
 
-    def block0_size(self, size: int) -> None:
-        """The block 0 in work has *size* bytes."""
-        self._block0.set(size)
+    def works_on(self, work: Work | None) -> None:
+        """This is the election in work now; what was known of the chain of another one is forgotten."""
+        block0 = work.block0 if work else None
+        self._election.clear()
+        if work:
+            self._election.labels(work.election_name, block0.hash if block0 else "").set(1)
+        self._block0.set(block0.size if block0 else None)
+        if block0 is None:
+            for of_the_chain in (self._height, self._last_block, self._votes):
+                of_the_chain.set(None)
 
     def results_posted(self, at: datetime) -> None:
         """An election's results stand in the database."""

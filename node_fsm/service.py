@@ -103,7 +103,7 @@ class Service:
         self.engine = Engine(self.ctx, machine, self._rescan_seconds, advertise=settings.node_p2p_advertise)
         self.lease = LeaseKeeper(self.ctx, workspace.instance) if settings.role is Role.LEADER0 else None
         app = create_app(
-            self.engine,
+            self.engine.board,
             self.metrics.registry,
             tick_limit=TICK_LIMIT_SECONDS,
             expose_state=settings.expose_state,

@@ -65,7 +65,7 @@ def _chain_deadlines(block0: Block0Ref, policy: Policy) -> list[Deadline]:
 
 
 def _waiting(view: View, now: datetime, policy: Policy) -> Decision | None:
-    if view.overview is UNKNOWN:
+    if view.overview is UNKNOWN or view.local is UNKNOWN:
         return None
     election = current(view.overview, now, policy)
     if policy.role is Role.LEADER0 and election and _only_archive_missing(election, view.local):

@@ -63,12 +63,12 @@ class View:
     """One look at the world.
 
     *slot_duration* is the block 0 template's, in seconds; *generation* that of the lease held, None without one;
-    *tip* the date of the newest block of the chain in work; *failure* how the phase's work last ended, None when it
+    *tip* the date of the newest block of the chain in work; *failure* how the phase's task last ended, None when it
     has not failed.
     """
 
     overview: Overview | Literal[Unknown.UNKNOWN]
-    local: tuple[LocalChain, ...]
+    local: tuple[LocalChain, ...] | Literal[Unknown.UNKNOWN]
     slot_duration: int | Literal[Unknown.UNKNOWN]
     generation: int | None
     tip: BlockDate | Literal[Unknown.UNKNOWN]

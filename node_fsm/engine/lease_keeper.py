@@ -5,7 +5,7 @@ import asyncio
 from loguru import logger
 
 from node_fsm.core.conditions import ConditionType
-from node_fsm.core.errors import ServiceError
+from node_fsm.engine.faults import Outage
 from node_fsm.steps.context import Context
 
 LEASE_SECONDS = 30.0
@@ -19,6 +19,7 @@ class LeaseKeeper:
     def __init__(self, ctx: Context, instance: str) -> None:
         self._ctx = ctx
         self._instance = instance
+        self._outage = Outage("the lease could not be renewed")
 
     async def run(self) -> None:
         """Take and renew the lease until cancelled."""
@@ -30,10 +31,10 @@ class LeaseKeeper:
         ctx = self._ctx
         try:
             lease = await ctx.database.acquire_lease(ctx.settings.hostname, self._instance, LEASE_SECONDS)
-        except ServiceError as error:
-            # What is held stays held: publications are checked against the database's own row anyway.
-            logger.debug("the lease could not be renewed: {}", error)
+        except Exception as error:  # noqa: BLE001 - what is held stays held: the database checks publications anyway
+            self._outage.failed(error)
             return
+        self._outage.ended()
         if (lease and lease.generation) != (ctx.lease and ctx.lease.generation):
             logger.info("the lease is {}", f"ours, generation {lease.generation}" if lease else "another's")
             ctx.mailbox.look_again()
@@ -45,5 +46,5 @@ class LeaseKeeper:
         if self._ctx.lease:
             try:
                 await self._ctx.database.release_lease(self._ctx.lease)
-            except ServiceError as error:
+            except Exception as error:  # noqa: BLE001 - the service ends, whatever this raises
                 logger.warning("the lease could not be given up, it expires by itself: {}", error)

@@ -9,10 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from loguru import logger
-
-from node_fsm.core.errors import ServiceError
 from node_fsm.core.model import JournalEntry, NodeReport
+from node_fsm.engine.faults import Outage
 from node_fsm.ports import Database
 
 KEPT_ENTRIES = 1000
@@ -29,6 +27,7 @@ class Reporter:
         self._status = status
         self._entries: deque[JournalEntry] = deque(maxlen=KEPT_ENTRIES)
         self._wake = asyncio.Event()
+        self._outage = Outage("the journal and the status wait")
 
     def journal(self, entry: JournalEntry) -> None:
         """Queue *entry*; it is written soon."""
@@ -51,15 +50,20 @@ class Reporter:
 
     async def flush(self) -> None:
         """Write what is queued now, as far as the database answers; what it does not take waits for the next time."""
+        try:
+            await self._write()
+        except Exception as error:  # noqa: BLE001 - no election ends because it cannot be told of
+            self._outage.failed(error)
+            self._wake.set()
+        else:
+            self._outage.ended()
+
+    async def _write(self) -> None:
         entries = list(self._entries)
         status = self._status()
-        try:
-            await self._database.report_status(status)  # first: other nodes depend on it
-            await self._database.announce(status.hostname, self.advertise)
-            if entries:
-                await self._database.journal(entries)
-            while self._entries and self._entries[0] in entries:
-                self._entries.popleft()
-        except ServiceError as error:
-            logger.debug("the journal and the status wait: {}", error)
-            self._wake.set()
+        await self._database.report_status(status)  # first: other nodes depend on it
+        await self._database.announce(status.hostname, self.advertise)
+        if entries:
+            await self._database.journal(entries)
+        while self._entries and self._entries[0] in entries:
+            self._entries.popleft()

@@ -1,19 +1,23 @@
-"""What the sidecar tells about the service, and where it has it from."""
+"""What is told of this service: to people by the sidecar, to other nodes in the database."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from node_fsm.core.conditions import Condition
+from node_fsm.core.model import NodeReport
 from node_fsm.core.phases import NODE_MUST_RUN, Phase, Role
 from node_fsm.core.view import Deadline
+from node_fsm.engine.attempts import Attempts
+from node_fsm.steps.context import Context
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
     """The service at one moment.
 
-    *election* is the name of the one in work; *last_error* the present failure of the phase's work; *last_tick* when
+    *election* is the name of the one in work; *last_error* the present failure of the phase's task; *last_tick* when
     the engine last looked at the world, by the monotonic clock; *node_problems* says why the node is not ready, empty
     when it is.
     """
@@ -37,8 +41,63 @@ class ServiceStatus:
 
 
 class StateSource(Protocol):
-    """The engine, as the sidecar sees it."""
+    """Where the sidecar has the status from."""
 
     def status(self) -> ServiceStatus:
         """The present state; neither waits nor fails."""
         ...
+
+
+class StatusBoard:
+    """Knows the present status. The engine says when it looked, what it waits for, and when it entered a phase."""
+
+    def __init__(self, ctx: Context, attempts: Attempts) -> None:
+        self._ctx = ctx
+        self._attempts = attempts
+        self.since = ctx.clock.now()
+        self.deadline: Deadline | None = None
+        self.last_tick = ctx.clock.monotonic()
+
+    def status(self) -> ServiceStatus:
+        """The present state, for the sidecar."""
+        ctx, node, failure = self._ctx, self._ctx.node.state, self._attempts.failure
+        problem = node.problem or ("NodeNotRunning", "the node is not running yet")
+        return ServiceStatus(
+            phase=ctx.phase,
+            since=self.since,
+            role=ctx.policy.role,
+            hostname=ctx.settings.hostname,
+            election=ctx.work.election_name if ctx.work else None,
+            block0_hash=ctx.work.block0.hash if ctx.work and ctx.work.block0 else None,
+            next_deadline=self.deadline,
+            conditions=tuple(ctx.conditions),
+            last_error=str(failure) if failure else None,
+            last_tick=self.last_tick,
+            node_problems=() if node.running else (problem[1],),
+        )
+
+    def report(self) -> NodeReport:
+        """This node's line in the cluster's status."""
+        ctx, node = self._ctx, self._ctx.node.state
+        block0 = ctx.work.block0 if ctx.work else None
+        up = node.running
+        return NodeReport(
+            hostname=ctx.settings.hostname,
+            phase=ctx.phase,
+            since=self.since,
+            election_id=ctx.work.election_id if ctx.work else None,
+            block0_hash=block0.hash if block0 else None,
+            height=node.height if up else None,
+            tip=node.tip if up else None,
+            tip_date=str(node.tip_date) if up and node.tip_date else None,
+            peers=node.peers_connected,
+            conditions=tuple(condition.type for condition in ctx.conditions),
+            version=ctx.settings.service_version,
+            updated_at=ctx.clock.now(),
+            holds_chain=up and block0 is not None and block0.hash == node.block0_hash and self._is_held(),
+        )
+
+    def _is_held(self) -> bool:
+        with suppress(OSError):  # what cannot be seen is not claimed: then the record stays as it is
+            return self._ctx.chain().is_held
+        return False

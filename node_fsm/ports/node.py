@@ -44,12 +44,14 @@ class NodeStatus:
 
     *since* is the time at which *phase* began. *height*, *tip*, *tip_date* and *last_block_time* are the last that the
     node told. *stalled_since* is when it told of its last new block, once that is too long ago. *problem* stays until
-    the node runs again. *starts* counts the nodes started in this service's life.
+    the node runs again. *starts* counts the nodes started in this service's life, *restarts* those
+    of them that took the place of one on the same chain that had ended, or hung, by itself.
     """
 
     phase: ProcessPhase
     since: datetime
     starts: int = 0
+    restarts: int = 0
     block0_hash: str | None = None
     pid: int | None = None
     version: str | None = None

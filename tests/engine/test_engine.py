@@ -1,104 +1,26 @@
-"""The engine with scripted phases: what moves it, what holds it, what it does when work fails."""
+"""The engine with scripted phases: what moves it, what holds it, what it does when a task fails."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import errno
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
 from node_fsm.core.backoff import Backoff
-from node_fsm.core.conditions import Conditions
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.events import Event
-from node_fsm.core.machine import build_machine
 from node_fsm.core.model import Lease
-from node_fsm.core.phases import Phase, Role
-from node_fsm.core.table import LEADER0
-from node_fsm.core.view import Decision, Policy
-from node_fsm.engine.loop import Engine
-from node_fsm.metrics import Metrics
+from node_fsm.core.phases import Phase
+from node_fsm.core.view import UNKNOWN, Decision
 from node_fsm.ports import ProcessPhase
-from node_fsm.steps.context import Context, PhaseSettings
-from node_fsm.steps.mailbox import Mailbox, Pulse
-from node_fsm.storage.workspace import Workspace
-from states.base import PhaseState
-from tests.support.fakes import START, FakeDatabase, FakeNode, block0, election, overview
-from tests.support.virtual_time import LoopClock
-
-Work = Callable[[Context], Awaitable[Decision]]
-
-
-async def never(ctx: Context) -> Decision:
-    ctx.progress()
-    await asyncio.Event().wait()
-    raise AssertionError("unreachable")
-
-
-class Scripted(PhaseState):
-    """A phase whose work a test gives."""
-
-    def __init__(self, phase: Phase, work: Work) -> None:
-        self.phase = phase  # type: ignore[misc]  # one class stands for all phases here
-        self.work = work
-        super().__init__()
-
-    async def run(self, ctx: Context) -> Decision:
-        return await self.work(ctx)
-
-
-class World:
-    """An engine of leader 0 among fakes."""
-
-    def __init__(self, directory: Path, **works: Work) -> None:
-        self.clock = LoopClock()
-        self.database = FakeDatabase(overview(election()))
-        self.node = FakeNode()
-        template = Path(__file__).parents[2] / "block0_template.yaml"
-        policy = Policy(Role.LEADER0, voting_start_offset_minutes=-60, close_grace_minutes=60, hot_reload=False)
-        self.ctx = Context(
-            settings=PhaseSettings("leader0", policy, "s3://keys/leader0", "s3://archive/x", template, "0"),
-            clock=self.clock,
-            database=cast("Any", self.database),
-            store=cast("Any", None),
-            jcli=cast("Any", None),
-            node=cast("Any", self.node),
-            workspace=Workspace(directory),
-            conditions=Conditions(self.clock.now),
-            metrics=Metrics(Role.LEADER0),
-            mailbox=Mailbox(),
-            looked=Pulse(),
-        )
-        states = [Scripted(phase, works.get(phase.name.lower(), never)) for phase in Phase]
-        self.engine = Engine(self.ctx, build_machine(LEADER0, states), rescan_seconds=60, advertise="")
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self.engine.run())
-        try:
-            yield
-            assert not task.done(), f"the engine ended: {task}"
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not holds():
-                await asyncio.sleep(0.01)
-
-    async def reaches(self, phase: Phase) -> None:
-        await self.until(lambda: self.ctx.phase is phase)
-
-    def condition(self, type_: str) -> str | None:
-        return next((held.reason for held in self.ctx.conditions if held.type == type_), None)
-
-
-@pytest.fixture
-def due(tmp_path: Path) -> Callable[..., World]:
-    """A world whose election is due at once."""
-    return lambda **works: World(tmp_path, **works)
+from node_fsm.steps.context import Context
+from tests.engine.world import Voting, World, never
+from tests.support.fakes import START, block0, election, overview
 
 
 async def test_goes_on_with_the_event_that_the_work_returns(due: Callable[..., World]) -> None:
@@ -118,15 +40,14 @@ async def test_goes_on_with_the_event_that_the_work_returns(due: Callable[..., W
 
 
 async def test_waits_until_the_chain_starts(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.clock.advance(seconds=-0.5)  # half a second early
+    world = World(tmp_path, early=0.5)
     async with world.running():
-        await world.until(lambda: world.engine.deadline is not None)
+        await world.until(lambda: world.engine.board.deadline is not None)
         assert world.ctx.phase is Phase.WAITING
-        assert world.engine.deadline is not None
-        assert (world.engine.deadline.name, world.engine.deadline.at) == ("chain_start", START)
-        world.clock.advance(seconds=0.5)
+        assert world.engine.board.deadline is not None
+        assert (world.engine.board.deadline.name, world.engine.board.deadline.at) == ("chain_start", START)
         await world.reaches(Phase.FETCHING_KEY)
+        assert world.engine.board.since - START < timedelta(seconds=0.1)
 
 
 async def test_a_decision_beats_the_work_that_has_ended(due: Callable[..., World]) -> None:
@@ -177,7 +98,7 @@ async def test_what_failed_for_want_of_the_node_goes_on_when_it_is_back(
     due: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Votes that a node lost are posted again then, and expire if that waits for the next attempt."""
-    monkeypatch.setattr("node_fsm.engine.loop.RETRY", Backoff(60.0, 60.0))
+    monkeypatch.setattr("node_fsm.engine.attempts.RETRY", Backoff(60.0, 60.0))
 
     async def fetch(ctx: Context) -> Decision:
         if not ctx.node.state.running:
@@ -195,7 +116,7 @@ async def test_what_failed_for_want_of_the_node_goes_on_when_it_is_back(
 async def test_what_failed_for_want_of_the_lease_goes_on_when_it_is_there(
     due: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("node_fsm.engine.loop.RETRY", Backoff(3600.0, 3600.0))
+    monkeypatch.setattr("node_fsm.engine.attempts.RETRY", Backoff(3600.0, 3600.0))
 
     async def fetch(ctx: Context) -> Decision:
         if ctx.lease is None:
@@ -235,41 +156,210 @@ async def test_an_unknown_database_moves_nothing(due: Callable[..., World]) -> N
         assert world.condition("database_unavailable") is None
 
 
+async def test_the_tip_of_another_chain_says_nothing(tmp_path: Path) -> None:
+    world = Voting(tmp_path)
+    async with world.voting():
+        world.node.tells(block0_hash="cd" * 32, tip_date=block0().dates.vote_end)
+        await world.looks(3)
+        assert world.ctx.phase is Phase.RUNNING
+        world.node.tells(block0_hash=block0().hash)
+        await world.reaches(Phase.TALLYING)
+
+
+async def test_a_tip_says_nothing_where_no_node_must_run(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.database.answer = overview(election(block0=block0()))
+    world.node.tells(block0_hash=block0().hash, tip_date=block0().dates.vote_end)
+    async with world.running():
+        await world.reaches(Phase.FETCHING_KEY)
+        await world.looks()
+        assert world.ctx.view is not None
+        assert world.ctx.view.tip is UNKNOWN
+
+
 async def test_the_node_stops_when_the_tally_is_over(tmp_path: Path) -> None:
-    async def fetch(ctx: Context) -> Decision:
-        published = ctx.published_election()
-        assert published is not None
-        assert published.block0 is not None
-        from dataclasses import replace
-
-        return Decision(Event.BLOCK0_FOUND, "published", replace(ctx.election_in_work(), block0=published.block0))
-
     async def tally(ctx: Context) -> Decision:
         return Decision(Event.RESULTS_POSTED, "counted")
 
-    world = World(tmp_path, fetching_key=fetch, tallying=tally)
-    world.database.answer = overview(election(block0=block0()))
-    async with world.running():
-        await world.reaches(Phase.RUNNING)
+    world = Voting(tmp_path, tallying=tally)
+    async with world.voting():
         stopped = world.node.stops
-        world.node.tells(block0_hash="cd" * 32)  # another chain's tip says nothing
         world.node.tells(tip_date=block0().dates.vote_end)
-        world.ctx.mailbox.look_again()
-        await world.until(lambda: world.ctx.view is not None and world.ctx.phase is Phase.RUNNING)
-        world.node.tells(block0_hash=block0().hash)
-        world.ctx.mailbox.look_again()
         await world.reaches(Phase.ARCHIVING)
+        await world.looks()
         assert world.node.stops == stopped + 1
     assert world.node.stops == stopped + 2, "and once more when the engine ends"
+
+
+async def test_the_conditions_of_a_phase_end_with_it_unless_the_next_has_them_too(tmp_path: Path) -> None:
+    world = Voting(tmp_path)
+    running, tallying = (world.states[phase] for phase in (Phase.RUNNING, Phase.TALLYING))
+    running.conditions = frozenset({ConditionType.CHAIN_STALLED, ConditionType.ISOLATED})  # type: ignore[misc]
+    tallying.conditions = frozenset({ConditionType.ISOLATED})  # type: ignore[misc]
+    async with world.voting():
+        for type_ in running.conditions | {ConditionType.SANDBOX}:
+            world.ctx.conditions.raise_(type_, "Reason", "do something")
+        world.node.tells(tip_date=block0().dates.vote_end)
+        await world.reaches(Phase.TALLYING)
+        assert [held.type for held in world.ctx.conditions] == ["isolated", "sandbox"]
+
+
+async def test_the_work_is_dropped_on_the_way_back_to_waiting(due: Callable[..., World]) -> None:
+    world = due()
+    async with world.running():
+        await world.reaches(Phase.FETCHING_KEY)
+        assert world.ctx.election_in_work().election_name == "first"
+        world.database.answer = overview()
+        await world.rereads()
+        assert (world.ctx.phase, world.ctx.work) == (Phase.WAITING, None)
+
+
+async def test_a_phase_that_is_left_has_its_task_cancelled_before_the_next_begins(due: Callable[..., World]) -> None:
+    told: list[str] = []
+
+    async def fetch(ctx: Context) -> Decision:
+        try:
+            return await never(ctx)
+        finally:
+            await asyncio.sleep(5)
+            told.append("ended")
+
+    async def wait(ctx: Context) -> Decision:
+        told.append("began")
+        return await never(ctx)
+
+    world = due(fetching_key=fetch, waiting=wait)
+    async with world.running():
+        await world.reaches(Phase.FETCHING_KEY)
+        await world.looks()
+        world.database.answer = overview()
+        world.ctx.mailbox.database_changed()
+        await world.until(lambda: len(told) == 2)
+    assert told == ["ended", "began"]
+
+
+async def test_an_event_that_the_table_does_not_have_is_a_failure_of_the_task(due: Callable[..., World]) -> None:
+    attempts = 0
+
+    async def fetch(ctx: Context) -> Decision:
+        nonlocal attempts
+        attempts += 1
+        return Decision(Event.ARCHIVED, "a defect")
+
+    world = due(fetching_key=fetch)
+    async with world.running():
+        await world.until(lambda: world.condition("work_failing") == "UnexpectedError")
+        await asyncio.sleep(600)
+        assert world.ctx.phase is Phase.FETCHING_KEY
+        assert 10 < attempts < 30, "it is tried again, and not all the time"
+
+
+async def test_a_task_that_is_cancelled_by_something_else_has_failed(due: Callable[..., World]) -> None:
+    async def fetch(ctx: Context) -> Decision:
+        raise asyncio.CancelledError
+
+    world = due(fetching_key=fetch)
+    async with world.running():
+        await world.until(lambda: world.condition("work_failing") == "UnexpectedError")
+        await world.looks()
+
+
+@pytest.mark.parametrize(("number", "reason"), [(errno.EMFILE, "DescriptorsExhausted"), (errno.EIO, "DiskUnusable")])
+async def test_what_the_system_refuses_a_task_is_said(due: Callable[..., World], number: int, reason: str) -> None:
+    async def fetch(ctx: Context) -> Decision:
+        raise OSError(number, os.strerror(number), "/storage/plans")
+
+    world = due(fetching_key=fetch)
+    async with world.running():
+        await world.until(lambda: world.condition("work_failing") == reason)
+
+
+async def test_failures_are_tried_again_more_and_more_slowly_until_a_minute(due: Callable[..., World]) -> None:
+    began: list[float] = []
+
+    async def fetch(ctx: Context) -> Decision:
+        began.append(ctx.clock.monotonic())
+        raise TemporaryError("S3Unavailable", "no answer")
+
+    world = due(fetching_key=fetch)
+    async with world.running():
+        await asyncio.sleep(600)
+    delays = [later - earlier for earlier, later in pairwise(began)]
+    for expected, delay in zip([1, 2, 4, 8, 16, 32, 60, 60], delays, strict=False):
+        assert 0.75 * expected <= delay <= expected + 0.1
+
+
+async def test_a_task_that_goes_well_again_ends_the_failure_and_begins_the_delays_anew(tmp_path: Path) -> None:
+    is_well = asyncio.Event()
+    attempts = 0
+
+    async def follow(ctx: Context) -> Decision:
+        nonlocal attempts
+        attempts += 1
+        await asyncio.sleep(0.1)
+        if attempts < 3:
+            raise TemporaryError("NodeUnavailable", "no answer")
+        ctx.progress()
+        await is_well.wait()
+        raise TemporaryError("NodeUnavailable", "no answer")
+
+    world = Voting(tmp_path, running=follow)
+    async with world.running():
+        await world.until(lambda: world.condition("work_failing") is not None)
+        await world.until(lambda: attempts == 3)
+        await asyncio.sleep(0.2)
+        await world.looks()
+        assert world.condition("work_failing") is None
+        assert world.engine.board.status().last_error is None
+        is_well.set()
+        await world.until(lambda: world.condition("work_failing") is not None)
+        failed = world.clock.monotonic()
+        await world.until(lambda: attempts == 4)
+        assert world.clock.monotonic() - failed <= 1.2
+
+
+async def test_what_a_person_must_mend_is_tried_again_at_every_scan(due: Callable[..., World]) -> None:
+    began: list[float] = []
+
+    async def fetch(ctx: Context) -> Decision:
+        began.append(ctx.clock.monotonic())
+        raise PermanentError("KeyMalformed", "put the right key there")
+
+    world = due(fetching_key=fetch)
+    async with world.running():
+        await asyncio.sleep(200)
+    assert [round(later - earlier) for earlier, later in pairwise(began)] == [60, 60, 60]
+
+
+async def test_the_database_is_read_at_every_scan_though_nothing_says_that_it_changed(
+    due: Callable[..., World],
+) -> None:
+    world = due()
+    async with world.running():
+        await world.reaches(Phase.FETCHING_KEY)
+        await world.looks()
+        before = world.database.readings
+        await asyncio.sleep(60 * 5 + 1)
+        assert world.database.readings == before + 5
+
+
+async def test_live_is_told_by_the_last_look(due: Callable[..., World]) -> None:
+    world = due()
+    async with world.running():
+        await world.looks()
+        await asyncio.sleep(30)
+        assert world.engine.board.status().last_tick < world.clock.monotonic() - 29
+        await world.looks()
+        assert world.engine.board.status().last_tick > world.clock.monotonic() - 1
 
 
 async def test_signals_count_once_and_carry_no_news(due: Callable[..., World]) -> None:
     world = due()
     async with world.running():
         await world.reaches(Phase.FETCHING_KEY)
-        await world.until(lambda: not world.ctx.mailbox._wake.is_set())
+        await world.looks()
         before = world.database.readings
         for _ in range(100):
             world.ctx.mailbox.look_again()
-        await asyncio.sleep(0)
+        await world.looks()
         assert world.database.readings == before, "a signal of the node's does not read the database"

@@ -152,10 +152,10 @@ async def test_a_superseded_chain_gives_way_when_s3_refuses_for_two_minutes(with
     withdrawn.store.failure = S3_AWAY
     chain, blocks = withdrawn.chain.path, withdrawn.chain.blocks.read_bytes()
     state = Archiving()
-    for _ in range(3):
+    for _ in range(2):
         assert await refused(withdrawn, state) == S3_AWAY
-        await asyncio.sleep(SUPERSEDED_PATIENCE_SECONDS / 2 - 5)
-    await asyncio.sleep(15)
+        await asyncio.sleep(SUPERSEDED_PATIENCE_SECONDS / 4)
+    await asyncio.sleep(SUPERSEDED_PATIENCE_SECONDS)
     decision = await withdrawn.finish(state)
     assert decision.event is Event.ARCHIVED
     assert "to be archived later" in decision.why

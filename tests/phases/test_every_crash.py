@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from node_fsm.core.model import ArchiveKind
+from node_fsm.core.model import ArchiveKind, JournalEntry, StoredArchive
 from tests.phases.life import Cluster, Killed
 
 VOTES = ((1, 10, 0), (0, 0))
@@ -83,3 +83,27 @@ async def test_killed_at_each_of_them_in_turn(cluster: Cluster, after: bool) -> 
             break
     assert cluster.lives > len(EFFECTS) / 2
     assert_the_end(cluster)
+
+
+async def test_what_prometheus_is_told_of_a_whole_life(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    def metric(name: str) -> float | None:
+        return cluster.world.ctx.metrics.registry.get_sample_value(f"node_fsm_{name}")
+
+    votes: list[float | None] = []
+    save = cluster.database.save_archive
+
+    async def save_archive(archive: StoredArchive, entry: JournalEntry) -> None:
+        votes.append(metric("votes_cast"))
+        await save(archive, entry)
+
+    monkeypatch.setattr(cluster.database, "save_archive", save_archive)
+    began = cluster.world.clock.now().timestamp()
+    await cluster.live()
+    ended = cluster.world.clock.now().timestamp()
+    (archive,) = cluster.database.archives
+    assert metric("archive_bytes") == archive.bytes
+    assert metric("archive_verified_timestamp_seconds") == archive.verified_at.timestamp()
+    posted = metric("results_posted_timestamp_seconds")
+    assert posted is not None
+    assert began < posted < ended
+    assert votes == [2]

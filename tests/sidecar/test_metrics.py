@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.events import Event
 from node_fsm.core.phases import Phase, Role
-from node_fsm.core.table import TABLES
+from node_fsm.core.table import TABLES, phases_of
 from node_fsm.core.view import Deadline
 from node_fsm.metrics import Metrics
 
@@ -71,40 +72,45 @@ def test_only_the_present_deadline_is_exported(metrics: Metrics) -> None:
     assert samples(metrics, "node_fsm_next_deadline") == []
 
 
-def test_conditions_are_1_while_they_hold(metrics: Metrics) -> None:
-    metrics.condition_changed("spec_drift", True)
-    metrics.condition_changed("overlap", True)
-    metrics.condition_changed("overlap", False)
+def test_conditions_are_1_while_they_hold_and_all_stand_at_0_from_the_start(metrics: Metrics) -> None:
+    metrics.condition_changed(ConditionType.SPEC_DRIFT, True)
+    metrics.condition_changed(ConditionType.OVERLAP, True)
+    metrics.condition_changed(ConditionType.OVERLAP, False)
     assert samples(metrics, "node_fsm_condition{") == [
-        'node_fsm_condition{type="spec_drift"} 1.0',
-        'node_fsm_condition{type="overlap"} 0.0',
+        f'node_fsm_condition{{type="{type_}"}} {float(type_ == "spec_drift")}' for type_ in ConditionType
     ]
+
+
+@pytest.mark.parametrize("role", Role)
+def test_failures_of_the_engines_own_stand_at_0_from_the_start(role: Role) -> None:
+    for phase in phases_of(TABLES[role]):
+        labels: dict[str, str] = {"phase": phase, "reason": "UnexpectedError"}
+        assert Metrics(role).registry.get_sample_value("node_fsm_failures_total", labels) == 0
+
+
+def test_what_is_not_known_has_no_series(metrics: Metrics) -> None:
+    names = (
+        *("phase_entered_timestamp_seconds", "engine_tick_timestamp_seconds", "clock_offset_seconds"),
+        *("chain_height", "last_block_timestamp_seconds", "votes_cast", "block0_bytes", "election_info"),
+        *("results_posted_timestamp_seconds", "archive_bytes", "archive_verified_timestamp_seconds"),
+    )
+    for name in names:
+        assert samples(metrics, f"node_fsm_{name}") == []
 
 
 def test_the_rest_is_written_where_its_name_says(metrics: Metrics) -> None:
     metrics.versions("1.2.3", "0.13.0", "0.13.1")
     metrics.failure(Phase.FETCHING_KEY, "KeyMissing")
-    metrics.ticked(AT)
     metrics.clock_offset(-0.25)
-    metrics.node_up(True)
-    metrics.node_restarted()
-    metrics.chain_advanced(17, AT)
     metrics.votes_cast(42)
-    metrics.block0_size(1024)
     metrics.results_posted(AT)
     metrics.archive_verified(2048, AT)
     written = set(samples(metrics, "node_fsm_"))
     assert written >= {
         'node_fsm_build_info{jcli_version="0.13.0",jormungandr_version="0.13.1",role="leader0",version="1.2.3"} 1.0',
         'node_fsm_failures_total{phase="FetchingKey",reason="KeyMissing"} 1.0',
-        "node_fsm_engine_tick_timestamp_seconds 1.7723664e+09",
         "node_fsm_clock_offset_seconds -0.25",
-        "node_fsm_node_up 1.0",
-        "node_fsm_node_restarts_total 1.0",
-        "node_fsm_chain_height 17.0",
-        "node_fsm_last_block_timestamp_seconds 1.7723664e+09",
         "node_fsm_votes_cast 42.0",
-        "node_fsm_block0_bytes 1024.0",
         "node_fsm_results_posted_timestamp_seconds 1.7723664e+09",
         "node_fsm_archive_bytes 2048.0",
         "node_fsm_archive_verified_timestamp_seconds 1.7723664e+09",
@@ -133,7 +139,7 @@ def test_calls_are_timed_by_their_outcome(metrics: Metrics, error: type[BaseExce
 
 def test_two_services_in_one_process_do_not_mix(metrics: Metrics) -> None:
     other = Metrics(Role.NODE)
-    other.node_restarted()
+    other.node_restarted(1)
     assert metrics.registry.get_sample_value("node_fsm_node_restarts_total") == 0
 
 

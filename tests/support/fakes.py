@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from node_fsm.core.chain_time import BlockDate, ChainClock, ChainDates
-from node_fsm.core.errors import ServiceError
 from node_fsm.core.events import Fact
 from node_fsm.core.model import Block0Ref, ElectionOverview, JournalEntry, NodeReport, NodeRow, Overview
 from node_fsm.ports import NodeStatus, ProcessPhase
@@ -20,16 +19,18 @@ FACT = JournalEntry("leader0", 1, "first", "Running", Fact.BLOCK0_WRITTEN, "Runn
 
 @dataclass
 class FakeDatabase:
-    """Answers with *answer* or raises *failure*; keeps what is written."""
+    """Answers with *answer* or raises *failure*, whatever that is; keeps what is written."""
 
     answer: Overview
-    failure: ServiceError | None = None
+    failure: Exception | None = None
     readings: int = 0
+    asked: set[str] = field(default_factory=set)
     entries: list[JournalEntry] = field(default_factory=list)
     reports: list[NodeReport] = field(default_factory=list)
 
     async def overview(self, hashes: Collection[str]) -> Overview:
         self.readings += 1
+        self.asked = set(hashes)
         self._may_fail()
         return self.answer
 

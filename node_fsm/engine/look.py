@@ -1,0 +1,106 @@
+"""The engine's look at the world: each source on its own, and none of them can end it.
+
+What cannot be read is unknown for this look, and a condition says why. Unknown never means gone.
+"""
+
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+from loguru import logger
+
+from node_fsm.aio.deadline import deadline
+from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.conditions import ConditionType
+from node_fsm.core.errors import ServiceError, UnexpectedError, as_service_error
+from node_fsm.core.model import Overview
+from node_fsm.core.observe import observations
+from node_fsm.core.phases import NODE_MUST_RUN
+from node_fsm.core.view import UNKNOWN, LocalChain, Unknown, View
+from node_fsm.engine.faults import Faults
+from node_fsm.steps.context import Context
+
+OVERVIEW_SECONDS = 10.0
+DATABASE_RETRY_SECONDS = 5.0
+
+T = TypeVar("T")
+
+
+class Look:
+    """Makes a :class:`View` of the world, and keeps the conditions that tell what is seen in it."""
+
+    def __init__(self, ctx: Context, rescan_seconds: float, faults: Faults) -> None:
+        self._ctx = ctx
+        self._rescan_seconds = rescan_seconds
+        self._faults = faults
+        self._overview: Overview | Literal[Unknown.UNKNOWN] = UNKNOWN
+        self._asked: frozenset[str] = frozenset()
+        """The block 0 hashes that the last reading of the database was asked about."""
+        self.next_scan = 0.0
+        """When the database is read anew without a signal, in seconds of the monotonic clock."""
+
+    async def look(self, failure: ServiceError | None) -> View:
+        """The world now; *failure* is how the phase's task last ended. The database is read only when that is due."""
+        ctx = self._ctx
+        local = self._read(ConditionType.STORAGE_UNREADABLE, "reading NODE_FSM_STORAGE_DIR", ctx.workspace.chains)
+        hashes = self._hashes(local)
+        is_due = ctx.clock.monotonic() >= self.next_scan
+        if ctx.mailbox.take_database_change() or is_due or not hashes <= self._asked:
+            await self._read_database(hashes)
+        view = View(
+            overview=self._overview,
+            local=local,
+            slot_duration=self._read(
+                ConditionType.TEMPLATE_INVALID,
+                "reading NODE_FSM_BLOCK0_TEMPLATE",
+                lambda: ctx.template().slot_duration,
+            ),
+            generation=ctx.lease.generation if ctx.lease else None,
+            tip=self._tip() or UNKNOWN,
+            failure=failure,
+        )
+        with self._faults.caught("looking for what the database has to say"):
+            for condition, problem in observations(ctx.phase, ctx.work, view, ctx.clock.now(), ctx.policy).items():
+                ctx.conditions.set(condition, problem)
+        return view
+
+    def _hashes(self, local: tuple[LocalChain, ...] | Literal[Unknown.UNKNOWN]) -> frozenset[str]:
+        """The chains of which the database is asked whether they are archived or withdrawn."""
+        work = self._ctx.work
+        here = () if local is UNKNOWN else (chain.block0_hash for chain in local if chain.block0_hash)
+        return frozenset({*here, *((work.block0.hash,) if work and work.block0 else ())})
+
+    async def _read_database(self, hashes: frozenset[str]) -> None:
+        ctx = self._ctx
+        self._asked = hashes
+        self.next_scan = ctx.clock.monotonic() + self._rescan_seconds
+        try:
+            async with deadline(OVERVIEW_SECONDS, "DatabaseSlow", "the database did not answer"):
+                self._overview = await ctx.database.overview(hashes)
+        except Exception as error:  # noqa: BLE001 - whatever an adapter raises, the chain goes on
+            self._overview = UNKNOWN
+            self.next_scan = ctx.clock.monotonic() + min(DATABASE_RETRY_SECONDS, self._rescan_seconds)
+            self._unreadable(ConditionType.DATABASE_UNAVAILABLE, "reading the database", error)
+        else:
+            ctx.conditions.clear(ConditionType.DATABASE_UNAVAILABLE)
+
+    def _read(self, condition: ConditionType, doing: str, source: Callable[[], T]) -> T | Literal[Unknown.UNKNOWN]:
+        try:
+            value = source()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._unreadable(condition, doing, error)
+            return UNKNOWN
+        self._ctx.conditions.clear(condition)
+        return value
+
+    def _unreadable(self, condition: ConditionType, doing: str, error: Exception) -> None:
+        problem = as_service_error(error, doing)
+        if isinstance(problem, UnexpectedError) and condition not in self._ctx.conditions:
+            logger.opt(exception=error).error("{}", problem)
+        self._ctx.conditions.raise_(condition, problem.reason, problem.message)
+
+    def _tip(self) -> BlockDate | None:
+        """The date of the newest block that the node told of, if it runs the chain in work."""
+        node, phase, work = self._ctx.node.state, self._ctx.phase, self._ctx.work
+        if phase in NODE_MUST_RUN and work and work.block0 and work.block0.hash == node.block0_hash:
+            return node.tip_date
+        return None
