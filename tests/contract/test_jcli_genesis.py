@@ -1,87 +1,34 @@
-"""Block 0: from the file that describes it to its bytes, and back; what no ledger begins with is refused."""
+"""Block 0: from the file that describes it to its bytes, and back."""
 
 import io
 import json
-from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from node_fsm_sandbox.formats import ballots
 
-from node_fsm.chain import bech32
 from node_fsm.chain.address import account_address
 from node_fsm.chain.block0 import Block0Summary, Total, summarise
 from node_fsm.chain.certificates import MintedToken
 from node_fsm.chain.transactions import Output
-from tests.contract.chains import TOKEN, Plan, Wallet
-from tests.contract.commands import PANIC_CODE, Ended, Jcli
-
-LEADER, COMMITTEE, STRANGER, *VOTERS = (Wallet(bytes([number]) * 32) for number in range(6))
-MEMBER_KEY = ballots.public_key(5)
-HEADER = slice(1, 82)
-
-INVALID = "generated block is not a valid genesis block"
-CORRUPTED = "genesis file corrupted"
-ACCOUNT_OVERFLOW = ["Error or Invalid account", "Value calculation failed", "Value overflowed its maximum value"]
-
-Document = dict[str, Any]
-Change = Callable[[Document], object]
-
-
-def document(certificates: Sequence[str] = ()) -> Document:
-    """What a block 0 says, with everything that an election needs."""
-    return {
-        "blockchain_configuration": {
-            "block0_date": 1_700_000_000,
-            "discrimination": "test",
-            "block0_consensus": "bft",
-            "slots_per_epoch": 10,
-            "slot_duration": 1,
-            "epoch_stability_depth": 102400,
-            "consensus_genesis_praos_active_slot_coeff": 0.1,
-            "linear_fees": {"constant": 1, "coefficient": 2, "certificate": 3},
-            "proposal_expiration": 100,
-            "kes_update_speed": 43200,
-            "block_content_max_size": 102400,
-            "treasury": 4,
-            "total_reward_supply": 5,
-            "tx_max_expiry_epochs": 6,
-            "fees_go_to": "rewards",
-            "consensus_leader_ids": [LEADER.leader_id, STRANGER.leader_id],
-            "committees": [COMMITTEE.id],
-        },
-        "initial": [
-            {"fund": [{"address": wallet.address, "value": 1000} for wallet in (LEADER, COMMITTEE, *VOTERS)]},
-            {"fund": [{"address": VOTERS[0].address, "value": 7}]},
-            {"token": {"token_id": TOKEN, "to": [{"address": wallet.address, "value": 9} for wallet in VOTERS]}},
-            *[{"cert": certificate} for certificate in certificates],
-        ],
-    }
-
-
-def signed_plan(jcli: Jcli, plan: Plan, signer: Wallet = COMMITTEE) -> str:
-    """The certificate of a plan as it stands in block 0."""
-    jcli.write("signer.sk", signer.secret.reveal())
-    certificate = jcli.out("certificate", "new", "vote-plan", stdin=json.dumps(plan.document()))
-    return jcli.out("certificate", "sign", "--key", "signer.sk", stdin=certificate)
+from tests.contract.chains import TOKEN, Wallet
+from tests.contract.commands import PANIC_CODE, Jcli
+from tests.contract.genesis_documents import (
+    COMMITTEE,
+    CORRUPTED,
+    HEADER,
+    LEADER,
+    VOTERS,
+    block0,
+    document,
+    encode,
+    plan_certificates,
+)
 
 
 @pytest.fixture
 def certificates(jcli: Jcli) -> list[str]:
-    """A public and a private plan, one of the committee's and one of a leader's."""
-    members = (bech32.encode("ristretto255_memberpk", MEMBER_KEY),)
-    return [signed_plan(jcli, Plan()), signed_plan(jcli, Plan(member_keys=members), LEADER)]
-
-
-def encode(jcli: Jcli, content: Document) -> Ended:
-    return jcli.run("genesis", "encode", "--output", "block0.bin", stdin=json.dumps(content))
-
-
-def block0(jcli: Jcli) -> Path:
-    return jcli.directory / "block0.bin"
+    return plan_certificates(jcli)
 
 
 def test_everything_that_an_election_needs(jcli: Jcli, certificates: list[str]) -> None:
@@ -202,161 +149,6 @@ def test_other_numbers_of_outputs_are_a_panic(jcli: Jcli, outputs: int, message:
     content = document()
     content["initial"].append({"fund": [{"address": LEADER.address, "value": 1}] * outputs})
     assert encode(jcli, content).refusal == (PANIC_CODE, message)
-
-
-def configured(**values: Any) -> Change:
-    return lambda content: content["blockchain_configuration"].update(values)
-
-
-def added(*entries: Document) -> Change:
-    return lambda content: content["initial"].extend(entries)
-
-
-def fund(address: str = LEADER.address, value: object = 1) -> Document:
-    return {"fund": [{"address": address, "value": value}]}
-
-
-def token(address: str = VOTERS[0].address, value: object = 1, token_id: str = TOKEN) -> Document:
-    return {"token": {"token_id": token_id, "to": [{"address": address, "value": value}]}}
-
-
-@pytest.mark.parametrize("token_id", ["11" * 28 + ".ab", "11" * 28])
-def test_a_minting_policy_is_a_panic(jcli: Jcli, token_id: str) -> None:
-    content = document()
-    content["initial"].append(token(token_id=token_id))
-    message = "called `Result::unwrap()` on an `Err` value: TokenIdentifierMintingPolicyHashMismatch"
-    assert encode(jcli, content).refusal == (PANIC_CODE, message)
-
-
-@pytest.mark.parametrize(
-    ("change", "causes"),
-    [
-        (configured(discrimination="production"), ["Invalid discrimination"]),
-        (
-            configured(consensus_leader_ids=[]),
-            ["Invalid Block0", "Missing consensus leader id list in the initial fragment"],
-        ),
-        (added(fund(value=0)), ["Empty output"]),
-        (added(fund(value=2**64 - 1)), ACCOUNT_OVERFLOW),
-        (added(fund(STRANGER.address, value=2**64 - 1)), ["Invalid Block0", "Total initial value is too big"]),
-        (added(token(STRANGER.address)), ["Error or Invalid account", "Account does not exist"]),
-        (
-            lambda content: content["initial"].insert(0, token()),
-            ["Error or Invalid account", "Account does not exist"],
-        ),
-        (added(token(value=2**64 - 1), token()), ACCOUNT_OVERFLOW),
-    ],
-)
-def test_what_no_ledger_begins_with(jcli: Jcli, change: Change, causes: list[str]) -> None:
-    content = document()
-    change(content)
-    ended = encode(jcli, content)
-    assert (ended.code, ended.stderr) == (1, "\n  |-> ".join([INVALID, *causes]) + "\n")
-    assert not block0(jcli).exists()
-
-
-def test_plans_that_no_ledger_begins_with(jcli: Jcli, certificates: list[str]) -> None:
-    public = certificates[0]
-    plan_id = jcli.out("certificate", "show", "vote-plan-id", stdin=public)
-    tally = jcli.out("certificate", "new", "vote-tally", "public", "--vote-plan-id", plan_id)
-    for added_certificates, causes in (
-        ([signed_plan(jcli, Plan(), VOTERS[0])], ["Vote Plan Proof ID is not present in the committee"]),
-        (
-            [public, public],
-            ["Voting error", f"cannot insert the vote plan {plan_id}", "entry with the provided key already exists"],
-        ),
-        (
-            [jcli.out("certificate", "sign", "--key", "signer.sk", stdin=tally)],
-            ["Invalid Block0", "Vote tallying are not valid in the block0"],
-        ),
-        ([altered(public)], ["Vote Plan Proof has an invalid signature"]),
-    ):
-        ended = encode(jcli, document(added_certificates))
-        assert (ended.code, ended.stderr) == (1, "\n  |-> ".join([INVALID, *causes]) + "\n")
-
-
-def altered(certificate: str) -> str:
-    """The same signed certificate with another first date."""
-    prefix, data = bech32.decode(certificate, (bech32.BECH32M,))
-    return bech32.encode(prefix, data[:1] + bytes([0, 0, 0, 9]) + data[5:], bech32.BECH32M)
-
-
-@pytest.mark.parametrize(
-    ("change", "cause"),
-    [
-        (
-            configured(treasuri=0),
-            (
-                "blockchain_configuration: unknown field `treasuri`, expected one of `block0_date`, `discrimination`,"
-                " `block0_consensus`, `consensus_leader_ids`, `linear_fees`, `proposal_expiration`,"
-                " `slots_per_epoch`, `slot_duration`, `kes_update_speed`,"
-                " `consensus_genesis_praos_active_slot_coeff`, `block_content_max_size`, `epoch_stability_depth`,"
-                " `tx_max_expiry_epochs`, `fees_go_to`, `treasury`, `treasury_parameters`, `total_reward_supply`,"
-                " `reward_parameters`, `reward_constraints`, `committees`"
-            ),
-        ),
-        (
-            configured(block0_consensus="genesis"),
-            ("blockchain_configuration.block0_consensus: unknown variant `genesis`, expected `bft` or `genesis_praos`"),
-        ),
-        (
-            configured(discrimination="testing"),
-            "blockchain_configuration.discrimination: unknown variant `testing`, expected `test` or `production`",
-        ),
-        (
-            configured(slots_per_epoch=0),
-            "blockchain_configuration.slots_per_epoch: cannot have less than 1 slots in an epoch",
-        ),
-        (
-            lambda content: content["blockchain_configuration"].pop("linear_fees"),
-            "blockchain_configuration: missing field `linear_fees`",
-        ),
-        (
-            lambda content: content.update(final=[]),
-            "unknown field `final`, expected `blockchain_configuration` or `initial`",
-        ),
-    ],
-)
-def test_refused_configurations(jcli: Jcli, change: Change, cause: str) -> None:
-    content = document()
-    change(content)
-    ended = encode(jcli, content)
-    assert (ended.refusal, ended.cause) == ((1, CORRUPTED), cause)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        *[configured(slot_duration=value) for value in (0, 256, 0.5, "a while")],
-        *[configured(block0_date=value) for value in (-1, 2**36, "2026-11-23T20:00:00Z")],
-        *[configured(committees=[value]) for value in ("zz", "abcd")],
-        configured(consensus_leader_ids=["nonsense"]),
-        configured(linear_fees={"constant": 1}),
-        configured(treasury=2**64),
-        configured(tx_max_expiry_epochs=256),
-        added(fund("nonsense")),
-        added(fund(value=-1)),
-        added(fund(value="1")),
-        added({"fund": [{"address": LEADER.address}]}),
-        added({"fund": [{"address": LEADER.address, "value": 1, "currency": "ada"}]}),
-        added({"gift": []}),
-        added({"fund": [], "cert": ""}),
-        added(token(token_id="power")),
-        added(token(token_id=f"{'0' * 56}.{'ab' * 33}")),
-        added({"cert": "nonsense"}),
-    ],
-)
-def test_other_refusals(jcli: Jcli, change: Change) -> None:
-    content = document()
-    change(content)
-    assert encode(jcli, content).refusal == (1, CORRUPTED)
-
-
-def test_an_unsigned_certificate(jcli: Jcli) -> None:
-    unsigned = jcli.out("certificate", "new", "vote-plan", stdin=json.dumps(Plan().document()))
-    ended = encode(jcli, document([unsigned]))
-    assert ended.refusal == (1, CORRUPTED)
-    assert ended.cause.endswith(": Invalid prefix, expected signedcert but read cert")
 
 
 def test_no_file(jcli: Jcli) -> None:

@@ -1,7 +1,6 @@
 """What becomes of fragments: which the mempool refuses, which the ledger rejects and why, and which count."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,10 +9,9 @@ from node_fsm_sandbox.formats import certificates as certificates_write
 from node_fsm_sandbox.formats.crypto import blake2b_256
 
 from node_fsm.chain.certificates import OFF_CHAIN, PlanProposal
-from node_fsm.chain.fragments import Fragment, FragmentKind
+from node_fsm.chain.fragments import FragmentKind
 from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.payload_type import PayloadType
-from node_fsm.node.rest import NodeRest
 from node_fsm.ports.answers import FragmentState
 from tests.contract.binaries import Binaries
 from tests.contract.chains import (
@@ -21,46 +19,34 @@ from tests.contract.chains import (
     FARTHER,
     FUND,
     GENESIS,
-    POWER,
     TOKEN,
-    Chain,
-    Plan,
     Transaction,
     Wallet,
     make_chain,
     tally,
     vote,
 )
-from tests.contract.nodes import Node, until
+from tests.contract.nodes import Node
+from tests.contract.voters import (
+    CLOSED,
+    NOT_BEGUN,
+    OPEN,
+    PLANS,
+    TALLYING,
+    UNKNOWN_PLAN,
+    Case,
+    Station,
+    always,
+    money,
+    plan_content,
+    plan_fragment,
+    plan_of,
+    private_vote,
+    refused,
+    spoilt,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-OPEN, NOT_BEGUN, TALLYING, CLOSED = range(4)
-PLANS = {
-    "open": Plan(),
-    "not-begun": Plan(vote_start=BlockDate(500, 0)),
-    # Block 0 is dated 0.0: whatever follows another block is past the end.
-    "tallying": Plan(vote_end=BlockDate(0, 1)),
-    "closed": Plan(vote_end=BlockDate(0, 1), committee_end=BlockDate(0, 2)),
-}
-UNKNOWN_PLAN = "ff" * 32
-
-
-@dataclass
-class Station:
-    """A node on a chain of the module's, and voters who have not voted yet."""
-
-    node: Node
-    chain: Chain
-    committee: Wallet
-    powerless: Wallet
-    voters: Iterator[Wallet]
-    stranger: Wallet = field(default_factory=Wallet)
-
-    async def outcome(self, *fragments: Fragment) -> list[str | None]:
-        """Post fragments, all of which the mempool takes; why the ledger rejected each, None when it did not."""
-        assert await self.node.post(*fragments) == dict.fromkeys(fragment.id for fragment in fragments)
-        return [status.reason for status in await self.node.outcomes(*fragments)]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -81,50 +67,6 @@ async def station(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) 
     await node.height(2)
     yield Station(node, chain, committee, powerless, iter(voters))
     await node.kill()
-
-
-def refused(plan_id: str, cause: str) -> str:
-    return f"Voting error: cannot update the vote plan {plan_id}: error while updating the value: {cause}"
-
-
-Case = tuple[Callable[[Station], Fragment], Callable[[Station], str | None]]
-
-
-def plan_of(plan: int, cause: str) -> Callable[[Station], str]:
-    return lambda station: refused(station.chain.plan_ids[plan], cause)
-
-
-def always(reason: str | None) -> Callable[[Station], str | None]:
-    return lambda _: reason
-
-
-def private_vote(station: Station) -> Fragment:
-    ballot = bytes([3]) + bytes(3 * 64) + bytes([2]) + bytes(2 * 256 + 32)
-    certificate = certificates_write.private_vote(bytes.fromhex(station.chain.plan_ids[OPEN]), 0, ballot)
-    return Transaction(station.chain, next(station.voters), certificate).sign()
-
-
-def plan_content(vote_start: BlockDate, vote_end: BlockDate) -> bytes:
-    return certificates_write.vote_plan(PayloadType.PUBLIC, (vote_start, vote_end, FARTHER), [], [], TOKEN)
-
-
-def spoilt(fragment: Fragment) -> Fragment:
-    """The fragment with another last byte, which is in the signature of who authorises it."""
-    return Fragment.from_bytes(fragment.raw[:-1] + bytes([fragment.raw[-1] ^ 1]))
-
-
-def plan_fragment(
-    station: Station, vote_start: BlockDate, vote_end: BlockDate, authority: Wallet | None = None
-) -> Fragment:
-    certificate, payer = plan_content(vote_start, vote_end), next(station.voters)
-    return Transaction(station.chain, payer, certificate, kind=FragmentKind.VOTE_PLAN, authority=authority).sign()
-
-
-def money(station: Station, value: int, paid: int) -> Fragment:
-    payer = next(station.voters)
-    return Transaction(
-        station.chain, payer, kind=FragmentKind.TRANSACTION, value=value, outputs=((station.stranger, paid),)
-    ).sign()
 
 
 LEDGER: dict[str, Case] = {
@@ -363,85 +305,3 @@ async def test_blocks_have_a_largest_size(station: Station) -> None:
     assert dates == sorted(dates)
     assert len(set(dates)) == 2
     assert rejected.reason == f"fragment size {len(huge.raw)} exceeds maximum block content size 4000"
-
-
-async def test_fees_and_expiry_while_it_waits(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A transaction pays exactly the fee. One that waits for a block for too long is rejected by then.
-
-    The second leader is away: every other slot is empty.
-    """
-    voter = Wallet()
-    chain = await make_chain(
-        binaries.jcli,
-        tmp_path_factory.mktemp("chain"),
-        leaders=2,
-        voters=[voter],
-        age=3,
-        parameters={"linear_fees": {"constant": 10, "coefficient": 5, "certificate": 15}},
-    )
-    node = Node(binaries, chain, tmp_path_factory.mktemp("node"))
-    await node.start()
-    try:
-        await node.height(1)
-        payments = [vote(chain, voter, value=value, lane=lane) for lane, value in enumerate((29, 30, 31))]
-        await node.post(*payments)
-        less, exact, more = [status.reason for status in await node.outcomes(*payments)]
-        assert exact is None
-        for reason, value in ((less, 29), (more, 31)):
-            assert reason == (
-                "Failed to validate transaction balance: transaction value not balanced, "
-                f"has inputs sum {value} and outputs sum 30"
-            )
-        assert (await node.get(f"v0/account/{voter.id}")).json()["value"] == FUND - 30
-
-        async def turn() -> BlockDate | None:
-            date = chain.date()
-            return date if date.slot in {2, 4, 6} and (await node.running()).tip_date == date else None
-
-        epoch, slot = await until(turn, 20)
-        late = vote(chain, voter, value=30, lane=7, expiry=BlockDate(epoch, slot + 1))
-        assert await node.post(late) == {late.id: None}
-        (status,) = await node.outcomes(late)
-        assert status.reason == "Invalid transaction expiry date: Transaction validity expired"
-    finally:
-        await node.kill()
-
-
-async def test_windows_are_those_of_the_parent(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A vote in the first block at vote_end counts, because its parent is older; the next block's does not.
-
-    So does a tally not count in that first block, but in the next.
-    """
-    voters = [Wallet() for _ in range(4)]
-    end = BlockDate(0, 6)
-    chain = await make_chain(
-        binaries.jcli,
-        tmp_path_factory.mktemp("chain"),
-        voters=voters,
-        plans={"plan": Plan(vote_end=end)},
-        age=2,
-    )
-    node = Node(binaries, chain, tmp_path_factory.mktemp("node"))
-    await node.start()
-    try:
-        async with NodeRest(node.base_url) as api:
-
-            async def last_before_end() -> bool | None:
-                return (await api.stats()).tip_date >= BlockDate(0, 5) or None
-
-            await node.running()
-            await until(last_before_end, 20)
-        first = [vote(chain, voters[0]), tally(chain, chain.leaders[0])]
-        await node.post(*first)
-        counted, early = await node.outcomes(*first)
-        assert (counted.state, counted.date) == (FragmentState.IN_A_BLOCK, end)
-        assert "time to tally the votes is between 0.6 to 2000.0." in (early.reason or "")
-        second = [vote(chain, voters[1]), tally(chain, chain.leaders[0], lane=1)]
-        await node.post(*second)
-        late, tallied = await node.outcomes(*second)
-        assert "time to vote is between 0.0 to 0.6." in (late.reason or "")
-        assert tallied.state is FragmentState.IN_A_BLOCK
-        (plan,) = (await node.get("v0/vote/active/plans")).json()
-        assert plan["proposals"][0]["tally"]["Public"]["result"]["results"] == [0, POWER, 0]
-    finally:
-        await node.kill()
