@@ -28,6 +28,6 @@ def demo(
     if not find_spec("node_fsm_sandbox"):
         typer.echo("the demo needs stand-ins for Postgres, S3 and the node: pip install node-fsm-sandbox", err=True)
         raise typer.Exit(1)
-    from node_fsm_sandbox.demo.run import Options, run_demo
+    from node_fsm_sandbox.demo.entry import run
 
-    raise typer.Exit(run_demo(Options(report=report, jcli=jcli, jormungandr=jormungandr, keep=keep)))
+    raise typer.Exit(run(report=report, jcli=jcli, jormungandr=jormungandr, keep=keep))

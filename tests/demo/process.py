@@ -64,10 +64,6 @@ class DemoProcess:
         guarded = [Path(command[-1]) for command in self._descendants.values() if "guard.py" in " ".join(command)]
         return processes + [str(path) for path in (*guarded, *self.temporary.iterdir()) if path.exists()]
 
-    def left_processes(self) -> list[str]:
-        """The processes alone."""
-        return [line for line in self.left() if not line.startswith("/") or " " in line]
-
     def _watch(self) -> None:
         """Note every descendant for as long as the demo runs."""
         demo = psutil.Process(self.process.pid)

@@ -1,5 +1,6 @@
 """``node-fsm demo`` where it cannot begin."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,26 @@ def test_the_other_commands_import_nothing_of_it() -> None:
     source = "import sys, node_fsm.cli; print([name for name in sys.modules if name.startswith('node_fsm_sandbox')])"
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+_INTERRUPTED = """\
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "node_fsm_sandbox.demo.run":
+            os.kill(os.getpid(), signal.{number})
+sys.meta_path.insert(0, Finder())
+from node_fsm.cli import app
+app(["demo"])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_is_imported_ends_it_with_a_sentence(number: signal.Signals) -> None:
+    source = _INTERRUPTED.format(number=number.name)
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 128 + number
+    assert done.stderr == f"interrupted by {number.name}; nothing is left running\n"
 
 
 @pytest.mark.parametrize(

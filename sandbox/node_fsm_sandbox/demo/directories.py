@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile, mkdtemp
 
 from node_fsm_sandbox.election.errors import SandboxError, UsageError
+from node_fsm_sandbox.servers.server import GuardProcess
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,16 @@ def directories(keep: Path | None) -> Iterator[Directories]:
     if keep is not None:
         _make_empty(keep)
     try:
-        temporary = TemporaryDirectory(prefix="node-fsm-demo-")
+        temporary = Path(mkdtemp(prefix="node-fsm-demo-"))
+        guard = GuardProcess(temporary)  # which removes it also when this process is killed
     except OSError as error:
         raise SandboxError(f"there is no temporary directory to work in: {error.strerror}") from None
-    with temporary as name:
-        work = keep.absolute() if keep else Path(name, "work")
+    try:
+        work = keep.absolute() if keep else temporary / "work"
         work.mkdir(exist_ok=True)
-        yield Directories(work, Path(name))
+        yield Directories(work, temporary)
+    finally:
+        guard.end()
 
 
 def _make_empty(directory: Path) -> None:

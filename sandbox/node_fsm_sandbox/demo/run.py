@@ -47,6 +47,9 @@ def run_demo(options: Options) -> int:
     except InterruptedBySignalError as error:
         errors.print(f"{error}; nothing is left running")
         return error.exit_code
+    except EmbeddedServerError as error:  # the guard could not remove the demo's directory
+        errors.print(str(error), style="bold red")
+        return FAILED
     except SandboxError as error:
         errors.print(str(error), style="bold red")
         return error.exit_code

@@ -2,6 +2,8 @@
 
     python -I guard.py DIRECTORY
 
+The directory may also be guarded alone, without a server.
+
 Standard input is a stream socket. Each line on it is a request ``[method, {argument: value}]`` in JSON, answered by
 one line, ``{"result": …}`` or ``{"error": "…"}``. The end of its stream, which the kernel brings about even when the
 owner was killed by SIGKILL, means: end the server, remove DIRECTORY, exit.
@@ -29,6 +31,7 @@ END_SECONDS = 20.0
 """How long a server may take to end in order, a last checkpoint included, before it is killed."""
 
 _GONE_SECONDS = 10.0
+_REMOVE_SECONDS = 30.0
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 _PR_SET_PDEATHSIG = 1
 
@@ -94,6 +97,18 @@ def _follow_parent() -> Any:
     return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
+def _remove(directory: Path) -> None:
+    """Remove a directory in which others of the owner's may still write for a moment: they end as it did."""
+    deadline = time.monotonic() + _REMOVE_SECONDS
+    while directory.exists():
+        try:
+            shutil.rmtree(directory)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 def _until_gone(processes: list[psutil.Process]) -> None:
     deadline = time.monotonic() + _GONE_SECONDS
     while any(map(_lives, processes)) and time.monotonic() < deadline:
@@ -127,7 +142,7 @@ def main(directory: Path) -> None:
                 channel.flush()
     finally:
         guard.end()
-        shutil.rmtree(directory)
+        _remove(directory)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ class EmbeddedServer(ABC):
     def __init__(self, *, in_memory: bool = False) -> None:
         self.port = free_port()
         self._in_memory = in_memory
-        self._guard: _Guard | None = None
+        self._guard: GuardProcess | None = None
         self._pid: int | None = None
 
     @property
@@ -73,7 +73,7 @@ class EmbeddedServer(ABC):
     async def start(self) -> None:
         """Start the server, after kill() on the same port, and return when it serves."""
         if self._guard is None:
-            self._guard = _Guard(self._make_directory())
+            self._guard = GuardProcess(self._make_directory())
         elif await self._guard.call("wait", timeout=0) is None:
             raise EmbeddedServerError(f"{self.name} is running already")
         try:
@@ -163,14 +163,14 @@ class EmbeddedServer(ABC):
     def _log(self) -> Path:
         return self.directory / "log"
 
-    def _guarded(self) -> "_Guard":
+    def _guarded(self) -> "GuardProcess":
         if self._guard is None:
             raise EmbeddedServerError(f"{self.name} was not started")
         return self._guard
 
 
-class _Guard:
-    """The owner's end of a guard process."""
+class GuardProcess:
+    """The owner's end of a guard process; the directory is gone after close(), or soon after the owner's death."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -197,7 +197,7 @@ class _Guard:
 
     async def close(self) -> None:
         """End the server, remove the directory, end the guard."""
-        await asyncio.to_thread(self._close)
+        await asyncio.to_thread(self.end)
 
     def _call(self, method: str, arguments: dict[str, Any]) -> Any:
         with self._lock:
@@ -214,7 +214,8 @@ class _Guard:
             raise EmbeddedServerError(answer["error"])
         return answer["result"]
 
-    def _close(self) -> None:
+    def end(self) -> None:
+        """The same, without an event loop."""
         with suppress(OSError):  # a guard that is gone already
             self._socket.shutdown(socket.SHUT_RDWR)
         with self._lock:  # a call that was cut short has let go of the channel
