@@ -17,7 +17,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,20 +24,26 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
-import asyncpg
-import httpx
 import yaml
-from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
-from node_fsm_sandbox.servers.s3 import CREDENTIALS, EmbeddedS3
-from node_fsm_sandbox.servers.server import LOOPBACK, free_port
+from node_fsm_sandbox.election.binaries import Binaries, script
+from node_fsm_sandbox.election.cluster import Cluster, Member, closing
+from node_fsm_sandbox.election.environment import isolate, service_environment
+from node_fsm_sandbox.election.outside import Servers, running_servers
+from node_fsm_sandbox.election.part import leader0
+from sqlalchemy import text
 
 from node_fsm.chain.address import ed25519_public_key_text, parse_account_address
 from node_fsm.chain.block0 import summarise
 from node_fsm.core.chain_time import BlockDate, ChainClock
+from node_fsm.core.errors import ServiceError
+from node_fsm.database.administration import add_node
+from node_fsm.database.session import Session
+from node_fsm.ports.answers import NodeStats
 
-BUCKET, NAME, GROUP, OWN = "node-fsm", "published", "voters", "leader0"
-NODE_FSM = str(Path(sys.executable).with_name("node-fsm"))
+BUCKET, NAME, GROUP = "node-fsm", "published", "voters"
 SECONDS = 180
+
+_PHASES = text('SELECT "from", "to", at FROM phase_journal ORDER BY at')
 
 
 async def main() -> None:
@@ -46,40 +51,38 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("election", type=Path)
     options = parser.parse_args()
+    binaries = await Binaries.find(binary("jcli", "NODE_FSM_JCLI_PATH"), binary("jormungandr", "NODE_FSM_JORM_PATH"))
     with gzip.open(options.election) as file:
         published = json.load(file)
-    async with EmbeddedPostgres() as postgres, EmbeddedS3() as s3:
+    isolate(os.environ)
+    async with running_servers(BUCKET) as servers:
         with TemporaryDirectory() as directory:
-            await s3.make_bucket(BUCKET)
-            await measure(published, postgres.url(), s3, Path(directory))
+            await measure(published, binaries, servers, Path(directory))
 
 
-async def measure(published: dict[str, Any], database: str, s3: EmbeddedS3, directory: Path) -> None:
+async def measure(published: dict[str, Any], binaries: Binaries, servers: Servers, directory: Path) -> None:
     """Import the election, run the service until the node makes blocks, and compare."""
-    jcli = binary("jcli", "NODE_FSM_JCLI_PATH")
-    clock = shifted_clock(published)
-    environment = environment_of(published, clock, database, s3, directory, jcli)
-    own = add_leaders(published, environment, s3, jcli)
-    start = perf_counter()
-    run(NODE_FSM, "election", "import", *import_files(published, clock, directory), environment=environment)
-    print(f"imported {len(published['wallets']) - 1} voters in {perf_counter() - start:.2f} s")
-    log = directory / "service.log"
-    with log.open("wb") as stream:
-        service = subprocess.Popen([NODE_FSM, "run"], env=environment, stdout=stream, stderr=stream)
-    try:
-        stats = await first_blocks(environment)
-        peak = peak_megabytes(service.pid)
-    except BaseException:
-        print(log.read_text()[-8000:])
-        raise
-    finally:
-        service.terminate()
-        service.wait(SECONDS)
-    (chain,) = Path(environment["NODE_FSM_STORAGE_DIR"], "elections").glob("*/*/block0.bin")
-    compare(published, run(jcli, "genesis", "decode", "--input", str(chain)), clock, own)
+    jcli, clock = str(binaries.jcli), shifted_clock(published)
+    for number, key in enumerate(published["leaders"], 1):
+        await add_node(servers.session, f"leader{number}", ed25519_public_key_text(bytes.fromhex(key)))
+    settings = settings_of_all(published, clock, binaries, directory)
+    async with closing(Cluster(servers.outside, directory, directory, settings)) as cluster:
+        part = leader0()
+        assert part.wallet
+        (member,) = await cluster.add(part)
+        start = perf_counter()
+        command = [str(script("node-fsm")), "election", "import", *import_files(published, clock, directory)]
+        run(*command, environment=service_environment(os.environ, directory, member.service.settings))
+        print(f"imported {len(published['wallets']) - 1} voters in {perf_counter() - start:.2f} s")
+        await member.service.start()
+        stats = await first_blocks(member)
+        peak = peak_megabytes(member.service.process.pid)
+        assert await cluster.stop() == []
+        (chain,) = member.storage.glob("elections/*/*/block0.bin")
+    compare(published, run(jcli, "genesis", "decode", "--input", str(chain)), clock, part.wallet.leader_id)
     compare_plans(published, chain)
-    print(f"the node runs on it: height {stats['lastBlockHeight']}, date {stats['lastBlockDate']}")
-    building = await building_seconds(database)
+    print(f"the node runs on it: height {stats.height}, date {stats.tip_date}")
+    building = await building_seconds(servers.session)
     alone = min(encode_seconds(jcli, chain.with_name("genesis.json")) for _ in range(3))
     goal = 1.10 * alone + 0.5
     print(f"block 0 has {chain.stat().st_size} bytes")
@@ -102,10 +105,10 @@ def shifted_clock(published: dict[str, Any]) -> ChainClock:
     )
 
 
-def environment_of(
-    published: dict[str, Any], clock: ChainClock, database: str, s3: EmbeddedS3, directory: Path, jcli: str
+def settings_of_all(
+    published: dict[str, Any], clock: ChainClock, binaries: Binaries, directory: Path
 ) -> dict[str, str]:
-    """The service's settings, its template with the published parameters among them."""
+    """The settings of every service and command, a template with the published parameters among them."""
     params = published["params"]
     template = {
         "discrimination": "production",
@@ -122,43 +125,15 @@ def environment_of(
         "treasury": params["treasury"],
         "total_reward_supply": 0,
     }
-    (directory / "template.yaml").write_text(yaml.safe_dump({"blockchain_configuration": template}))
+    file = directory / "template.yaml"
+    file.write_text(yaml.safe_dump({"blockchain_configuration": template}))
     offset = -(date_time(published, clock, "vote_start") - clock.start).total_seconds() / 60
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return (
-        kept
-        | CREDENTIALS
-        | {
-            "NODE_FSM_ROLE": "leader0",
-            "NODE_FSM_HOSTNAME": OWN,
-            "NODE_FSM_DATABASE_URL": database,
-            "NODE_FSM_S3_ENDPOINT_URL": s3.endpoint_url,
-            "NODE_FSM_SIGNING_KEY_S3_URI": f"s3://{BUCKET}/{OWN}.sk",
-            "NODE_FSM_ARCHIVE_S3_URI": f"s3://{BUCKET}/archive",
-            "NODE_FSM_VOTING_START_OFFSET_MINUTES": str(offset),
-            "NODE_FSM_BLOCK0_TEMPLATE": str(directory / "template.yaml"),
-            "NODE_FSM_STORAGE_DIR": str(directory / "storage"),
-            "NODE_FSM_JCLI_PATH": jcli,
-            "NODE_FSM_JORM_PATH": binary("jormungandr", "NODE_FSM_JORM_PATH"),
-            "NODE_FSM_NODE_REST_LISTEN": f"{LOOPBACK}:{free_port()}",
-            "NODE_FSM_NODE_P2P_LISTEN": f"{LOOPBACK}:{free_port()}",
-            "NODE_FSM_HOST": LOOPBACK,
-            "NODE_FSM_PORT": str(free_port()),
-        }
-    )
-
-
-def add_leaders(published: dict[str, Any], environment: dict[str, str], s3: EmbeddedS3, jcli: str) -> str:
-    """Make the schema, register the published leaders and one of our own; returns its public key."""
-    run(NODE_FSM, "db", "upgrade", environment=environment)
-    for number, key in enumerate(published["leaders"], 1):
-        leader_id = ed25519_public_key_text(bytes.fromhex(key))
-        run(NODE_FSM, "node", "add", f"leader{number}", "--leader-id", leader_id, environment=environment)
-    secret = run(jcli, "key", "generate", "--type", "ed25519")
-    own = run(jcli, "key", "to-public", stdin=secret)
-    run(NODE_FSM, "node", "add", OWN, "--leader-id", own, environment=environment)
-    s3.client().put_object(Bucket=BUCKET, Key=f"{OWN}.sk", Body=secret.encode())
-    return own
+    return {
+        "NODE_FSM_BLOCK0_TEMPLATE": str(file),
+        "NODE_FSM_JCLI_PATH": str(binaries.jcli),
+        "NODE_FSM_JORM_PATH": str(binaries.jormungandr),
+        "NODE_FSM_VOTING_START_OFFSET_MINUTES": str(offset),
+    }
 
 
 def import_files(published: dict[str, Any], clock: ChainClock, directory: Path) -> list[str]:
@@ -195,18 +170,18 @@ def import_files(published: dict[str, Any], clock: ChainClock, directory: Path) 
     return [str(election), "--voters", str(voters)]
 
 
-async def first_blocks(environment: dict[str, str]) -> dict[str, Any]:
+async def first_blocks(member: Member) -> NodeStats:
     """Wait until the node has made a block; its statistics."""
-    url = f"http://{environment['NODE_FSM_NODE_REST_LISTEN']}/api/v0/node/stats"
-    async with asyncio.timeout(SECONDS), httpx.AsyncClient(trust_env=False) as client:
+    await member.service.wait_for(SECONDS, phase="Running")
+    async with asyncio.timeout(SECONDS):
         while True:
-            await asyncio.sleep(0.5)
             try:
-                answer = await client.get(url)
-            except httpx.TransportError:
-                continue
-            if answer.is_success and int(answer.json()["lastBlockHeight"]) > 0:
-                return dict(answer.json())
+                stats = await member.node.stats()
+                if stats.height > 0:
+                    return stats
+            except ServiceError:
+                pass  # it starts
+            await asyncio.sleep(0.5)
 
 
 def compare(published: dict[str, Any], decoded: str, clock: ChainClock, own: str) -> None:
@@ -249,15 +224,12 @@ def compare_plans(published: dict[str, Any], block0: Path) -> None:
     print(f"equal: {len(plans)} plans, {len(proposals_of(published))} proposals in order, dates {', '.join(dates)}")
 
 
-async def building_seconds(database: str) -> float:
+async def building_seconds(session: Session) -> float:
     """From the entry into BuildingVotePlan to the end of GeneratingBlock0, by the journal."""
-    connection = await asyncpg.connect(database.replace("+asyncpg", ""))
-    try:
-        rows = await connection.fetch('SELECT "from", "to", at FROM phase_journal ORDER BY at')
-    finally:
-        await connection.close()
-    entered = next(row["at"] for row in rows if row["to"] == "BuildingVotePlan")
-    left = next(row["at"] for row in rows if row["from"] == "GeneratingBlock0" != row["to"])
+    async with session.transaction("journal") as connection:
+        rows = (await connection.execute(_PHASES)).all()
+    entered = next(row.at for row in rows if row.to == "BuildingVotePlan")
+    left = next(row.at for row in rows if row[0] == "GeneratingBlock0" != row.to)
     return float((left - entered).total_seconds())
 
 
@@ -274,19 +246,17 @@ def peak_megabytes(pid: int) -> float:
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
-def binary(name: str, variable: str) -> str:
+def binary(name: str, variable: str) -> Path:
     """The path of a real binary."""
     found = os.environ.get(variable) or shutil.which(name)
     if found is None:
         raise SystemExit(f"no {name}: set {variable}, or have it in PATH")
-    return found
+    return Path(found)
 
 
-def run(*command: str, stdin: str = "", environment: dict[str, str] | None = None) -> str:
+def run(*command: str, environment: dict[str, str] | None = None) -> str:
     """What *command* prints."""
-    done = subprocess.run(
-        command, input=stdin, capture_output=True, text=True, timeout=600, env=environment, check=False
-    )
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command[:3])} ended with {done.returncode}: {done.stdout}{done.stderr}")
     return done.stdout.strip()

@@ -7,7 +7,6 @@ asyncpg connection that runs ``SELECT 1`` as often as a service scans.
 """
 
 import asyncio
-import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -17,6 +16,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
+from node_fsm_sandbox.election.binaries import script
+from node_fsm_sandbox.election.part import follower, settings_of
+from node_fsm_sandbox.election.service_process import ServiceProcess
 from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
 from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
@@ -82,31 +84,21 @@ class Meter:
 
 
 @asynccontextmanager
-async def follower(number: int, url: str, meter: Meter, directory: Path) -> AsyncIterator[None]:
+async def waiting(hostname: str, url: str, meter: Meter, directory: Path) -> AsyncIterator[None]:
     """A whole service that waits."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("NODE_FSM_")} | {
-        "NODE_FSM_ROLE": "node",
-        "NODE_FSM_HOSTNAME": f"follower{number}",
+    settings = settings_of(follower(hostname), "no-bucket", directory / hostname) | {
         "NODE_FSM_DATABASE_URL": url.replace(f":{meter.upstream}/", f":{meter.port}/"),
         "NODE_FSM_RESCAN_SECONDS": str(RESCAN_SECONDS),
-        "NODE_FSM_STORAGE_DIR": str(directory / f"follower{number}"),
-        "NODE_FSM_JCLI_PATH": str(Path(sys.executable).with_name("sandbox-jcli")),
-        "NODE_FSM_JORM_PATH": str(Path(sys.executable).with_name("sandbox-jormungandr")),
-        "NODE_FSM_HOST": LOOPBACK,
-        "NODE_FSM_PORT": str(free_port()),
-        "NODE_FSM_NODE_REST_LISTEN": f"{LOOPBACK}:{free_port()}",
-        "NODE_FSM_NODE_P2P_LISTEN": f"{LOOPBACK}:{free_port()}",
+        "NODE_FSM_JCLI_PATH": str(script("sandbox-jcli")),
+        "NODE_FSM_JORM_PATH": str(script("sandbox-jormungandr")),
     }
-    with (directory / f"follower{number}.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            Path(sys.executable).with_name("node-fsm"), "run", env=environment, stdout=log, stderr=log
-        )
+    service = ServiceProcess(hostname, settings, directory / f"{hostname}.log", directory)
+    await service.start()
     try:
         yield
-        assert process.returncode is None, (directory / f"follower{number}.log").read_text()
+        assert await service.state(), service.log.read_text()
     finally:
-        process.terminate()
-        await process.wait()
+        await service.close()
 
 
 async def measure(followers: int, minutes: float) -> None:
@@ -121,7 +113,7 @@ async def measure(followers: int, minutes: float) -> None:
             for _ in range(followers + 1)
         ]
         for number, meter in enumerate(meters[1:], 1):
-            await stack.enter_async_context(follower(number, url, meter, directory))
+            await stack.enter_async_context(waiting(f"follower{number}", url, meter, directory))
         raw = url.replace("+asyncpg", "").replace(f":{meters[0].upstream}/", f":{meters[0].port}/")
         connection = await asyncpg.connect(raw)
         await asyncio.sleep(SETTLE_SECONDS + followers)

@@ -27,7 +27,13 @@ POLL = 0.03
 _ENVIRONMENT = {"PATH": os.environ["PATH"], "RUST_BACKTRACE": "0"}
 
 
-async def finished(binaries: Binaries, *arguments: str | Path, stdin: bytes = b"", seconds: float = 20) -> "Finished":
+HANGING = 120.0
+"""Seconds after which what is waited for will not come any more: far more than a busy machine takes."""
+
+
+async def finished(
+    binaries: Binaries, *arguments: str | Path, stdin: bytes = b"", seconds: float = HANGING
+) -> "Finished":
     """Run a node to its end; what it left."""
     process = await asyncio.create_subprocess_exec(
         binaries.jormungandr,
@@ -134,7 +140,7 @@ class Node:
         self.process.stdin.close()
         return self
 
-    async def running(self, seconds: float = 20) -> NodeStats:
+    async def running(self, seconds: float = HANGING) -> NodeStats:
         """Wait until it runs; its statistics."""
 
         async def ask() -> NodeStats | None:
@@ -152,7 +158,7 @@ class Node:
             except TemporaryError:
                 return None
 
-    async def height(self, at_least: int, seconds: float = 20) -> NodeStats:
+    async def height(self, at_least: int, seconds: float = HANGING) -> NodeStats:
         """Wait for a block of that height; the statistics then."""
 
         async def ask() -> NodeStats | None:
@@ -173,7 +179,7 @@ class Node:
         async with NodeRest(self.base_url) as api:
             return {posted.id: posted.reason for posted in await api.post_fragments([each.raw for each in fragments])}
 
-    async def outcomes(self, *fragments: Fragment, seconds: float = 15) -> list[FragmentStatus]:
+    async def outcomes(self, *fragments: Fragment, seconds: float = HANGING) -> list[FragmentStatus]:
         """Wait until each fragment is in a block or rejected; what became of them, in order."""
         ids = [fragment.id for fragment in fragments]
 
@@ -186,7 +192,7 @@ class Node:
 
         return await until(ask, seconds)
 
-    async def stop(self, number: int = signal.SIGTERM, seconds: float = 10) -> int:
+    async def stop(self, number: int = signal.SIGTERM, seconds: float = HANGING) -> int:
         """End it with a signal; its exit code as a shell gives it."""
         assert self.process is not None
         if self.process.returncode is None:
@@ -202,7 +208,7 @@ class Node:
             await self.process.wait()
 
 
-async def until(ask: Callable[[], Awaitable[T | None]], seconds: float) -> T:
+async def until(ask: Callable[[], Awaitable[T | None]], seconds: float = HANGING) -> T:
     """What *ask* gives as soon as it is not None; AssertionError when it does not within *seconds*."""
     try:
         async with asyncio.timeout(seconds):

@@ -53,7 +53,7 @@ async def test_fees_and_expiry_while_it_waits(binaries: Binaries, tmp_path_facto
             date = chain.date()
             return date if date.slot in {2, 4, 6} and (await node.running()).tip_date == date else None
 
-        epoch, slot = await until(turn, 20)
+        epoch, slot = await until(turn)
         late = vote(chain, voter, value=30, lane=7, expiry=BlockDate(epoch, slot + 1))
         assert await node.post(late) == {late.id: None}
         (status,) = await node.outcomes(late)
@@ -68,13 +68,13 @@ async def test_windows_are_those_of_the_parent(binaries: Binaries, tmp_path_fact
     So does a tally not count in that first block, but in the next.
     """
     voters = [Wallet() for _ in range(4)]
-    end = BlockDate(0, 6)
+    end = BlockDate(0, 4)
     chain = await make_chain(
         binaries.jcli,
         tmp_path_factory.mktemp("chain"),
         voters=voters,
         plans={"plan": Plan(vote_end=end)},
-        age=2,
+        parameters={"slot_duration": 4},  # so that votes are there before the one slot in which they must be
     )
     node = Node(binaries, chain, tmp_path_factory.mktemp("node"))
     await node.start()
@@ -82,19 +82,19 @@ async def test_windows_are_those_of_the_parent(binaries: Binaries, tmp_path_fact
         async with NodeRest(node.base_url) as api:
 
             async def last_before_end() -> bool | None:
-                return (await api.stats()).tip_date >= BlockDate(0, 5) or None
+                return (await api.stats()).tip_date >= BlockDate(0, 3) or None
 
             await node.running()
-            await until(last_before_end, 20)
+            await until(last_before_end)
         first = [vote(chain, voters[0]), tally(chain, chain.leaders[0])]
         await node.post(*first)
         counted, early = await node.outcomes(*first)
         assert (counted.state, counted.date) == (FragmentState.IN_A_BLOCK, end)
-        assert "time to tally the votes is between 0.6 to 2000.0." in (early.reason or "")
+        assert "time to tally the votes is between 0.4 to 2000.0." in (early.reason or "")
         second = [vote(chain, voters[1]), tally(chain, chain.leaders[0], lane=1)]
         await node.post(*second)
         late, tallied = await node.outcomes(*second)
-        assert "time to vote is between 0.0 to 0.6." in (late.reason or "")
+        assert "time to vote is between 0.0 to 0.4." in (late.reason or "")
         assert tallied.state is FragmentState.IN_A_BLOCK
         (plan,) = (await node.get("v0/vote/active/plans")).json()
         assert plan["proposals"][0]["tally"]["Public"]["result"]["results"] == [0, POWER, 0]

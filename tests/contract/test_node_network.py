@@ -169,7 +169,7 @@ async def test_waiting_for_peers(binaries: Binaries, network: Network, tmp_path:
         except Exception as error:  # noqa: BLE001 - whatever the client raises while nobody listens
             return None if "connect" in type(error).__name__.lower() else pytest.fail(str(error))
 
-    await until(answers, 10)
+    await until(answers)
     assert (await node.get("v0/tip")).text == network.chain.block0_hash
     for path in ("v0/vote/active/plans", "v0/diagnostic", f"v0/account/{network.voters[0].id}"):
         assert (await node.get(path)).status_code == 200, path
@@ -190,7 +190,7 @@ async def test_shut_down_while_waiting_for_peers(binaries: Binaries, network: Ne
     async def told() -> bool | None:
         return "bootstrap attempt #1 failed" in node.log.read_text() or None
 
-    await until(told, 10)
+    await until(told)
     assert (await node.get("v0/shutdown")).status_code == 200
     assert node.process is not None
     async with asyncio.timeout(5):
@@ -198,7 +198,7 @@ async def test_shut_down_while_waiting_for_peers(binaries: Binaries, network: Ne
 
 
 async def test_the_seed_goes_on_alone(network: Network) -> None:
-    await network.lonely.height(1, seconds=30)
+    await network.lonely.height(1)
     assert "maximum allowable bootstrap attempts exceeded, continuing..." in network.lonely.log.read_text()
 
 
@@ -219,7 +219,7 @@ async def test_peers_of_another_chain_are_no_peers(binaries: Binaries, network: 
     async def told() -> bool | None:
         return "initial bootstrap failed" in node.log.read_text() or None
 
-    await until(told, 20)
+    await until(told)
     assert await node.stats() is None
     assert (await node.get("v0/tip")).text == other.block0_hash
     assert await node.stop() == 0

@@ -153,6 +153,7 @@ async def election(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory)
         voters=voters,
         powerless=[powerless],
         plans={"plan": Plan(vote_end=VOTE_END, member_keys=tuple(committee.member_keys))},
+        parameters={"slot_duration": 3},  # private votes take jcli a while
     )
     node = Node(binaries, chain, directory / "node")
     await node.start()
@@ -205,7 +206,7 @@ async def test_a_private_election(election: Election) -> None:
         stats = await election.node.stats()
         return (stats is not None and stats.tip_date >= VOTE_END) or None
 
-    await until(over, 30)
+    await until(over)
     plans = (await election.node.get("v0/vote/active/plans")).text
     decrypted, certificate = await committee.decrypt(plans, plan_id)
     results = [proposal["tally"]["Private"]["state"]["Decrypted"]["result"] for proposal in decrypted["proposals"]]

@@ -345,7 +345,7 @@ async def test_a_key_that_leads_no_chain_mints_nothing(binaries: Binaries, chain
     async def warned() -> bool | None:
         return "not listed among consensus leaders" in " ".join(node.log.read_text().split()) or None
 
-    await until(warned, 10)
+    await until(warned)
     assert await node.stop() == 0
     records = map(json.loads, node.log.read_text().splitlines())
     assert not [record for record in records if "updating current branch tip" in record["fields"]["message"]]
