@@ -1,37 +1,32 @@
-"""Writes the journal, this node's status and its address to the database, without ever holding up the engine.
-
-While the database is away entries wait in bounded memory; the oldest go first when it is full, since the log has
-them too.
-"""
+"""Writes the journal, this node's status and its address to the database, without ever holding up the engine."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
 from node_fsm.core.model import JournalEntry, NodeReport
 from node_fsm.engine.faults import Outage
+from node_fsm.engine.journal import Journal
 from node_fsm.ports import Database
 
-KEPT_ENTRIES = 1000
 REPORT_SECONDS = 5.0
 QUIET_SECONDS = 60.0
 
 
 class Reporter:
-    """The outgoing side of the engine: journal entries in order, and the latest status."""
+    """The outgoing side of the engine: the journal at once, and the latest status in its own time."""
 
-    def __init__(self, database: Database, status: Callable[[], NodeReport], advertise: str) -> None:
+    def __init__(self, database: Database, status: Callable[[], NodeReport], advertise: str, journal: Journal) -> None:
         self._database = database
         self.advertise = advertise
         self._status = status
-        self._entries: deque[JournalEntry] = deque(maxlen=KEPT_ENTRIES)
+        self._journal = journal
         self._wake = asyncio.Event()
-        self._outage = Outage("the journal and the status wait")
+        self._outage = Outage("the status waits")
 
     def journal(self, entry: JournalEntry) -> None:
-        """Queue *entry*; it is written soon."""
-        self._entries.append(entry)
+        """Have *entry* written at once, and the status, which says the phase, soon."""
+        self._journal.add(entry)
         self._wake.set()
 
     def status_changed(self) -> None:
@@ -39,31 +34,32 @@ class Reporter:
         self._wake.set()
 
     async def run(self) -> None:
-        """Write what is queued, at most every few seconds; the status also when nothing changes."""
+        """Write until cancelled: the status at most every few seconds, and also when nothing changes."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._journal.run(), name="the journal")
+            both.create_task(self._report(), name="the status")
+
+    async def flush(self) -> None:
+        """Write everything now, as far as the database answers; what it does not take waits for the next time."""
+        await self._report_once()
+        await self._journal.flush()
+
+    async def _report(self) -> None:
         while True:
             self._wake.clear()  # first: what comes while something is written is written next
-            await self.flush()
+            await self._report_once()
             await asyncio.sleep(REPORT_SECONDS)
             with suppress(TimeoutError):
                 async with asyncio.timeout(QUIET_SECONDS):
                     await self._wake.wait()
 
-    async def flush(self) -> None:
-        """Write what is queued now, as far as the database answers; what it does not take waits for the next time."""
+    async def _report_once(self) -> None:
         try:
-            await self._write()
+            status = self._status()
+            await self._database.report_status(status)
+            await self._database.announce(status.hostname, self.advertise)
         except Exception as error:  # noqa: BLE001 - no election ends because it cannot be told of
             self._outage.failed(error)
             self._wake.set()
         else:
             self._outage.ended()
-
-    async def _write(self) -> None:
-        entries = list(self._entries)
-        status = self._status()
-        await self._database.report_status(status)  # first: other nodes depend on it
-        await self._database.announce(status.hostname, self.advertise)
-        if entries:
-            await self._database.journal(entries)
-        while self._entries and self._entries[0] in entries:
-            self._entries.popleft()

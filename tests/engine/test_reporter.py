@@ -5,12 +5,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import JournalEntry, NodeReport, NodeRow
-from node_fsm.engine.reporter import KEPT_ENTRIES, QUIET_SECONDS, REPORT_SECONDS, Reporter
+from node_fsm.engine.journal import KEPT_ENTRIES, Journal
+from node_fsm.engine.reporter import QUIET_SECONDS, REPORT_SECONDS, Reporter
 from tests.support.fakes import START
 from tests.support.memory_database import DATABASE_AWAY, MemoryDatabase
 from tests.support.virtual_time import LoopClock
@@ -21,10 +23,10 @@ ADDRESS = "/dns4/leader0/tcp/9000"
 class Reporting:
     """A reporter with its database; *height* is in the status."""
 
-    def __init__(self) -> None:
+    def __init__(self, unwritten: Path) -> None:
         self.database = MemoryDatabase(LoopClock(), nodes=[NodeRow("leader0", None, None)])
         self.height = 0
-        self.reporter = Reporter(self.database, self.status, ADDRESS)
+        self.reporter = Reporter(self.database, self.status, ADDRESS, Journal(self.database, unwritten))
 
     def status(self) -> NodeReport:
         return NodeReport(
@@ -68,8 +70,8 @@ def entry(number: int) -> JournalEntry:
 
 
 @pytest.fixture
-def reporting() -> Reporting:
-    return Reporting()
+def reporting(tmp_path: Path) -> Reporting:
+    return Reporting(tmp_path / "journal.json")
 
 
 async def test_entries_status_and_address_are_written_soon(reporting: Reporting) -> None:
@@ -138,7 +140,7 @@ async def test_memory_is_bounded_and_the_oldest_go_first(reporting: Reporting) -
     async with reporting.running():
         reporting.journal(*range(KEPT_ENTRIES + 500))
         await asyncio.sleep(60)
-        assert len(reporting.reporter._entries) == KEPT_ENTRIES
+        assert len(reporting.reporter._journal._entries) == KEPT_ENTRIES
         reporting.database.failure = None
         await reporting.until(lambda: bool(reporting.written), seconds=REPORT_SECONDS + 1)
     assert reporting.written == list(range(500, KEPT_ENTRIES + 500))
@@ -175,8 +177,10 @@ async def test_an_entry_that_the_database_refuses_does_not_hide_the_node(reporti
     reporting.journal(1)
     async with reporting.running():
         reporting.height = 7
+        reporting.reporter.status_changed()
         await reporting.until(lambda: reporting.reported == 7, seconds=REPORT_SECONDS + 1)
         reporting.height = 8
+        reporting.reporter.status_changed()
         await reporting.until(lambda: reporting.reported == 8, seconds=REPORT_SECONDS + 1)
 
 
@@ -196,3 +200,38 @@ async def test_cancelled_in_the_middle_it_loses_nothing(reporting: Reporting, mo
     monkeypatch.setattr(reporting.database, "journal", write)
     await reporting.reporter.flush()  # the service's last words
     assert reporting.written == [1]
+
+
+async def test_an_entry_does_not_wait_for_the_status(reporting: Reporting) -> None:
+    async with reporting.running():
+        await reporting.until(lambda: reporting.reported == 0, seconds=1)
+        for number in range(3):  # within the pause between two reports
+            reporting.journal(number)
+            await asyncio.sleep(0)
+            await reporting.until(lambda number=number: number in reporting.written, seconds=0.5)  # type: ignore[misc]
+    assert reporting.database.calls["report_status"] == 1
+
+
+async def test_what_waits_while_the_database_is_away_outlives_a_kill(tmp_path: Path) -> None:
+    killed = Reporting(tmp_path / "journal.json")
+    killed.database.failure = DATABASE_AWAY
+    async with killed.running():
+        killed.journal(1, 2)
+        await killed.until((tmp_path / "journal.json").exists, seconds=5)
+        killed.journal(3)
+        await asyncio.sleep(10)
+    again = Reporting(tmp_path / "journal.json")
+    async with again.running():
+        again.journal(4)
+        await again.until(lambda: again.written == [1, 2, 3, 4], seconds=5)
+        assert again.database.journalled[0] == entry(1)
+        await again.until(lambda: not (tmp_path / "journal.json").exists(), seconds=5)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'[{"at": "noon"}]', b'{"at": 1}', b"null"])
+async def test_a_file_that_cannot_be_read_is_no_obstacle(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "journal.json").write_bytes(content)
+    reporting = Reporting(tmp_path / "journal.json")
+    async with reporting.running():
+        reporting.journal(1)
+        await reporting.until(lambda: reporting.written == [1], seconds=5)
