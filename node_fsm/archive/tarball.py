@@ -11,6 +11,7 @@ import tarfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISREG
 from typing import BinaryIO, cast
 
 from zstandard import ZstdCompressor, ZstdDecompressor, ZstdError
@@ -196,21 +197,27 @@ def measure(directory: Path, names: Sequence[str]) -> tuple[FileEntry, ...]:
 
 
 def size_of(path: Path) -> int:
-    """The bytes of the file *path*; PermanentError when that cannot be told."""
+    """The bytes of the ordinary file *path*; PermanentError when it is none, or cannot be looked at."""
     try:
-        return path.lstat().st_size
+        found = path.lstat()
     except OSError as error:
         raise _unreadable(path, error) from error
+    if not S_ISREG(found.st_mode):
+        raise _not_ordinary(path)
+    return found.st_size
 
 
 def read_file(path: Path, size: int) -> Iterator[bytes]:
-    """The *size* bytes of *path*, no symbolic link, in pieces.
+    """The *size* bytes of the ordinary file *path* in pieces.
 
-    PermanentError when it cannot be read, TemporaryError when it has become shorter or longer.
+    PermanentError when it is none (a link may lead anywhere, a device never end) or cannot be read, TemporaryError when
+    it has become shorter or longer.
     """
     left = size
     try:
         with open(path, "rb", buffering=0, opener=_open_itself) as file:
+            if not S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise _not_ordinary(path)
             while piece := file.read(_PIECE_BYTES):
                 left -= len(piece)
                 if left < 0:
@@ -226,8 +233,13 @@ def _unreadable(path: Path, error: OSError) -> PermanentError:
     return PermanentError("LocalFileUnreadable", f"{path} cannot be read ({error.strerror}); mend it or its directory")
 
 
+def _not_ordinary(path: Path) -> PermanentError:
+    return PermanentError("LocalFileUnreadable", f"{path} is no ordinary file; replace it by one, or remove it")
+
+
 def _open_itself(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW)
+    """Open without following a link, and without waiting for who writes into a pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _segments(files: Sequence[FileEntry], copies: Mapping[str, BinaryIO]) -> Iterator[_Literal | _Content]:

@@ -11,9 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from node_fsm.aio.threads import LONG, in_thread
+from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.archive.check import Check, Claims, check_block0, check_chain
-from node_fsm.archive.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, TAR_NAME, Manifest, ManifestError
+from node_fsm.archive.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, TAR_NAME, FileEntry, Manifest, ManifestError
 from node_fsm.archive.tarball import DamagedError, TarballCheck, measure, read_file, size_of
 from node_fsm.core.errors import PermanentError, ServiceError
 from node_fsm.core.model import ArchiveKind
@@ -41,12 +41,12 @@ async def verify_directory(directory: Path, scratch: Path) -> AsyncGenerator[Che
     if size_of(path) > MAX_MANIFEST_BYTES:
         yield Check(MANIFEST_NAME, ok=False, detail=f"has more than {MAX_MANIFEST_BYTES} bytes")
         return
-    text = path.read_bytes()
-    packed = (directory / TAR_NAME).exists()
+    text = b"".join(await in_thread(DISK, lambda: list(read_file(path, size_of(path)))))
+    packed = _is_there(directory / TAR_NAME)
     if packed:
         async for check in _verify_packed(text, _read(directory / TAR_NAME), scratch):
             yield check
-    if not packed or any((directory / name).exists() for name in _CHAIN_FILES):
+    if not packed or any(_is_there(directory / name) for name in _CHAIN_FILES):
         async for check in _verify_unpacked(text, directory):
             yield check
 
@@ -84,13 +84,7 @@ async def _verify_unpacked(text: bytes, directory: Path) -> AsyncGenerator[Check
         return
     whole = True
     for expected in manifest.files:
-        try:
-            (found,) = await in_thread(LONG, measure, directory, [expected.name])
-        except ServiceError as error:
-            check = Check(expected.name, ok=False, detail=error.message)
-        else:
-            said = "is whole" if found == expected else f"is {found.bytes} bytes of sha256 {found.sha256}"
-            check = Check(expected.name, found == expected, said)
+        check = await in_thread(LONG, _check_file, directory, expected)
         whole &= check.ok
         yield check
     if whole:
@@ -98,9 +92,26 @@ async def _verify_unpacked(text: bytes, directory: Path) -> AsyncGenerator[Check
             yield check
 
 
+def _check_file(directory: Path, expected: FileEntry) -> Check:
+    """Whether an unpacked file is the manifest's; one of another size is not read at all."""
+    try:
+        size = size_of(directory / expected.name)
+        if size != expected.bytes:
+            return Check(expected.name, ok=False, detail=f"has {size} bytes, the manifest says {expected.bytes}")
+        (found,) = measure(directory, [expected.name])
+    except ServiceError as error:
+        return Check(expected.name, ok=False, detail=error.message)
+    said = "is whole" if found == expected else f"is {found.bytes} bytes of sha256 {found.sha256}"
+    return Check(expected.name, found == expected, said)
+
+
 async def _verify_content(manifest: Manifest, directory: Path) -> AsyncGenerator[Check, None]:
     """Check what the files say. Salvaged data was archived as it was found, so nothing is claimed of its blocks."""
     names = {file.name for file in manifest.files}
+    if manifest.kind is not ArchiveKind.SALVAGE and (missing := [name for name in _CHAIN_FILES if name not in names]):
+        for name in missing:
+            yield Check(name, ok=False, detail="is not among the files of the manifest")
+        return
     if manifest.kind is not ArchiveKind.SALVAGE or "block0.bin" in names:
         yield await in_thread(LONG, check_block0, directory / "block0.bin", manifest.block0_hash)
     if manifest.kind is not ArchiveKind.SALVAGE:
@@ -134,6 +145,11 @@ def _copies(manifest: Manifest, directory: Path) -> Iterator[dict[str, BinaryIO]
         )
     with ExitStack() as files:
         yield {file.name: files.enter_context((directory / file.name).open("wb")) for file in wanted}
+
+
+def _is_there(path: Path) -> bool:
+    """Whether anything has this name, also a link that leads nowhere."""
+    return path.exists() or path.is_symlink()
 
 
 async def _read(path: Path) -> AsyncIterator[bytes]:

@@ -124,26 +124,38 @@ class Workspace:
     @contextmanager
     def exclusively(self) -> Iterator[None]:
         """Hold the directory against other services; the lock goes with the process, however that ends."""
-        make_private(self._set_aside)  # now, because a chain must be set aside also when the disk is full
-        with os.fdopen(os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)) as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise PermanentError(
-                    "StorageInUse",
-                    f"another service uses {self.root}; stop it, or give this one its own NODE_FSM_STORAGE_DIR",
-                ) from None
+        with self._usable():
+            make_private(self._set_aside)  # now, because a chain must be set aside also when the disk is full
+            lock = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            with self._usable():
+                _lock(lock, self.root)
             yield
+        finally:
+            os.close(lock)
 
     @property
     def instance(self) -> str:
         """A name of this directory that survives restarts."""
         file = self.root / "instance"
-        with suppress(FileNotFoundError):
-            if name := file.read_text().strip():
-                return name
-        write_private(file, uuid4().hex.encode())
-        return file.read_text()
+        with self._usable():
+            with suppress(FileNotFoundError):
+                if name := file.read_text().strip():
+                    return name
+            write_private(file, uuid4().hex.encode())
+            return file.read_text()
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """Say what is wrong with the directory as a whole, which the service has to have before it can begin."""
+        try:
+            yield
+        except OSError as error:
+            raise PermanentError(
+                "DiskUnusable",
+                f"NODE_FSM_STORAGE_DIR: {self.root} cannot be used: {error.strerror} ({error.filename or self.root});"
+                " give it a directory that this user may write into, with space left",
+            ) from error
 
     def chains(self) -> tuple[LocalChain, ...]:
         """What is here of which election, drafts included; an election's empty directory counts as a draft."""
@@ -205,6 +217,15 @@ class Workspace:
 
 def _local(election_id: int, chain: ChainDirectory) -> LocalChain:
     return LocalChain(election_id, chain.path.name, chain.has_blocks, is_recorded=chain.record.exists())
+
+
+def _lock(descriptor: int, root: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise PermanentError(
+            "StorageInUse", f"another service uses {root}; stop it, or give this one its own NODE_FSM_STORAGE_DIR"
+        ) from None
 
 
 def _subdirectories(path: Path) -> list[Path]:

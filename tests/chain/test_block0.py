@@ -1,6 +1,7 @@
 """What a block 0 says, against what ``jcli genesis decode`` says of the same bytes."""
 
 import io
+from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
 from struct import pack
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from node_fsm.chain import bech32
 from node_fsm.chain.address import account_address, ed25519_public_key
-from node_fsm.chain.block0 import Block0Summary, Total, summarise
+from node_fsm.chain.block0 import Block0Summary, Total, read_head, summarise
 from node_fsm.chain.certificates import MintedToken, PlanProposal, VoteAction
 from node_fsm.chain.errors import BrokenChainError, MalformedError, TruncatedError
 from node_fsm.chain.fragments import FragmentKind
@@ -230,3 +231,20 @@ def test_every_parameter_encoded_now_is_read(real_jcli: str, tmp_path: Path) -> 
     genesis = full_genesis(jcli)
     data = jcli.encode_block0(genesis).read_bytes()
     assert_says(data, yaml.safe_load(jcli("genesis", "decode", "--input", "block0.bin")))
+
+
+def test_the_head_says_what_the_whole_does_of_the_chain() -> None:
+    data = block0_of_chain()
+    head, summary = read_head(io.BytesIO(data)), summary_of(data)
+    assert (head.header, head.configuration) == (summary.header, summary.configuration)
+
+
+def test_a_head_is_given_only_of_a_whole_block_0() -> None:
+    data = block0_of_chain()
+    head_of = partial(refusal, lambda raw: read_head(io.BytesIO(raw)))
+    assert head_of(data) is None
+    for position in range(82, len(data), 97):  # of the content: another header is that of another block
+        assert head_of(data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :])
+    assert all(head_of(data[:length]) for length in range(0, len(data), 101))
+    assert head_of(data + b"\0")
+    assert head_of(CHAIN[len(data) :])

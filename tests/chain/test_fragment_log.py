@@ -84,6 +84,35 @@ def test_records_behind_a_cut_one_are_found(tmp_path: Path) -> None:
         assert len(damage) == 1
 
 
+def test_only_what_came_since_is_read_again(tmp_path: Path) -> None:
+    log = FragmentLog(tmp_path)
+    assert list(log.read()) == []
+    for hour, votes in enumerate([VOTES[:1], VOTES[1:3], VOTES[3:4]]):
+        for vote in votes:
+            with (tmp_path / f"2024-01-01_{hour:02}.log").open("ab") as file:
+                file.write(record(vote))
+            assert [entry.fragment.raw for entry in log.read()] == [vote]
+    assert list(log.read()) == []
+
+
+def test_a_record_that_was_read_while_it_was_written_is_given_once_it_is_whole(tmp_path: Path) -> None:
+    """And one that never becomes whole is passed over when others have come behind it."""
+    written = record(VOTES[1])
+    for length in range(1, len(written)):
+        log = FragmentLog(tmp_path)
+        write(tmp_path, log=record(VOTES[0]) + written[:length])
+        assert [entry.fragment.raw for entry in log.read()] == VOTES[:1]
+        write(tmp_path, log=record(VOTES[0]) + written)
+        assert [entry.fragment.raw for entry in log.read()] == VOTES[1:2]
+
+        log = FragmentLog(tmp_path)
+        write(tmp_path, log=record(VOTES[0]) + written[:length])
+        list(log.read())
+        write(tmp_path, log=record(VOTES[0]) + written[:length] + record(VOTES[2]) + record(VOTES[3]))
+        found = [entry.fragment.raw for entry in log.read()]
+        assert [raw for raw in found if raw in VOTES] == VOTES[2:4]
+
+
 def test_zeros_left_by_a_crash_are_passed_over(tmp_path: Path) -> None:
     write(tmp_path, log=record(VOTES[0]) + bytes(5000) + record(VOTES[1]))
     assert read(tmp_path)[0] == VOTES[:2]
@@ -196,3 +225,35 @@ def test_fragments_that_are_no_votes_of_an_account_replace_none() -> None:
     ]
     without_account = [build.vote(PLAN, choice=choice, spine=pack(">IIBB", 1, 59, 0, 0)) for choice in range(2)]
     assert again(*transactions, *without_account) == [*transactions, *without_account]
+
+
+def test_what_is_heard_of_bit_by_bit_is_posted_as_if_it_were_heard_of_at_once() -> None:
+    """Whatever was in a block when it was read, or waited then, and whenever its block was lost."""
+    one, two, three, four = VOTES
+    date = BlockDate(1, 5)
+    again = PostAgain()
+
+    def posted(*in_blocks: bytes) -> list[bytes]:
+        return [fragment.raw for fragment in again.fragments(date, set(map(fragment_id, in_blocks)))]
+
+    for entry in logged([one, two]):
+        again.logged(entry, date, {fragment_id(one)})
+    assert posted(one) == [two]
+    assert posted(one, two) == []
+    again.lost([Fragment.from_bytes(two)])
+    assert posted(one) == [two]
+    for entry in logged([three]):
+        again.logged(entry, date, {fragment_id(one)})
+    again.lost([Fragment.from_bytes(raw) for raw in (one, four)])
+    assert posted() == [one, four, two, three]
+    assert posted(four) == [one, two, three]
+    assert again.fragments(BlockDate(9, 0), set()) == []
+    assert posted() == [], "what has expired is forgotten"
+
+
+def test_what_cannot_be_read_of_a_lost_block_holds_up_nothing_else() -> None:
+    again = PostAgain()
+    unknown = build.fragment(FragmentKind.STAKE_DELEGATION, b"content")
+    torn = build.fragment(FragmentKind.VOTE_CAST, b"no vote")
+    again.lost([Fragment.from_bytes(raw) for raw in (unknown, torn, VOTES[0])])
+    assert [fragment.raw for fragment in again.fragments(BlockDate(0, 0), set())] == VOTES[:1]

@@ -1,9 +1,15 @@
 """Block 0 on this machine: taken from the draft or the database, and never one with another hash."""
 
+import asyncio
+import threading
+from pathlib import Path
+
 import pytest
 
+from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.core.errors import PermanentError, TemporaryError
-from node_fsm.steps.adopt import adopt_block0
+from node_fsm.steps.adopt import adopt_block0, open_copy
+from node_fsm.storage.block_copy import BlockCopy
 from tests.chain import build
 from tests.phases.small_election import ID
 from tests.phases.world import World
@@ -95,3 +101,50 @@ async def test_another_node_gets_the_same_chain(published: World, leader1: World
     assert chain.path != published.chain.path
     assert chain.block0.read_bytes() == published_bytes(published)
     assert head.leader_ids == tuple(node.leader_id for node in published.database.nodes[:2])
+
+
+async def test_nothing_of_block_0_is_read_but_its_configuration_and_its_hash(
+    published: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Leader 0 has read it fragment by fragment before it was published; that takes long."""
+    fragments = []
+    from_bytes = Fragment.from_bytes
+
+    def count(raw: bytes, offset: int = 0) -> Fragment:
+        fragments.append(raw)
+        return from_bytes(raw, offset)
+
+    monkeypatch.setattr(Fragment, "from_bytes", count)
+    for _ in range(2):  # by a new service, and by one that is started again
+        fragments.clear()
+        chain, _ = await adopt_block0(published.ctx)
+        await open_copy(chain)
+        assert {FragmentKind(raw[5]) for raw in fragments} == {FragmentKind.INITIAL}
+    assert chain.blocks.read_bytes() == chain.block0.read_bytes()
+
+
+async def test_a_copy_that_is_being_opened_is_not_left_to_a_thread(
+    published: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may cut the file, into which who comes next would write."""
+    chain, _ = await adopt_block0(published.ctx)
+    begun, go_on = threading.Event(), threading.Event()
+    opened = BlockCopy.open
+
+    def slowly(file: Path, block0: Path) -> BlockCopy:
+        begun.set()
+        assert go_on.wait(60)
+        return opened(file, block0)
+
+    monkeypatch.setattr(BlockCopy, "open", slowly)
+    opening = asyncio.create_task(open_copy(chain))
+    while not begun.is_set():
+        await asyncio.sleep(0)
+    opening.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not opening.done()
+    go_on.set()
+    await asyncio.wait({opening})
+    assert opening.cancelled()
+    assert chain.blocks.exists()

@@ -243,3 +243,11 @@ async def test_an_answer_that_does_not_come_leaves_the_copy_whole(
     monkeypatch.setattr(chain, "block", answered)
     await copy.advance(chain)
     assert files[0].read_bytes() == chain.raw
+
+
+async def test_what_a_failed_write_left_behind_is_written_over(chain: MainChain, files: tuple[Path, Path]) -> None:
+    copy = BlockCopy.open(*files)
+    with files[0].open("ab") as stream:
+        stream.write(b"half of a block, when the disk was full" * 100)
+    await copy.advance(chain)
+    assert files[0].read_bytes() == chain.raw

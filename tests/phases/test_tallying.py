@@ -1,5 +1,6 @@
 """Tallying: the count is on the chain in a settled block, and the results in the database, whatever happens between."""
 
+import json
 from collections import deque
 from collections.abc import Callable
 
@@ -174,6 +175,64 @@ async def test_a_count_that_differs_from_the_nodes_is_not_posted(ended: World, m
     assert all(text in failure.message for text in (ended.plans[0].id, "[1, 10, 0]", "[1, 11, 0]"))
     assert ended.database.posted == {}
     assert tallies(ended) == []
+
+
+async def recorded_wrongly(ended: World, document: object) -> ServiceError:
+    """What a tally says when the node's account on this disk is *document*."""
+    ended.database.failure = DATABASE_AWAY
+    await failing(ended)
+    ended.database.failure = None
+    (ended.chain.record / "vote-plans.json").write_text(json.dumps(document))
+    return await failing(ended)
+
+
+@pytest.mark.parametrize("document", [[], {}, None, "text", [1], [{"id": "cd" * 32}], [{}]])
+async def test_an_account_that_lacks_the_plan_is_refused_in_words(ended: World, document: object) -> None:
+    failure = await recorded_wrongly(ended, document)
+    assert failure.reason == "RecordDamaged"
+    assert str(ended.chain.record) in failure.message
+    assert "move" in failure.message
+    assert ended.database.posted == {}
+    ended.chain.record.rename(ended.chain.path / "moved away")
+    await ended.finish(Tallying())
+    assert ended.results[0].votes == VOTES
+
+
+@pytest.mark.parametrize("field", ["proposals", "payload", "vote_end"])
+async def test_so_is_one_whose_plan_is_not_whole(ended: World, field: str) -> None:
+    (plan,) = ended.node.plans()
+    del plan[field]
+    failure = await recorded_wrongly(ended, [plan])
+    assert failure.reason == "RecordDamaged"
+    assert plan["id"] in failure.message
+    assert field in failure.message
+
+
+async def test_proposals_are_compared_by_their_index_whatever_their_order(ended: World) -> None:
+    plans = ended.node.plans()
+    plans[0]["proposals"].reverse()
+    ended.node.plans = lambda: plans  # type: ignore[method-assign]
+    await ended.finish(Tallying())
+    assert ended.results[0].votes == VOTES
+
+
+async def test_an_account_of_fewer_proposals_differs(ended: World) -> None:
+    plans = ended.node.plans()
+    plans[0]["proposals"].pop()
+    ended.node.plans = lambda: plans  # type: ignore[method-assign]
+    failure = await failing(ended)
+    assert failure.reason == "CountsDiffer"
+    assert "the node says nothing" in failure.message
+
+
+async def test_an_answer_that_is_no_list_of_plans_is_not_kept(ended: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(ended.node, "plans", lambda: {"error": "busy"})
+        failure = await failing(ended)
+    assert failure.reason == "NodeAnswerUnknown"
+    assert not ended.chain.record.exists()
+    await ended.finish(Tallying())
+    assert ended.results[0].votes == VOTES
 
 
 async def test_other_results_are_never_overwritten(ended: World) -> None:

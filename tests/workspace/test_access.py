@@ -3,12 +3,16 @@
 import multiprocessing
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from typer.testing import CliRunner
 
+from node_fsm.cli import app
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.view import LocalChain
 from node_fsm.storage.files import make_private, write_private
@@ -53,6 +57,85 @@ def test_a_second_service_is_refused_until_the_first_process_is_gone(tmp_path: P
         first.join(30)
     with second.exclusively():
         pass
+
+
+def a_file(root: Path) -> Path:
+    root.write_text("no directory")
+    return root
+
+
+def below_a_file(root: Path) -> Path:
+    root.write_text("no directory")
+    return root / "storage"
+
+
+def in_proc(_: Path) -> Path:
+    return Path("/proc/node-fsm")
+
+
+def with_a_directory_as_lock(root: Path) -> Path:
+    (root / "lock").mkdir(parents=True)
+    return root
+
+
+@pytest.mark.parametrize("make", [a_file, below_a_file, in_proc, with_a_directory_as_lock])
+def test_a_directory_that_cannot_be_used_is_said_to_be_one(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    workspace = Workspace(make(tmp_path / "root"))
+    with pytest.raises(PermanentError) as refusal, workspace.exclusively():
+        raise AssertionError("it cannot be used")
+    assert refusal.value.reason == "DiskUnusable"
+    assert "NODE_FSM_STORAGE_DIR" in refusal.value.message
+    assert str(workspace.root) in refusal.value.message
+
+
+def test_so_is_one_whose_name_cannot_be_read_or_written(tmp_path: Path) -> None:
+    (tmp_path / "instance").mkdir()
+    with pytest.raises(PermanentError, match="NODE_FSM_STORAGE_DIR") as refusal:
+        _ = Workspace(tmp_path).instance
+    assert refusal.value.reason == "DiskUnusable"
+
+
+def use_without_rights(root: Path, told: "Queue[str]") -> None:
+    if os.getuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+    try:
+        with Workspace(root).exclusively():
+            told.put("it was used")
+    except PermanentError as error:
+        told.put(error.reason)
+
+
+@pytest.mark.parametrize("missing", ["root", "lock"])
+def test_and_one_that_this_user_may_not_write_into(missing: str) -> None:
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)  # so that another user gets there
+        root = Path(name) / "root"
+        root.mkdir(mode=0o755)
+        if missing == "lock":
+            (root / "set-aside").mkdir(mode=0o755)
+        root.chmod(0o555)
+        told: Queue[str] = multiprocessing.get_context("fork").Queue()
+        other = multiprocessing.get_context("fork").Process(target=use_without_rights, args=(root, told))
+        other.start()
+        assert told.get(timeout=60) == "DiskUnusable"
+        other.join(60)
+        root.chmod(0o755)
+
+
+def test_a_service_without_a_directory_ends_in_words(tmp_path: Path) -> None:
+    (tmp_path / "root").write_text("no directory")
+    environment = {
+        "NODE_FSM_STORAGE_DIR": str(tmp_path / "root"),
+        "NODE_FSM_ROLE": "node",
+        "NODE_FSM_DATABASE_URL": "postgresql+asyncpg://nobody@127.0.0.1:1/none",
+        "NODE_FSM_NODE_P2P_PUBLIC_ADDRESS": "/ip4/127.0.0.1/tcp/1",
+        "NODE_FSM_BLOCK0_TEMPLATE": str(Path(__file__).parents[2] / "block0_template.yaml"),
+    }
+    result = CliRunner().invoke(app, ["run"], env=environment)
+    assert result.exit_code == 1, result.output
+    assert "DiskUnusable" in result.output
+    assert "Traceback" not in result.output
 
 
 def test_the_lock_can_be_taken_again_in_one_process(tmp_path: Path) -> None:
