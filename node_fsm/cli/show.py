@@ -25,6 +25,8 @@ def show(
     found = on_database(list_elections) if name is None else on_database(partial(describe_election, name=name))
     if as_json:
         typer.echo(json.dumps(found, indent=2, default=json_text))
+    elif not found:
+        typer.echo("there are no elections yet; `node-fsm election import` writes one")
     elif isinstance(found, list):
         print_elections(found)
     else:

@@ -23,7 +23,7 @@ from tests.support.bucket import Bucket
 BASE_VARIABLE = "TEST_CONTAINER_BASE"
 BASE_RELEASE = "bookworm"
 BASE_PACKAGES = ("python3-venv", "tini")
-BASE = f"localhost/node-fsm-test-base:{'-'.join((BASE_RELEASE, *BASE_PACKAGES))}"
+BASE = f"localhost/node-fsm-test-base:{'-'.join((BASE_RELEASE, 'slim', *BASE_PACKAGES))}"
 SANDBOX_PACKAGES = "/run/sandbox-packages"
 
 Start = Callable[[dict[str, str], dict[str, Path]], Container]
@@ -61,7 +61,7 @@ def pip_config(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="session")
 def sandbox_packages(base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with what the stand-ins need beside the image's packages, to be mounted at SANDBOX_PACKAGES.
+    """A directory with the stand-ins and what they need beside the image's packages, to mount at SANDBOX_PACKAGES.
 
     It asks for the base image only so that nothing is fetched where no image can be built.
     """
@@ -91,14 +91,19 @@ def node_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def image(
-    base_image: str, pip_config: tuple[Path, Path], node_programs: Path, tmp_path_factory: pytest.TempPathFactory
+    base_image: str,
+    pip_config: tuple[Path, Path],
+    node_programs: Path,
+    sandbox_packages: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
-    """The id of the project's image."""
+    """The id of the project's image, whose jcli and jormungandr need what is mounted at SANDBOX_PACKAGES."""
     config, wheels = pip_config
     built = build(
         base_image,
         tmp_path_factory.mktemp("build"),
         *("--secret", f"id=pip.conf,src={config}", "--volume", f"{wheels}:/wheels:ro"),
+        *("--volume", f"{sandbox_packages}:{SANDBOX_PACKAGES}:ro"),
         *("--build-context", f"node={node_programs}"),
     )
     yield built
@@ -121,10 +126,10 @@ def port() -> int:
 
 
 @pytest.fixture
-def start(image: str, port: int) -> Iterator[Start]:
+def start(image: str, port: int, sandbox_packages: Path) -> Iterator[Start]:
     """Start a container with an environment and mounted files, which the image's user must be able to read.
 
-    Its log is shown when the test fails.
+    The stand-ins' packages are mounted beside them. Its log is shown when the test fails.
     """
     if shutil.which("podman") is None:
         pytest.skip("no podman in PATH")
@@ -132,7 +137,8 @@ def start(image: str, port: int) -> Iterator[Start]:
 
     def start(environment: dict[str, str], files: dict[str, Path]) -> Container:
         sidecar = {"NODE_FSM_HOST": LOOPBACK, "NODE_FSM_PORT": str(port)}
-        started.append(Container.start(image, CREDENTIALS | environment | sidecar, files))
+        mounts = {SANDBOX_PACKAGES: sandbox_packages} | files
+        started.append(Container.start(image, CREDENTIALS | environment | sidecar, mounts))
         return started[-1]
 
     yield start

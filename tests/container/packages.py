@@ -1,6 +1,7 @@
 """The locked packages, fetched for the Python of an image rather than for the one that runs the tests."""
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -19,12 +20,14 @@ def download_packages(directory: Path, *lock_files: str) -> None:
 
 
 def install_sandbox_packages(directory: Path) -> None:
-    """Install into *directory* what the stand-ins need and the service does not. Raises EngineError."""
-    lock = (LOCK_FILES / "dev.txt").read_text()
+    """Install into *directory* the stand-ins and what they need and the service does not. Raises EngineError."""
+    lock = (LOCK_FILES / "sandbox.txt").read_text()
     names = "|".join(SANDBOX_PACKAGES)
     requirements = directory / "requirements.txt"
     requirements.write_text("".join(re.findall(rf"^(?:{names})==.*\n(?: +--hash.*\n)+", lock, re.MULTILINE)))
     _pip("install", "--target", str(directory), f"--requirement={requirements}")
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "sandbox" / "node_fsm_sandbox", directory / "node_fsm_sandbox", ignore=ignored)
 
 
 def _pip(command: str, *options: str) -> None:

@@ -10,6 +10,7 @@ from node_fsm_sandbox.servers.server import LOOPBACK
 
 from node_fsm.service import STOP_SECONDS
 from tests.container.engine import Container, EngineError, build, inspect_image, mounted, run
+from tests.container.packages import BASE_PYTHON
 from tests.container.release import PROGRAMS, write_archive
 
 START_SECONDS = 60.0
@@ -85,6 +86,20 @@ def test_nothing_of_the_building_machine_stays_in_the_image(image: str, pip_conf
     with mounted(image) as root:
         found = subprocess.run(["grep", "-rl", mark, root], capture_output=True, text=True, timeout=60, check=False)
     assert (found.returncode, found.stdout) == (1, "")
+
+
+def test_no_stand_in_is_in_the_image(image: str) -> None:
+    with mounted(image) as root:
+        environment = root / "opt" / "node-fsm"
+        programs = {path.name for path in (environment / "bin").iterdir()}
+        assert programs == {"node-fsm", "python", "python3", f"python{BASE_PYTHON}"}
+        assert list(environment.rglob("node_fsm/cli"))
+        assert list(environment.rglob("*sandbox*")) == []
+
+
+def test_boto3_has_what_s3_and_its_credentials_need(container: Container) -> None:
+    script = "import boto3; [boto3.client(name, region_name='eu-west-1') for name in ('s3', 'sts', 'sso', 'sso-oidc')]"
+    container.execute("/opt/node-fsm/bin/python", "-c", script)
 
 
 def test_without_the_nodes_programs_nothing_is_built(base_image: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from node_fsm_sandbox.election.draw import draw_voters
 from node_fsm_sandbox.servers.server import LOOPBACK
 
 from node_fsm.service import STOP_SECONDS
-from tests.container.conftest import SANDBOX_PACKAGES, Start
+from tests.container.conftest import Start
 from tests.contract.binaries import Binaries
 from tests.system.conftest import Operator, draw, operator, waiting_operator
 
@@ -39,10 +39,10 @@ def wait_for_node(port: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def files(binaries: Binaries, sandbox_packages: Path) -> dict[str, Path]:
-    """What to mount so that the container runs these binaries; the image has the stand-ins themselves."""
+def files(binaries: Binaries) -> dict[str, Path]:
+    """What to mount so that the container runs these binaries; the image has the stand-ins."""
     if binaries.sandbox:
-        return {SANDBOX_PACKAGES: sandbox_packages}
+        return {}
     return {"/usr/local/bin/jcli": binaries.jcli, "/usr/local/bin/jormungandr": binaries.jormungandr}
 
 

@@ -86,6 +86,11 @@ def test_an_election_is_imported_and_shown(run: Run, files: tuple[Path, Path]) -
     assert "Fund 1" in run("election", "show").stdout
 
 
+def test_where_there_is_no_election_the_command_says_so(run: Run) -> None:
+    assert run("election", "show").stdout.startswith("there are no elections yet")
+    assert shown(run) == []
+
+
 def test_a_bad_file_is_refused_with_every_fault(run: Run, tmp_path: Path, files: tuple[Path, Path]) -> None:
     bad = written(tmp_path, "bad.yaml", spoiled(spoiled(ELECTION, "name:", ""), "committee_threshold:", ""))
     result = run("election", "import", bad, "--voters", files[1])
