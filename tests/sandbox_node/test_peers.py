@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-from node_fsm_sandbox.node.address import Address, Multiaddr
+from node_fsm_sandbox.node.address import Address
 from node_fsm_sandbox.node.bootstrap import catch_up, fetch_block0, resolved
 from node_fsm_sandbox.node.chain import Chain
 from node_fsm_sandbox.node.errors import ExitCode, NodeError
@@ -16,6 +16,7 @@ from node_fsm_sandbox.node.stats import BlockStats
 from node_fsm_sandbox.node.wire import Connection, Kind, connected
 from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
+from node_fsm.core.multiaddr import Multiaddr
 from tests.sandbox_node.world import BLOCK0, BLOCK0_HASH, VOTERS, World, block, header, message, vote
 from tests.support.polling import eventually
 

@@ -13,7 +13,6 @@ from node_fsm.chain.transactions import SPINE, Input, Output, WitnessKind
 from node_fsm.core.block_date import BlockDate
 from node_fsm_sandbox.formats.crypto import SigningKey, blake2b_256
 
-LANES = 8
 """Independent spending counters of an account."""
 
 COUNTERS = 1 << 29

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from node_fsm.chain.address import ACCOUNT_KIND, TEST_BIT
 from node_fsm.chain.fragments import FragmentKind
+from node_fsm.chain.limits import MAX_OUTPUTS
 from node_fsm.chain.transactions import Output
 from node_fsm_sandbox.formats import certificates as certificates_write
 from node_fsm_sandbox.formats import chain as chain_write
@@ -19,7 +20,6 @@ from node_fsm_sandbox.jcli.documents import DocumentError, Node, parse, token_id
 from node_fsm_sandbox.jcli.errors import CommandError, PanicError
 from node_fsm_sandbox.jcli.genesis_configuration import configuration
 
-_MOST_OUTPUTS = 254
 _SINGLE_KIND = 0x03
 _NO_POLICY = "00" * 28
 _VARIANTS = ("fund", "cert", "legacy_fund", "token")
@@ -115,9 +115,9 @@ def _fragments(entry: Initial) -> Iterator[bytes]:
         case Fund(outputs):
             if not outputs:
                 raise PanicError("cannot create a singular transaction fragment with 0 output")
-            if len(outputs) > _MOST_OUTPUTS:
+            if len(outputs) > MAX_OUTPUTS:
                 raise PanicError(
-                    f"cannot create a singular transaction fragment with more than {_MOST_OUTPUTS} outputs"
+                    f"cannot create a singular transaction fragment with more than {MAX_OUTPUTS} outputs"
                     f" ({len(outputs)} requested). spread outputs to another fragment"
                 )
             yield chain_write.fund(outputs)

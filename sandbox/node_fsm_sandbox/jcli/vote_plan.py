@@ -2,6 +2,7 @@
 
 from node_fsm.chain.address import MEMBER_KEY_PREFIX
 from node_fsm.chain.certificates import OFF_CHAIN, PlanProposal, VoteAction
+from node_fsm.chain.limits import MAX_OPTIONS, MAX_PROPOSALS
 from node_fsm.core.block_date import BlockDate
 from node_fsm.core.payload_type import PayloadType
 from node_fsm_sandbox.formats import certificates as certificates_write
@@ -15,8 +16,6 @@ from node_fsm_sandbox.jcli.documents import DocumentError, Node, parse, token_id
 from node_fsm_sandbox.jcli.errors import CommandError, PanicError
 from node_fsm_sandbox.jcli.values import digest
 
-_MAX_OPTIONS = 16
-_MAX_PROPOSALS = 255
 _PAYLOAD_TYPES = {str(kind): kind for kind in PayloadType}
 _ACTIONS = {"off_chain": OFF_CHAIN, "treasury": VoteAction("treasury"), "parameters": VoteAction("parameters")}
 
@@ -37,7 +36,7 @@ def _vote_plan(root: Node) -> bytes:
         _date(root.field(name)) for name in ("vote_start", "vote_end", "committee_end")
     )
     proposals = [_proposal(item) for item in root.field("proposals").items()]
-    if len(proposals) > _MAX_PROPOSALS:
+    if len(proposals) > MAX_PROPOSALS:
         raise PanicError("too many proposals")
     keys = root.optional("committee_member_public_keys")
     member_keys = [_member_key(item) for item in keys.items()] if keys else []
@@ -59,7 +58,7 @@ def _date(node: Node) -> BlockDate:
 def _proposal(node: Node) -> PlanProposal:
     external_id = node.field("external_id").convert(digest)
     options = node.field("options")
-    if not 1 <= options.number(8) <= _MAX_OPTIONS:
+    if not 1 <= options.number(8) <= MAX_OPTIONS:
         raise options.error(f"Invalid multi choice option {options.number(8)}")
     return PlanProposal(external_id.hex(), options.number(8), _action(node.field("action")))
 

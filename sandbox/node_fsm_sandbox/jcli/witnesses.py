@@ -1,6 +1,7 @@
 """``jcli transaction make-witness`` and ``add-witness``: the signatures of those who pay."""
 
 from node_fsm.chain import bech32
+from node_fsm.chain.limits import LANES
 from node_fsm_sandbox.formats import chain as chain_write
 from node_fsm_sandbox.jcli import files
 from node_fsm_sandbox.jcli.arguments import Argument, Command, Option, Values
@@ -22,9 +23,9 @@ def _make_witness(values: Values) -> None:
     counter, lane = values["account_spending_counter"], values["account_spending_counter_lane"] or 0
     if counter is None:
         raise CommandError("making account witness requires passing spending counter")
-    if lane > chain_write.LANES:
-        raise CommandError(f"invalid account spending counter lane: max {chain_write.LANES}, actual {lane}")
-    if lane == chain_write.LANES:
+    if lane > LANES:
+        raise CommandError(f"invalid account spending counter lane: max {LANES}, actual {lane}")
+    if lane == LANES:
         # jcli's own check lets the lane after the last one pass, to the assertion behind it.
         raise PanicError("assertion failed: lane < (1 << LANES_BITS)")
     if counter >= chain_write.COUNTERS:

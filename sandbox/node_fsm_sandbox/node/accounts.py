@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from node_fsm.chain.limits import LANES
 from node_fsm.chain.transactions import Witness
 from node_fsm_sandbox.node.errors import RejectedError
 
-LANES = 8
 _LANE_BITS = 29
 
 

@@ -1,12 +1,12 @@
 """Where nodes listen and where they find each other: ``ip:port`` and multiaddrs."""
 
 import ipaddress
-import re
 import socket
 from typing import NamedTuple
 
-_MULTIADDR = re.compile(r"/(ip4|ip6|dns|dns4|dns6)/([^/]+)/tcp/(\d{1,5})")
-_FAMILIES = {"dns": socket.AF_UNSPEC, "dns4": socket.AF_INET, "dns6": socket.AF_INET6}
+from node_fsm.core.multiaddr import Multiaddr
+
+_FAMILIES = {"dns4": socket.AF_INET, "dns6": socket.AF_INET6}
 
 
 class Address(NamedTuple):
@@ -34,38 +34,26 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class Multiaddr(NamedTuple):
-    """``/ip4/…/tcp/…`` and the like; *kind* is the first word."""
+def parse_multiaddr(text: str) -> Multiaddr:
+    """Read a multiaddr over TCP; ValueError, in the words of the real program, when it is something else."""
+    try:
+        return Multiaddr.parse(text)
+    except ValueError:
+        raise ValueError("invalid multiaddr") from None
 
-    kind: str
-    host: str
-    port: int
 
-    @classmethod
-    def parse(cls, text: str) -> "Multiaddr":
-        """Read a multiaddr over TCP; ValueError when it is something else."""
-        match = _MULTIADDR.fullmatch(text)
-        if match is None:
-            raise ValueError("invalid multiaddr")
-        if match[1] in {"ip4", "ip6"} and ipaddress.ip_address(match[2]).version != int(match[1][2]):
-            raise ValueError("invalid multiaddr")
-        return cls(match[1], match[2], _port(match[3]))
+def address_of(multiaddr: Multiaddr) -> Address | None:
+    """The address in it; None when it has a name."""
+    return Address(str(multiaddr.ip), multiaddr.port) if multiaddr.ip else None
 
-    @property
-    def address(self) -> Address | None:
-        """The address in it; None when it has a name."""
-        return Address(self.host, self.port) if self.kind in {"ip4", "ip6"} else None
 
-    def resolve(self) -> Address:
-        """Its address, looked up when it has a name; OSError when there is none."""
-        if self.address:
-            return self.address
-        found = socket.getaddrinfo(self.host, self.port, _FAMILIES[self.kind], socket.SOCK_STREAM)
-        host, port = found[0][4][:2]
-        return Address(str(host), int(port))
-
-    def __str__(self) -> str:
-        return f"/{self.kind}/{self.host}/tcp/{self.port}"
+def resolve(multiaddr: Multiaddr) -> Address:
+    """Its address, looked up when it has a name; OSError when there is none."""
+    if address := address_of(multiaddr):
+        return address
+    found = socket.getaddrinfo(multiaddr.host, multiaddr.port, _FAMILIES[multiaddr.kind], socket.SOCK_STREAM)
+    host, port = found[0][4][:2]
+    return Address(str(host), int(port))
 
 
 def _port(text: str) -> int:

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import Any, NoReturn
 
-from node_fsm_sandbox.node.address import Address, Multiaddr
+from node_fsm.core.multiaddr import Multiaddr
+from node_fsm_sandbox.node.address import Address, parse_multiaddr
 from node_fsm_sandbox.node.errors import ExitCode
 from node_fsm_sandbox.node.log import LEVELS
 
@@ -65,7 +66,7 @@ def parse_arguments(words: list[str]) -> Arguments:
     parser.add_argument("--secret", type=Path)
     parser.add_argument("--storage", type=Path)
     parser.add_argument("--trusted-peer", dest="trusted_peers", action="append", default=[], type=_trusted_peer)
-    parser.add_argument("--public-address", type=Multiaddr.parse)
+    parser.add_argument("--public-address", type=parse_multiaddr)
     parser.add_argument("--listen-address", type=Address.parse)
     parser.add_argument("--log-level", choices=list(LEVELS))
     parser.add_argument("--log-format", choices=["default", "plain", "json"])
@@ -85,6 +86,6 @@ def _hash(text: str) -> str:
 
 def _trusted_peer(text: str) -> dict[str, Any]:
     try:
-        return {"address": Multiaddr.parse(json.loads(text)["address"])}
+        return {"address": parse_multiaddr(json.loads(text)["address"])}
     except (ValueError, TypeError, KeyError):
         raise argparse.ArgumentTypeError('expected {"address": "/ip4/.../tcp/..."}') from None

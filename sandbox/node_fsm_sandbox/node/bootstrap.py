@@ -5,7 +5,8 @@ import logging
 import random
 from collections.abc import Iterable
 
-from node_fsm_sandbox.node.address import Address, Multiaddr
+from node_fsm.core.multiaddr import Multiaddr
+from node_fsm_sandbox.node.address import Address, resolve
 from node_fsm_sandbox.node.chain import Arrival, Chain
 from node_fsm_sandbox.node.errors import ExitCode, InvalidBlockError, NodeError
 from node_fsm_sandbox.node.settings import P2pSettings
@@ -24,7 +25,7 @@ def resolved(peers: Iterable[Multiaddr]) -> list[Address]:
     addresses = []
     for peer in peers:
         try:
-            addresses.append(peer.resolve())
+            addresses.append(resolve(peer))
         except OSError as error:
             _logger.warning("failed to resolve trusted peer address %s: %s", peer, error)
     return addresses

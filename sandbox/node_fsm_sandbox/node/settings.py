@@ -4,8 +4,9 @@ from pathlib import Path
 from secrets import token_bytes
 from typing import Any, NamedTuple, cast
 
+from node_fsm.core.multiaddr import Multiaddr
 from node_fsm_sandbox.formats.crypto import PLAIN_SIZE, SigningKey
-from node_fsm_sandbox.node.address import Address, Multiaddr
+from node_fsm_sandbox.node.address import Address, address_of, parse_multiaddr
 from node_fsm_sandbox.node.arguments import Arguments
 from node_fsm_sandbox.node.errors import ExitCode, NodeError, system_reason
 from node_fsm_sandbox.node.key_text import PUBLIC_KEY, SIGNING_KEY, KeyTextError, read_key
@@ -33,11 +34,11 @@ def _log_output(value: Any) -> str | Path:
 
 _INTEREST = one_of("low", "normal", "high")
 _NODE_ID = parsed(lambda written: read_key(written, PUBLIC_KEY))
-_PEER = mapping({"address": parsed(Multiaddr.parse), "id": _NODE_ID}, required=("address",))
+_PEER = mapping({"address": parsed(parse_multiaddr), "id": _NODE_ID}, required=("address",))
 _PREFERRED = mapping({"view_max": whole, "peers": sequence(_PEER)})
 _P2P = mapping(
     {
-        "public_address": parsed(Multiaddr.parse),
+        "public_address": parsed(parse_multiaddr),
         "listen": parsed(Address.parse),
         "node_key_file": path,
         "trusted_peers": sequence(_PEER),
@@ -50,7 +51,7 @@ _P2P = mapping(
                 "quarantine_duration": duration,
                 "max_quarantine": duration,
                 "max_num_quarantine_records": whole,
-                "quarantine_whitelist": sequence(parsed(Multiaddr.parse)),
+                "quarantine_whitelist": sequence(parsed(parse_multiaddr)),
             },
             required=("quarantine_duration",),
         ),
@@ -189,7 +190,7 @@ def make_settings(config: dict[str, Any], arguments: Arguments) -> Settings:
 def _p2p_settings(config: dict[str, Any], arguments: Arguments) -> P2pSettings:
     p2p = config.get("p2p", {})
     public: Multiaddr | None = arguments.public_address or p2p.get("public_address")
-    address = public.address if public else None
+    address = address_of(public) if public else None
     return P2pSettings(
         node_id=_node_key(p2p.get("node_key_file")).public_key,
         listen=arguments.listen_address or p2p.get("listen") or address,
