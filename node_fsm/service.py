@@ -71,8 +71,8 @@ class Service:
         store = S3Store(settings.s3_endpoint_url, credentials=settings.aws_credentials(), observe=self.metrics.s3_call)
         for part in (self.database, store):
             resources.push_async_callback(_close, part.close)
-        self.node = NodeSupervisor(_node_settings(settings), on_change=mailbox.look_again)
         clock = MachineClock()
+        self.node = NodeSupervisor(_node_settings(settings), on_change=mailbox.look_again, clock=clock)
         self.ctx = Context(
             settings=PhaseSettings(
                 hostname=settings.hostname,

@@ -11,11 +11,14 @@ from node_fsm.steps.context import Context
 
 
 class PhaseState(State):
-    """A phase and its work.
+    """A phase and its task.
 
-    ``run`` begins with "is this already done?", since the same work may have been cut off at any point of an
-    earlier life. It returns the event that ends the phase, or never returns. What fails is raised: the engine
-    retries.
+    The same task may have been cut off at any point of an earlier life, so that ``run`` may always begin from the
+    start. GeneratingBlock0, Tallying and Archiving, which write for others, ask first whether that is done already.
+    The others need not: FetchingKey and BuildingVotePlan make anew what nobody else has seen, Reset goes by what is
+    left on this machine, and Waiting and Running only bring about what is not so yet.
+
+    ``run`` returns the event that ends the phase, or never returns. What fails is raised: the engine retries.
     """
 
     phase: ClassVar[Phase]
@@ -26,5 +29,5 @@ class PhaseState(State):
         super().__init__(name=self.phase.value)
 
     async def run(self, ctx: Context) -> Decision:
-        """Do the phase's work for ``ctx.work``."""
-        raise AssertionError(f"{self.phase} has no work of its own")
+        """Do the phase's task for ``ctx.work``, the election in work."""
+        raise AssertionError(f"{self.phase} has no task of its own")

@@ -14,7 +14,7 @@ from typing import Any
 from loguru import logger
 
 from node_fsm.aio.threads import to_the_end
-from node_fsm.core.chain_time import ChainClock, utc_now
+from node_fsm.core.chain_time import ChainClock
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.secret import Secret
 from node_fsm.node.config import REST_SETTING, NodeConfig, rest_url
@@ -23,8 +23,11 @@ from node_fsm.node.process import Launch, NodeProcess
 from node_fsm.node.rest import BOOTSTRAPPING, RECORDS, NodeRest
 from node_fsm.node.status import NodeLimits, NodeSettings
 from node_fsm.node.vitals import Vitals, start_delay
-from node_fsm.ports import ChainRun, NodeStatus, Problem, ProcessPhase
+from node_fsm.ports import ChainRun, Clock, MachineClock, NodeStatus, Problem, ProcessPhase
 from node_fsm.programs.command import run_command
+
+WIRING_CHANGED = "WiringChanged"
+"""Why the service itself ends a node on the chain that it wants; every other end is the node's own."""
 
 _HEALTH_TIMEOUT = 5.0
 _VERSION_TIMEOUT = 30.0
@@ -40,14 +43,14 @@ class NodeSupervisor:
         settings: NodeSettings,
         on_change: Callable[[], None],
         *,
-        now: Callable[[], datetime] = utc_now,
+        clock: Clock = MachineClock(),  # noqa: B008 - immutable
         limits: NodeLimits = NodeLimits(),  # noqa: B008 - immutable
     ) -> None:
         self._settings = settings
         self._on_change = on_change
-        self._now = now
+        self._clock = clock
         self._limits = limits
-        self._state = NodeStatus(ProcessPhase.STOPPED, now())
+        self._state = NodeStatus(ProcessPhase.STOPPED, clock.now())
         self._changed = asyncio.Event()
         self._run: ChainRun | None = None
         self._run_changed = asyncio.Event()
@@ -125,7 +128,9 @@ class NodeSupervisor:
                 finally:
                     self._keeping.cancel()
                     await to_the_end(self._keeping)
-                    self._set(NodeStatus(ProcessPhase.STOPPED, self._now(), self._state.starts))
+                    self._set(
+                        NodeStatus(ProcessPhase.STOPPED, self._clock.now(), self._state.starts, self._state.restarts)
+                    )
                 if not self._keeping.cancelled():
                     self._keeping.result()  # it ends otherwise only by an error of this program
 
@@ -133,7 +138,7 @@ class NodeSupervisor:
         """Start the wanted node, and start it again whenever it ends, until cancelled."""
         vitals = Vitals(self._limits, self._required.clock.slot_duration)
         keys = _LastKnownKey()
-        failures = 0
+        failures, has_ended = 0, False
         while True:
             run = self._required
             self._run_changed.clear()
@@ -144,15 +149,18 @@ class NodeSupervisor:
                 key = await keys.ask(run)
                 self._check_wiring(run)
                 process = await NodeProcess.start(self._launch(run), key)
-                self._publish(pid=process.pid, starts=self._state.starts + 1)
+                restarts = self._state.restarts + has_ended
+                self._publish(pid=process.pid, starts=self._state.starts + 1, restarts=restarts)
+                has_ended = False
                 end = await self._follow(process, run, vitals)
+                has_ended = end.reason != WIRING_CHANGED
             except PermanentError as error:
                 end = Exit(Remedy.REPAIR, error.reason, error.message)
             except TemporaryError as error:
                 end = Exit(Remedy.RESTART, error.reason, error.message)
             except OSError as error:
                 end = Exit(Remedy.RESTART, "SystemRefused", f"the system refuses what a start needs: {error}")
-            failures = 1 if vitals.steady(_monotonic()) else failures + 1
+            failures = 1 if vitals.steady(self._clock.monotonic()) else failures + 1
             await self._pause(end, start_delay(self._limits, end.remedy, failures))
 
     def _check_wiring(self, run: ChainRun) -> None:
@@ -190,14 +198,14 @@ class NodeSupervisor:
 
     async def _follow(self, process: NodeProcess, run: ChainRun, vitals: Vitals) -> Exit:
         """Follow a started node until it must be started anew, and end it; says why."""
-        vitals.answered(_monotonic())
+        vitals.answered(self._clock.monotonic())
         exiting = asyncio.create_task(process.wait())
         try:
             while not exiting.done():
                 await self._look(run, vitals)
                 if self._state.phase is ProcessPhase.BOOTSTRAPPING and self._required != run:
-                    return Exit(Remedy.RESTART, "WiringChanged", "it waits for peers with an outdated configuration")
-                if end := vitals.given_up(_monotonic(), own_fault=not run.peers or self._overtaken):
+                    return Exit(Remedy.RESTART, WIRING_CHANGED, "it waits for peers with an outdated configuration")
+                if end := vitals.given_up(self._clock.monotonic(), own_fault=not run.peers or self._overtaken):
                     return end
                 await asyncio.wait({exiting}, timeout=self._poll_interval(run.clock))
             return explain(exiting.result(), process.stderr)
@@ -213,19 +221,19 @@ class NodeSupervisor:
                 await self._check_chain(run.block0_hash)
         except TemporaryError as error:
             if error.reason == BOOTSTRAPPING:
-                vitals.answered(_monotonic())
+                vitals.answered(self._clock.monotonic())
                 self._bootstrapping()
             else:
                 logger.debug("the node does not run yet, or no more: {}", error)
             return
-        now = _monotonic()
+        now = self._clock.monotonic()
         vitals.running(stats.tip, now)
         if stats.height:
             run.directory.mark_held()
         idle = vitals.stalled(now)
         stalled_since = None
         if idle is not None:
-            stalled_since = self._state.stalled_since or self._now() - timedelta(seconds=idle)
+            stalled_since = self._state.stalled_since or self._clock.now() - timedelta(seconds=idle)
         self._publish(
             phase=ProcessPhase.RUNNING,
             version=stats.version,
@@ -241,7 +249,7 @@ class NodeSupervisor:
     def _bootstrapping(self) -> None:
         """It loads its chain, which may take minutes and is no problem, or waits for peers, which is one in the end."""
         self._publish(phase=ProcessPhase.BOOTSTRAPPING)
-        waiting = (self._now() - self._state.since).total_seconds()
+        waiting = (self._clock.now() - self._state.since).total_seconds()
         if waiting >= self._limits.bootstrap:
             self._publish(
                 problem=Problem(
@@ -264,7 +272,7 @@ class NodeSupervisor:
 
     async def _until(self, start: datetime) -> None:
         """Wait until the chain begins: a node started earlier gives up at once."""
-        while (seconds := (start - self._now()).total_seconds()) > 0:  # noqa: ASYNC110 - the clock may be set meanwhile
+        while (seconds := (start - self._clock.now()).total_seconds()) > 0:  # noqa: ASYNC110 - the clock may be set meanwhile
             await asyncio.sleep(min(seconds, _CLOCK_LOOK))
 
     async def _pause(self, end: Exit, delay: float) -> None:
@@ -290,7 +298,7 @@ class NodeSupervisor:
         """Change these fields of the status."""
         status = replace(self._state, **changes)
         if status.phase is not self._state.phase:
-            status = replace(status, since=self._now())
+            status = replace(status, since=self._clock.now())
             logger.info("node process: {}", status.phase)
         self._set(status)
 
@@ -317,7 +325,3 @@ class _LastKnownKey:
                 raise
             logger.warning("the signing key cannot be fetched, the last known one is used: {}", error)
         return self._known[0]
-
-
-def _monotonic() -> float:
-    return asyncio.get_running_loop().time()

@@ -1,4 +1,4 @@
-"""The engine's one mailbox, and the pulse by which it tells a phase's work that it has looked."""
+"""The engine's one mailbox, and the pulse by which it tells a phase's task that it has looked."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ class Mailbox:
         self._database_changed = True
 
     def look_again(self) -> None:
-        """Something may have changed (the node, the clock, the phase's work)."""
+        """Something may have changed (the node, the clock, the phase's task)."""
         self._wake.set()
 
     def database_changed(self) -> None:

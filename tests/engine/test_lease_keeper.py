@@ -1,6 +1,7 @@
 """The lease keeper: what is held is known, renewed, and given up."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -167,3 +168,21 @@ async def test_there_may_be_nothing_to_give_up_and_nobody_to_tell(kept: Kept) ->
     await kept.keeper.release()
     assert kept.world.database.lease is not None
     assert not kept.world.database.lease.stopped
+
+
+async def test_what_nobody_foresaw_ends_nothing_and_the_lease_is_renewed_afterwards(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    async def refuse(*_: object) -> Lease | None:
+        raise OverflowError("date value out of range")
+
+    async with kept.keeping():
+        held = kept.lease
+        with monkeypatch.context() as patch:
+            patch.setattr(kept.world.database, "acquire_lease", refuse)
+            await asyncio.sleep(4 * RENEWAL_SECONDS)
+            assert kept.lease == held
+        await kept.world.until(lambda: kept.lease != held, seconds=RENEWAL_SECONDS + 1)
+        monkeypatch.setattr(kept.world.database, "release_lease", refuse)
+    await kept.keeper.release()
+    assert log.getvalue().count("Traceback") == 1

@@ -1,6 +1,7 @@
 """The reporter: nothing is lost or doubled, memory is bounded, and the engine never waits."""
 
 import asyncio
+import io
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -235,3 +236,21 @@ async def test_a_file_that_cannot_be_read_is_no_obstacle(tmp_path: Path, content
     async with reporting.running():
         reporting.journal(1)
         await reporting.until(lambda: reporting.written == [1], seconds=5)
+
+
+@pytest.mark.parametrize("error", [OverflowError("date value out of range"), OSError(24, "Too many open files")])
+@pytest.mark.parametrize("method", ["report_status", "journal"])
+async def test_what_nobody_foresaw_is_logged_once_and_ends_nothing(
+    reporting: Reporting, monkeypatch: pytest.MonkeyPatch, log: io.StringIO, method: str, error: Exception
+) -> None:
+    async def refuse(_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reporting.database, method, refuse)
+        async with reporting.running():
+            reporting.journal(1)
+            await asyncio.sleep(10 * REPORT_SECONDS)
+            patch.undo()
+            await reporting.until(lambda: reporting.written == [1] and reporting.reported == 0, seconds=60)
+    assert log.getvalue().count("Traceback") == 1

@@ -6,7 +6,7 @@ import shutil
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -33,6 +33,19 @@ async def running(supervisor: NodeSupervisor) -> AsyncIterator[asyncio.Task[None
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+@dataclass
+class SetClock:
+    """Its wall clock stands until it is set."""
+
+    time: datetime
+
+    def now(self) -> datetime:
+        return self.time
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
 
 
 async def started(supervisor: NodeSupervisor, starts: int) -> int:
@@ -97,7 +110,7 @@ async def test_stop_leaves_nothing(supervisor: NodeSupervisor, chain_run: ChainR
     await supervisor.stop()
     supervisor.require(chain_run)
     await supervisor.ready(20)
-    assert supervisor.state.starts == 2
+    assert (supervisor.state.starts, supervisor.state.restarts) == (2, 0)
 
 
 async def test_stop_works_at_any_moment_of_a_start(
@@ -297,14 +310,14 @@ async def test_the_wrong_chain_is_never_ready(
 async def test_waits_for_the_chains_start(
     node_settings: NodeSettings, chain_run: ChainRun, fake_node: FakeNode
 ) -> None:
-    now = [chain_run.clock.start - timedelta(seconds=0.2)]
-    supervisor = NodeSupervisor(node_settings, lambda: None, now=lambda: now[0], limits=QUICK)
+    clock = SetClock(chain_run.clock.start - timedelta(seconds=0.2))
+    supervisor = NodeSupervisor(node_settings, lambda: None, clock=clock, limits=QUICK)
     async with running(supervisor):
         supervisor.require(chain_run)
         with pytest.raises(TemporaryError, match="the node is starting"):
             await supervisor.ready(0.5)
         assert fake_node.starts == []
-        now[0] = chain_run.clock.start
+        clock.time = chain_run.clock.start
         await supervisor.ready(20)
 
 
@@ -355,3 +368,28 @@ async def test_a_full_or_broken_disk_is_a_problem_to_wait_out(
     chain_run.directory.path.mkdir()
     await supervisor.ready(20)
     assert KEY.reveal() in fake_node.starts[0]["stdin"]
+
+
+async def test_restarts_count_ends_by_itself_on_one_chain_also_when_the_next_start_fails_first(
+    supervisor: NodeSupervisor, chain_run: ChainRun
+) -> None:
+    answers: list[Secret | PermanentError] = []
+
+    async def secret() -> Secret | None:
+        answer = answers.pop(0) if answers else Secret("key")
+        if isinstance(answer, PermanentError):
+            raise answer
+        return answer
+
+    supervisor.require(replace(chain_run, secret=secret))
+    pid = await started(supervisor, 1)
+    assert supervisor.state.restarts == 0
+    answers = [PermanentError("SigningKeyMissing", "upload it")] * 2
+    os.kill(pid, signal.SIGKILL)
+    await started(supervisor, 2)
+    assert supervisor.state.restarts == 1
+    await supervisor.stop()
+    assert supervisor.state.restarts == 1, "what was counted stays counted"
+    supervisor.require(replace(chain_run, secret=secret))
+    await started(supervisor, 3)
+    assert supervisor.state.restarts == 1, "the first start of another election"

@@ -51,6 +51,7 @@ async def test_a_node_that_waits_for_peers_is_started_anew_with_new_ones(
     await asyncio.sleep(0.5)
     assert supervisor.state.running, "one that runs has its peers"
     assert len(fake_node.starts) == 2
+    assert supervisor.state.restarts == 0, "it did not end by itself"
 
 
 @pytest.mark.parametrize("key", [None, KEY], ids=["follower", "leader"])
