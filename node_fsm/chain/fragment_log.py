@@ -1,8 +1,8 @@
 """The node's persistent fragment log: every fragment that it accepted, so that none is lost with its memory.
 
-The node appends to one file for each hour (UTC), named ``YYYY-MM-DD_HH.log``; a record is the time of arrival
+The node appends to one file for each hour (UTC), named ``YYYY-MM-DD_HH.log``; an entry is the time of arrival
 (eight bytes, seconds since 1970) and the fragment as it was posted. A node that is killed, or whose disk is
-full, may leave half a record, and goes on behind that in the same file. So after half a record the next whole
+full, may leave half an entry, and goes on behind that in the same file. So after half an entry the next whole
 one is searched for.
 """
 
@@ -61,7 +61,7 @@ class LoggedFragment(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """No whole record begins at *offset* of *path*; reading went on at *resumed*, which is the end if none follows."""
+    """No whole entry begins at *offset* of *path*; reading went on at *resumed*, which is the end if none follows."""
 
     path: Path
     offset: int
@@ -78,7 +78,7 @@ class FragmentLog:
     def read(self, on_damage: Callable[[Damage], object] | None = None) -> Iterator[LoggedFragment]:
         """The fragments that were logged since the last reading, in the order of their arrival.
 
-        Damaged places are passed over and told to *on_damage*; one at the end of a file may be a record that is still
+        Damaged places are passed over and told to *on_damage*; one at the end of a file may be an entry that is still
         being written, and is looked at again. A fragment posted again after a restart is there again.
         """
         for path in sorted(self._directory.glob("*.log")):
@@ -86,7 +86,7 @@ class FragmentLog:
             if path.stat().st_size <= place.position:
                 continue
             with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-                yield from _read_records(data, place, path, on_damage)
+                yield from _read_entries(data, place, path, on_damage)
 
 
 class PostAgain:
@@ -154,52 +154,52 @@ def _is_over(entry: LoggedFragment, date: BlockDate) -> bool:
 
 @dataclass(slots=True)
 class _Place:
-    """Where reading goes on in a file, and from where on the next record is searched for if none begins there."""
+    """Where reading goes on in a file, and from where on the next entry is searched for if none begins there."""
 
     position: int = 0
     search_from: int = 0
 
 
-def _read_records(
+def _read_entries(
     data: mmap, place: _Place, path: Path, on_damage: Callable[[Damage], object] | None
 ) -> Iterator[LoggedFragment]:
     position = place.position
     while position < len(data):
-        record = _record_at(data, position)
-        if record is None:
-            resumed = _next_record(data, place.search_from)
+        entry = _entry_at(data, position)
+        if entry is None:
+            resumed = _next_entry(data, place.search_from)
             if on_damage:
                 on_damage(Damage(path, position, resumed))
             position = resumed
             continue
-        # Half a record can look whole, its missing bytes taken from the records behind it. What shows is that
+        # Half an entry can look whole, its missing bytes taken from the entries behind it. What shows is that
         # nothing begins at its end; so the search begins within it.
         place.search_from = position + 1
-        position = place.position = position + _TIME.size + len(record.fragment.raw)
-        yield record
+        position = place.position = position + _TIME.size + len(entry.fragment.raw)
+        yield entry
 
 
-def _next_record(data: mmap, start: int) -> int:
-    """The first position from *start* on where a record stands for certain, or the end."""
+def _next_entry(data: mmap, start: int) -> int:
+    """The first position from *start* on where an entry stands for certain, or the end."""
     for position in range(start, len(data)):
-        record = _framed_at(data, position)
-        if record and record.fragment.kind in _TRANSACTIONS:
+        entry = _framed_at(data, position)
+        if entry and entry.fragment.kind in _TRANSACTIONS:
             return position
     return len(data)
 
 
-def _record_at(data: mmap, position: int) -> LoggedFragment | None:
-    """The record at *position*: one whose content bears it out, or which at least is followed by such a one."""
-    record = _framed_at(data, position)
-    if record is None or record.fragment.kind in _TRANSACTIONS:
-        return record
-    end = position + _TIME.size + len(record.fragment.raw)
+def _entry_at(data: mmap, position: int) -> LoggedFragment | None:
+    """The entry at *position*: one whose content bears it out, or which at least is followed by such a one."""
+    entry = _framed_at(data, position)
+    if entry is None or entry.fragment.kind in _TRANSACTIONS:
+        return entry
+    end = position + _TIME.size + len(entry.fragment.raw)
     following = _framed_at(data, end)
-    return record if end == len(data) or (following and following.fragment.kind in _TRANSACTIONS) else None
+    return entry if end == len(data) or (following and following.fragment.kind in _TRANSACTIONS) else None
 
 
 def _framed_at(data: mmap, position: int) -> LoggedFragment | None:
-    """What stands at *position* if it has the frame of a record, and the content of its kind where that is known."""
+    """What stands at *position* if it has the frame of an entry, and the content of its kind where that is known."""
     start = position + _TIME.size
     if start + LENGTH.size > len(data):
         return None

@@ -1,4 +1,4 @@
-"""The voters' CSV: a snapshot of voting power, row by row, however many rows. Pure but for reading the file."""
+"""The voters' CSV: everybody's voting power, row by row, however many rows. Pure but for reading the file."""
 
 import csv
 from collections.abc import Collection, Iterator

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from node_fsm.chain.address import ed25519_public_key_text
 from node_fsm.cli import app
 from node_fsm.settings.model import packaged_template
-from tests.imports.files import ELECTION, VOTERS, spoiled, written
+from tests.importing.files import ELECTION, VOTERS, spoiled, written
 
 LEADER_ID = ed25519_public_key_text(bytes(32))
 

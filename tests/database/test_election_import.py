@@ -16,7 +16,7 @@ from node_fsm.database.election_import import Imported, import_election
 from node_fsm.importing.election_file import InputFileError, parse_election
 from node_fsm.importing.voters_file import read_voters
 from tests.database.world import add_election, publish
-from tests.imports.files import ELECTION, VOTERS, member_key, spoiled, written
+from tests.importing.files import ELECTION, VOTERS, member_key, spoiled, written
 from tests.support.fakes import FACT
 
 

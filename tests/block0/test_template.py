@@ -9,7 +9,7 @@ import yaml
 
 from node_fsm.block0.template import load_template
 from node_fsm.core.errors import PermanentError
-from tests.genesis.examples import TEMPLATE_FILE
+from tests.block0.examples import TEMPLATE_FILE
 
 Edit = Callable[[dict[str, Any]], object]
 

@@ -12,7 +12,7 @@ from node_fsm.block0.template import Template
 from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import CommitteeMember, ElectionSpec, NodeRow, Objective, VotingGroup
-from tests.genesis.examples import (
+from tests.block0.examples import (
     COMMITTEE,
     DELEGATES,
     DIRECT,

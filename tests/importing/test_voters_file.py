@@ -6,7 +6,7 @@ import pytest
 
 from node_fsm.importing.election_file import MAX_PROBLEMS, InputFileError
 from node_fsm.importing.voters_file import VoterRow, read_voters
-from tests.imports.files import VOTERS, written
+from tests.importing.files import VOTERS, written
 
 GROUPS = frozenset({"direct", "rep"})
 HEADER = "voting_key,voting_group,voting_power\n"

@@ -18,7 +18,7 @@ from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import ElectionSpec, Objective
 from node_fsm.core.secret import Secret
 from node_fsm.programs.jcli import Jcli
-from tests.genesis.examples import (
+from tests.block0.examples import (
     BLOCK0,
     CERTIFICATES,
     COMMITTEE,

@@ -16,7 +16,7 @@ from node_fsm.block0.plans import voting_token
 from node_fsm.block0.template import Template
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import NodeRow
-from tests.genesis.examples import (
+from tests.block0.examples import (
     BLOCK0,
     CERTIFICATES,
     COMMITTEE,

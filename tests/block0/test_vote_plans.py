@@ -13,7 +13,7 @@ from node_fsm.block0.specification import check_specification
 from node_fsm.block0.template import Template
 from node_fsm.core.model import ElectionSpec, Objective, Proposal
 from node_fsm.core.payload_type import PayloadType
-from tests.genesis.examples import (
+from tests.block0.examples import (
     DELEGATES,
     DIRECT,
     LEADER_ID,

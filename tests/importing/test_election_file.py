@@ -6,7 +6,7 @@ import pytest
 
 from node_fsm.core.payload_type import PayloadType
 from node_fsm.importing.election_file import MAX_PROBLEMS, ElectionFile, InputFileError, parse_election
-from tests.imports.files import ELECTION, member_key, spoiled
+from tests.importing.files import ELECTION, member_key, spoiled
 
 
 def problems(text: str) -> tuple[str, ...]:
