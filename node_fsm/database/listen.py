@@ -17,7 +17,10 @@ from node_fsm.database.session import Session
 CHANNEL = "node_fsm"
 
 BURST_SECONDS = 1.0
-"""The least time between two calls because of notifications: an edit script sends hundreds a second."""
+"""Between two calls while notifications keep coming: an edit script sends hundreds a second."""
+
+SPARE_SECONDS = 2.0
+"""How far calls may be ahead of that, so that a cancel right after an import is not kept waiting."""
 
 
 RETRY = Backoff(first=0.5, longest=10.0)
@@ -54,8 +57,8 @@ class Changes:
     ) -> NoReturn:
         """Listen until cancelled, whatever happens to the connection.
 
-        *on_change* is called at the first notification, and at the end of each second in which more came; also after
-        each reconnection. *on_problem* is given (reason, message) while nothing is listened to, and None when it is.
+        *on_change* is called at the first few notifications, and about once a second while more come; also after each
+        reconnection. *on_problem* is given (reason, message) while nothing is listened to, and None when it is.
         """
         self._on_change = on_change
         failures = 0
@@ -97,18 +100,19 @@ class Changes:
 
 
 class Burst:
-    """Calls *function* at the first signal, and for all that come within BURST_SECONDS of a call once, at their end."""
+    """Calls *function* at the first few signals at once, then once in BURST_SECONDS; always after the last one."""
 
     def __init__(self, function: Callable[[], None]) -> None:
         self._function = function
         self._loop = asyncio.get_running_loop()
-        self._not_before = self._loop.time()
+        self._due = self._loop.time()
+        """When the next call would come if all had kept their distance."""
         self._timer: asyncio.TimerHandle | None = None
 
     def signal(self) -> None:
         """Have *function* called, now or soon."""
         if self._timer is None:
-            self._timer = self._loop.call_at(self._not_before, self._call)
+            self._timer = self._loop.call_at(self._due - SPARE_SECONDS, self._call)
 
     def close(self) -> None:
         """Call no more."""
@@ -117,7 +121,7 @@ class Burst:
 
     def _call(self) -> None:
         self._timer = None
-        self._not_before = self._loop.time() + BURST_SECONDS
+        self._due = max(self._due, self._loop.time()) + BURST_SECONDS
         self._function()
 
 
