@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from node_fsm.aio.threads import DISK, LONG, in_thread, to_the_end
-
-HANGING = 60.0
+from tests.support.polling import HANGING
 
 
 @dataclass

@@ -4,7 +4,6 @@ import io
 import os
 import subprocess
 import tarfile
-import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +14,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node_fsm.archive import tarball
 from node_fsm.archive.manifest import FileEntry
 from node_fsm.archive.tarball import DamagedError, Packer, TarballCheck, measure
 from node_fsm.core.errors import PermanentError, TemporaryError
@@ -110,8 +110,8 @@ def test_a_file_that_changes_while_it_is_packed(tmp_path: Path, new_size: int) -
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "blocks.bin").mkdir()
     (tmp_path / "node.yaml").symlink_to("/etc/passwd")
-    for name in ("blocks.bin", "node.yaml", "block0.bin"):
-        with pytest.raises(PermanentError, match=rf"{name} cannot be read"):
+    for name, why in (("blocks.bin", "no ordinary"), ("node.yaml", "no ordinary"), ("block0.bin", "cannot be read")):
+        with pytest.raises(PermanentError, match=rf"{name} .*{why}"):
             pack(tmp_path, [name])
 
 
@@ -198,17 +198,25 @@ def test_a_path_that_leads_elsewhere_is_refused(name: str) -> None:
     assert "header of node.yaml" in damage(compressed(tar), {"node.yaml": b"data"})
 
 
-def test_a_bomb_is_refused_before_it_goes_off() -> None:
+def test_a_bomb_is_refused_before_it_goes_off(monkeypatch: pytest.MonkeyPatch) -> None:
     files = {"node.yaml": b"data"}
     compressor = zstandard.ZstdCompressor(level=1).compressobj()
     zeros = bytes(2**24)
     bomb = compressor.compress(b"".join(_tar(files)))
     bomb += b"".join(compressor.compress(zeros) for _ in range(128)) + compressor.flush()
+    decompressed, write = 0, tarball._TarCheck.write
+
+    def counted(check: tarball._TarCheck, data: bytes) -> int:
+        nonlocal decompressed
+        decompressed += len(data)
+        return write(check, data)
+
+    monkeypatch.setattr(tarball._TarCheck, "write", counted)
     process = psutil.Process()
-    before, started = process.memory_info().rss, time.monotonic()
+    before = process.memory_info().rss
     assert "goes on after its end" in damage(bomb, files)
     assert process.memory_info().rss - before < 2**25
-    assert time.monotonic() - started < 1
+    assert 0 < decompressed < 2**24
 
 
 def test_a_window_that_takes_much_memory_is_refused() -> None:

@@ -39,6 +39,7 @@ from tests.block0.examples import (
     proposal,
     write_example,
 )
+from tests.support.polling import HANGING
 
 LEADER_ONLY: dict[str, Any] = {"leaders": [LEADER_ID], "committees": [], "accounts": [LEADER_ACCOUNT]}
 
@@ -51,7 +52,7 @@ def jcli(real_jcli: Path) -> Jcli:
 @pytest.fixture
 def leader_key(real_jcli: Path) -> Secret:
     command = [str(real_jcli), "key", "generate", "--type", "ed25519", "--seed", LEADER_SEED]
-    return Secret(subprocess.run(command, capture_output=True, check=True, text=True, timeout=30).stdout.strip())
+    return Secret(subprocess.run(command, capture_output=True, check=True, text=True, timeout=HANGING).stdout.strip())
 
 
 async def certificates(
@@ -96,7 +97,7 @@ async def test_jcli_decodes_what_was_written(jcli: Jcli, real_jcli: Path, tmp_pa
     await encoded(jcli, tmp_path)
 
     command = [str(real_jcli), "genesis", "decode", "--input", str(tmp_path / "block0.bin")]
-    printed = subprocess.run(command, capture_output=True, check=True, timeout=30).stdout
+    printed = subprocess.run(command, capture_output=True, check=True, timeout=HANGING).stdout
 
     decoded, asked = yaml.safe_load(printed), json.loads((tmp_path / "genesis.json").read_text())
     assert decoded["blockchain_configuration"] == asked["blockchain_configuration"]

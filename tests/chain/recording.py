@@ -24,6 +24,7 @@ import httpx
 
 from node_fsm.chain.address import account_address, ed25519_public_key
 from node_fsm.chain.blocks import NO_PARENT, read_blocks
+from tests.support.polling import HANGING
 
 NO_POLICY = "00" * 28
 PUBLIC_TOKEN = f"{NO_POLICY}.{b'public'.hex()}"
@@ -31,7 +32,6 @@ PRIVATE_TOKEN = f"{NO_POLICY}.{b'private'.hex()}"
 VOTE_END = 12
 SLOTS_PER_EPOCH = 60
 EXPIRY = f"1.{SLOTS_PER_EPOCH - 1}"
-DEADLINE_SECONDS = 40.0
 POLL_SECONDS = 0.1
 
 _T = TypeVar("_T")
@@ -62,7 +62,12 @@ class Jcli:
     def __call__(self, *arguments: str) -> str:
         """Standard output without the line's end."""
         done = subprocess.run(
-            [self._executable, *arguments], cwd=self.directory, capture_output=True, text=True, timeout=30, check=False
+            [self._executable, *arguments],
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            timeout=HANGING,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(f"jcli {' '.join(arguments)} ended with {done.returncode}: {done.stderr}")
@@ -309,7 +314,7 @@ async def record(jcli: Jcli, jormungandr: str) -> Recording:
 
 async def _eventually(check: Callable[[], Awaitable[_T | None]]) -> _T:
     """What *check* gives as soon as that is true; TimeoutError after the deadline."""
-    async with asyncio.timeout(DEADLINE_SECONDS):
+    async with asyncio.timeout(HANGING):
         while True:
             if result := await check():
                 return result
@@ -354,7 +359,7 @@ async def _node(directory: Path, jormungandr: str, block0: Path) -> AsyncIterato
         finally:
             if node.returncode is None:
                 node.terminate()
-            await asyncio.wait_for(node.wait(), 10)
+            await asyncio.wait_for(node.wait(), HANGING)
 
 
 async def _blocks(rest: httpx.AsyncClient) -> bytes:

@@ -231,7 +231,6 @@ def test_any_vote_is_decoded_or_refused(position: int, flip: int) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.timeout(90)
 def test_an_election_run_now_is_counted_as_by_the_node(real_jcli: str, real_jormungandr: str, tmp_path: Path) -> None:
     recording = asyncio.run(record(Jcli(real_jcli, tmp_path), real_jormungandr))
     assert_agrees(recording.blocks, recording.plans)

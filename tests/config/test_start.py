@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from node_fsm import __version__
+from tests.support.polling import HANGING
 
 COMPLETION = {"_NODE_FSM_COMPLETE": "complete_bash", "COMP_WORDS": "node-fsm election c", "COMP_CWORD": "2"}
 
@@ -23,7 +24,7 @@ def run(source: str, *arguments: str, **environment: str) -> tuple[str, set[str]
         env={"PATH": os.defpath} | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGING,
         check=True,
     )
     return done.stdout, {name for name in done.stderr.split() if not name.startswith("_")}

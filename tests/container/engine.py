@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.container.paths import CONTAINERFILE, ROOT
+from tests.support.polling import HANGING
 
 LEFT_OUT_BY_SLIM_IMAGES = ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale", "usr/share/man")
 BASE_SECONDS = 300.0
 BUILD_SECONDS = 400.0
-COMMAND_SECONDS = 60.0
+COMMAND_SECONDS = HANGING
 
 
 class EngineError(Exception):

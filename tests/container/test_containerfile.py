@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.container.paths import CONTAINERFILE, ROOT
+from tests.support.polling import HANGING
 
 
 def test_hadolint_finds_nothing() -> None:
     hadolint = shutil.which("hadolint", path=Path(sys.executable).parent) or shutil.which("hadolint")
     if hadolint is None:
         pytest.skip("no hadolint beside this Python or in PATH; its wheel exists for a part of all platforms only")
-    done = subprocess.run([hadolint, CONTAINERFILE], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([hadolint, CONTAINERFILE], capture_output=True, text=True, timeout=HANGING, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from node_fsm.settings.model import Settings, load_settings
 from tests.container.paths import DEPLOY_README
 from tests.container.test_compose import LEADERS, NODES, PROJECT, SERVICES
+from tests.support.polling import HANGING
 
 TEXT = DEPLOY_README.read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -21,7 +22,7 @@ def block(start: str) -> str:
 
 def test_the_secrets_are_those_of_the_project_and_the_containers_users_can_read_them(tmp_path: Path) -> None:
     script = f"umask 077\nset -eu\n{block('mkdir')}"
-    subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True, timeout=HANGING)
     secrets = {path.name: path for path in (tmp_path / "secrets").iterdir()}
     assert secrets.keys() == PROJECT["secrets"].keys()
     assert {path.stat().st_mode & 0o777 for path in secrets.values()} == {0o444}

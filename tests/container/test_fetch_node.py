@@ -10,13 +10,14 @@ from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
 from tests.container.paths import FETCH_NODE
 from tests.container.release import PROGRAMS, write_archive
+from tests.support.polling import HANGING
 
 
 def fetch(url: str, sha256: str, directory: Path) -> subprocess.CompletedProcess[str]:
     """Run the script."""
     directory.mkdir(exist_ok=True)
     command = [sys.executable, "-IS", str(FETCH_NODE), url, sha256, str(directory)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANGING, check=False)
 
 
 def test_the_programs_of_an_archive_are_unpacked_and_nothing_else(served: tuple[Path, str], tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
 from tests.container.paths import HEALTHCHECK
+from tests.support.polling import HANGING
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def sidecar(status: int) -> Iterator[int]:
 def check(**environment: str) -> subprocess.CompletedProcess[str]:
     """Run the check in this environment alone."""
     command = [sys.executable, "-IS", str(HEALTHCHECK)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANGING, check=False)
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1), (404, 1)])

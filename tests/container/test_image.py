@@ -12,9 +12,8 @@ from node_fsm.service import STOP_SECONDS
 from tests.container.engine import Container, EngineError, build, inspect_image, mounted, run
 from tests.container.packages import BASE_PYTHON
 from tests.container.release import PROGRAMS, write_archive
+from tests.support.polling import HANGING
 
-START_SECONDS = 60.0
-REAP_SECONDS = 10.0
 INTERVAL = 0.1
 
 pytestmark = pytest.mark.timeout(900)  # with the base image, which is made once
@@ -29,12 +28,12 @@ for status in pathlib.Path("/proc").glob("[0-9]*/status"):
 
 def wait_for_heartbeat(port: int) -> None:
     """Wait until the service answers."""
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + HANGING
     while True:
         try:
             answer = httpx.get(f"http://{LOOPBACK}:{port}/heartbeat", timeout=5, trust_env=False)
         except httpx.TransportError:
-            assert time.monotonic() < deadline, f"no heartbeat within {START_SECONDS} s"
+            assert time.monotonic() < deadline, f"no heartbeat within {HANGING} s"
             time.sleep(INTERVAL)  # a poll with a deadline
         else:
             assert answer.status_code == 200
@@ -72,7 +71,7 @@ def test_sigterm_to_process_1_ends_the_service_in_good_order(container: Containe
 def test_process_1_reaps_orphans(container: Container, port: int) -> None:
     wait_for_heartbeat(port)
     container.execute("sh", "-c", "sleep 0.1 & exit")
-    deadline = time.monotonic() + REAP_SECONDS
+    deadline = time.monotonic() + HANGING
     while "sleep" in (processes := container.execute("python3", "-c", PROCESSES)):
         assert time.monotonic() < deadline, processes
         time.sleep(INTERVAL)  # a poll with a deadline
@@ -84,7 +83,9 @@ def test_nothing_of_the_building_machine_stays_in_the_image(image: str, pip_conf
     mark = pip_config[0].read_text().splitlines()[0].removeprefix("# ")
     assert mark not in str(inspect_image(image))
     with mounted(image) as root:
-        found = subprocess.run(["grep", "-rl", mark, root], capture_output=True, text=True, timeout=60, check=False)
+        found = subprocess.run(
+            ["grep", "-rl", mark, root], capture_output=True, text=True, timeout=HANGING, check=False
+        )
     assert (found.returncode, found.stdout) == (1, "")
 
 

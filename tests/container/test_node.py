@@ -13,6 +13,7 @@ from node_fsm_sandbox.servers.server import LOOPBACK
 from node_fsm.service import STOP_SECONDS
 from tests.container.conftest import Start
 from tests.contract.binaries import Binaries
+from tests.support.polling import HANGING
 from tests.system.conftest import Operator, draw, operator, waiting_operator
 
 __all__ = ["operator", "waiting_operator"]  # fixtures
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.timeout(900)  # with the image
 
 def wait_for_node(port: int) -> dict[str, Any]:
     """The service's state once its node runs."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + HANGING
     while True:
         try:
             ready = httpx.get(f"http://{LOOPBACK}:{port}/health/ready", trust_env=False)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from tests.support.polling import HANGING
+
 _ENVIRONMENT = {"PATH": os.environ["PATH"], "RUST_BACKTRACE": "0"}
 _PANIC = re.compile(r"\nthread '.*' (\(\d+\) )?panicked .*:\n(.*)\n")
 _POSITION = re.compile(r" at line \d+ column \d+$")
@@ -53,7 +55,7 @@ class Jcli:
             input=data,
             capture_output=True,
             env={**_ENVIRONMENT, **self.environment},
-            timeout=60,
+            timeout=HANGING,
             check=False,
         )
         return Ended(completed.returncode, completed.stdout.decode(), completed.stderr.decode())

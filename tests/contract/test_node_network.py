@@ -14,6 +14,7 @@ from node_fsm.ports.answers import FragmentState, NodeStats
 from tests.contract.binaries import Binaries
 from tests.contract.chains import Chain, Wallet, make_chain, vote
 from tests.contract.nodes import Node, until
+from tests.support.polling import HANGING
 from tests.support.proxy import FaultyProxy
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -78,7 +79,7 @@ def nobody() -> str:
     return f"/ip4/{LOOPBACK}/tcp/{free_port()}"
 
 
-async def agreed(*nodes: Node, above: int, seconds: float = 20) -> list[str]:
+async def agreed(*nodes: Node, above: int, seconds: float = HANGING) -> list[str]:
     """Wait until all nodes have the same chain to a height above *above*; its ids without the last two."""
 
     async def ask() -> list[str] | None:
@@ -96,7 +97,7 @@ async def agreed(*nodes: Node, above: int, seconds: float = 20) -> list[str]:
     return await until(ask, seconds)
 
 
-async def peers_of(node: Node, count: int, seconds: float = 20) -> NodeStats:
+async def peers_of(node: Node, count: int, seconds: float = HANGING) -> NodeStats:
     async def ask() -> NodeStats | None:
         stats = await node.stats()
         return stats if stats and stats.peers_connected == count else None
@@ -193,7 +194,7 @@ async def test_shut_down_while_waiting_for_peers(binaries: Binaries, network: Ne
     await until(told)
     assert (await node.get("v0/shutdown")).status_code == 200
     assert node.process is not None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANGING):
         assert await node.process.wait() == 0
 
 
@@ -229,7 +230,7 @@ async def test_unknown_block0_is_not_found(binaries: Binaries, network: Network,
     node = Node(binaries, network.chain, tmp_path / "node", leader=None, peers=[network.leaders[0].public_address])
     await node.start("--genesis-block-hash", "ff" * 32)
     assert node.process is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING):
         assert await node.process.wait() == 9
     assert f"could not download block hash {'ff' * 32}" in (tmp_path / "node" / "stderr.log").read_text()
 

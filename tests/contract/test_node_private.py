@@ -18,6 +18,7 @@ from node_fsm.programs.command import run_command
 from tests.contract.binaries import Binaries
 from tests.contract.chains import POWER, Chain, Plan, Transaction, Wallet, make_chain, tally, vote
 from tests.contract.nodes import Node, until
+from tests.support.polling import HANGING
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -104,7 +105,7 @@ def content(certificate: str) -> bytes:
 async def printed(jcli: Path, *arguments: str, stdin: str | None = None) -> str:
     """What a command of jcli prints."""
     completed = await run_command(
-        [str(jcli), *arguments], setting="jcli", timeout=30, stdin=stdin.encode() if stdin is not None else None
+        [str(jcli), *arguments], setting="jcli", timeout=HANGING, stdin=stdin.encode() if stdin is not None else None
     )
     return completed.stdout.decode().strip()
 

@@ -17,6 +17,7 @@ from node_fsm.chain import bech32
 from tests.contract.binaries import Binaries
 from tests.contract.chains import Chain, make_chain
 from tests.contract.nodes import Node, finished, until
+from tests.support.polling import HANGING
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -324,7 +325,7 @@ async def test_rest_ends_it(binaries: Binaries, chain: Chain, tmp_path: Path, me
     answer = await node.request(method, "v0/shutdown")
     assert (answer.status_code, answer.content) == (200, b"")
     assert node.process is not None
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGING):
         assert await node.process.wait() == 0
 
 

@@ -17,6 +17,7 @@ from node_fsm.database.file_pieces import PIECE_SIZE
 from node_fsm.database.migrate import upgrade
 from tests.database.world import add_election, prepare, until_somebody_waits_for_a_lock
 from tests.support.fakes import FACT
+from tests.support.polling import HANGING
 from tests.support.proxy import FaultyProxy
 
 
@@ -229,13 +230,13 @@ async def test_operations_are_timed_by_name(database_url: str) -> None:
 
 
 async def _until_published(sql: asyncpg.Connection) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGING):
         while not await sql.fetchval("SELECT EXISTS (SELECT FROM vote_plan)"):
             await asyncio.sleep(0.01)
 
 
 async def _eventually_writes(database: PostgresDatabase) -> bool:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGING):
         while True:
             try:
                 return await database.acquire_lease("leader0", "storage", 60) is not None

@@ -15,6 +15,7 @@ from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.specifications import PAUSE_SECONDS
 from tests.database.world import START, add_election, publish, results_of
 from tests.support.fakes import FACT
+from tests.support.polling import HANGING
 
 _GRANT_ALL_BUT_LARGE_COLUMNS = """
     DO $$ BEGIN
@@ -30,7 +31,7 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 async def fingerprinted(database: PostgresDatabase, *hashes: str) -> Overview:
     """The overview, once all elections have their fingerprints."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANGING):
         while True:
             overview = await database.overview(hashes)
             if all(election.fingerprint for election in overview.elections):
@@ -93,7 +94,7 @@ async def test_voters_are_not_waited_for(database: PostgresDatabase, sql: asyncp
 async def test_who_listens_is_told_of_a_fingerprint(database: PostgresDatabase, election: int) -> None:
     told = asyncio.Event()
     listening = asyncio.create_task(database.listen(told.set, lambda _: None))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANGING):
         await told.wait()
         told.clear()
         assert (await database.overview([])).elections[0].fingerprint is None

@@ -13,6 +13,7 @@ from node_fsm.core.model import ArchiveKind, StoredArchive
 from node_fsm.database.adapter import PostgresDatabase
 from tests.database.world import START, add_election, key, publish, results_of
 from tests.support.fakes import FACT
+from tests.support.polling import HANGING
 
 Notifications = asyncio.Queue[dict[str, object]]
 
@@ -69,7 +70,7 @@ async def notifications(database_url: str) -> AsyncIterator[Notifications]:
 
 
 async def next_of(notifications: Notifications) -> dict[str, object]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGING):
         return await notifications.get()
 
 

@@ -12,6 +12,7 @@ from node_fsm.core.model import ArchiveKind, ChainCopy, ElectionOverview, NodeRe
 from tests.database.stands import Stand
 from tests.database.world import START, publish, results_of
 from tests.support.fakes import FACT
+from tests.support.polling import HANGING
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 CHAIN = "a" * 64
@@ -20,7 +21,7 @@ REPORT = NodeReport("leader0", "Running", START, 1, CHAIN, 7, "tip", "1.2", 1, (
 
 async def fingerprinted(stand: Stand) -> list[ElectionOverview]:
     """The listed elections, once all fingerprints are known."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANGING):
         while not all(row.fingerprint for row in (await stand.database.overview([])).elections):
             await asyncio.sleep(0.01)
     return list((await stand.database.overview([])).elections)

@@ -18,6 +18,7 @@ from node_fsm.database.election_show import describe_election, list_elections
 from node_fsm.database.migrate import upgrade
 from tests.database.world import START, add_election, publish
 from tests.support.fakes import FACT
+from tests.support.polling import HANGING
 
 ABSURD = {
     "20270-01-01 00:00+00": "20270-01-01 00:00:00+00",
@@ -152,7 +153,7 @@ async def test_a_row_that_makes_no_sense_is_left_out_and_named(
         damage += f" WHERE {'election' if 'revision' in damage else 'id'} = {election}"
     await sql.execute(damage)
     overview = await database.overview([])
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANGING):
         while column and not overview.unreadable:  # what the voters' reading finds is told by the next one
             await asyncio.sleep(0.01)
             overview = await database.overview([])
@@ -170,7 +171,7 @@ async def test_a_row_that_was_mended_is_read_again(
 ) -> None:
     await drop_checks(sql)
     await sql.execute("UPDATE objective SET payload_type = 'secret'")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANGING):
         while not (await database.overview([])).unreadable:
             await asyncio.sleep(0.01)
         await sql.execute("UPDATE objective SET payload_type = 'public'")

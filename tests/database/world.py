@@ -12,6 +12,7 @@ from node_fsm.core.chain_time import ChainClock, ChainDates
 from node_fsm.core.model import ElectionSpec, Lease, PlanResult, Publication, VotePlan
 from node_fsm.ports import Database
 from tests.support.fakes import FACT
+from tests.support.polling import HANGING
 
 START = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
 GROUPS = ("direct", "rep")
@@ -130,6 +131,6 @@ def results_of(publication: Publication, *, votes: int = 7) -> list[PlanResult]:
 
 async def until_somebody_waits_for_a_lock(sql: asyncpg.Connection) -> None:
     """Return once a transaction of any database of the server is held up by another."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGING):
         while not await sql.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
             await asyncio.sleep(0.01)

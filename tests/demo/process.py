@@ -10,6 +10,7 @@ from typing import Self
 
 import psutil
 
+from tests.support.polling import HANGING
 from tests.support.processes import is_running
 
 _POLL_SECONDS = 0.1
@@ -39,7 +40,7 @@ class DemoProcess:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(60)
+            self.process.wait(HANGING)
         self._watching.join()
         print(self.output)  # shown when the test fails
 
@@ -48,7 +49,7 @@ class DemoProcess:
         """What it has printed."""
         return self._output.read_text(errors="replace")
 
-    def wait_for(self, text: str, seconds: float = 60) -> None:
+    def wait_for(self, text: str, seconds: float = HANGING) -> None:
         """Wait until it has printed *text*."""
         deadline = time.monotonic() + seconds
         while text not in self.output:

@@ -12,6 +12,7 @@ from node_fsm_sandbox.election.polling_station import PollingStation
 from node_fsm.core.block_date import BlockDate
 from node_fsm.ports.answers import FragmentState, FragmentStatus
 from tests.support.drawn import drawn
+from tests.support.polling import HANGING
 
 REJECTED = FragmentStatus(FragmentState.REJECTED, reason="This account already voted")
 IN_A_BLOCK = FragmentStatus(FragmentState.IN_A_BLOCK, block="cc" * 32, date=BlockDate(0, 9))
@@ -39,13 +40,13 @@ def box_of(*answers: dict[str, FragmentStatus]) -> tuple[BallotBox, Observer]:
 async def test_votes_in_blocks_are_counted_and_shown() -> None:
     box, observer = box_of({"vote 0": IN_A_BLOCK}, {"vote 1": IN_A_BLOCK})
     votes = await box.cast(drawn().ballots[:2])
-    assert await box.count(votes, seconds=5) == []
+    assert await box.count(votes, seconds=HANGING) == []
     assert observer.votes == VotesView("first", len(drawn().ballots) + 2, cast=2, in_blocks=2, rejected=0)
 
 
 async def test_a_rejection_of_what_another_leader_took_is_not_believed() -> None:
     box, observer = box_of({"vote 0": REJECTED}, {"vote 0": IN_A_BLOCK})
-    assert await box.count(await box.cast(drawn().ballots[:1]), seconds=5) == []
+    assert await box.count(await box.cast(drawn().ballots[:1]), seconds=HANGING) == []
     assert observer.votes
     assert observer.votes.rejected == 0
 
@@ -59,7 +60,7 @@ async def test_votes_that_do_not_come_into_blocks_have_their_reasons() -> None:
 async def test_a_rejection_that_is_waited_for_is_told() -> None:
     box, observer = box_of({}, {"vote 0": REJECTED})
     (vote,) = await box.cast([drawn().again])
-    assert await box.rejection(vote, seconds=5) == "This account already voted"
+    assert await box.rejection(vote, seconds=HANGING) == "This account already voted"
     assert observer.votes
     assert observer.votes.rejected == 1
 
@@ -67,4 +68,4 @@ async def test_a_rejection_that_is_waited_for_is_told() -> None:
 async def test_a_vote_that_should_have_been_rejected_is_found_in_its_block() -> None:
     box, _ = box_of({"vote 0": IN_A_BLOCK})
     (vote,) = await box.cast([drawn().again])
-    assert await box.rejection(vote, seconds=5) == "it is in a block"
+    assert await box.rejection(vote, seconds=HANGING) == "it is in a block"

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from node_fsm.cli import app
+from tests.support.polling import HANGING
 
 
 def test_without_the_stand_ins_it_says_in_a_sentence_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,7 +43,7 @@ app(["demo"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_it_is_imported_ends_it_with_a_sentence(number: signal.Signals) -> None:
     source = _INTERRUPTED.format(number=number.name)
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=HANGING, check=False)
     assert done.returncode == 128 + number
     assert done.stderr == f"interrupted by {number.name}; nothing is left running\n"
 
@@ -62,7 +63,7 @@ def test_what_cannot_work_is_said_in_a_sentence_at_once(tmp_path: Path, argument
     (tmp_path / "something").touch()
     given = [argument.format(here=tmp_path) for argument in arguments]
     program = Path(sys.executable).with_name("node-fsm")
-    done = subprocess.run([program, "demo", *given], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([program, "demo", *given], capture_output=True, text=True, timeout=HANGING, check=False)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr

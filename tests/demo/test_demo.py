@@ -12,11 +12,11 @@ import pytest
 
 from tests.demo.process import DemoProcess
 from tests.election.test_importing import add_up
+from tests.support.polling import HANGING
 
 LIMIT = 180
 
 
-@pytest.mark.timeout(LIMIT + 60)
 def test_the_demo_on_the_stand_ins(tmp_path: Path) -> None:
     report = hold(tmp_path)
     assert report["jcli_version"].startswith("jcli ")
@@ -24,13 +24,11 @@ def test_the_demo_on_the_stand_ins(tmp_path: Path) -> None:
     assert "sandbox" in report["jormungandr_version"]
 
 
-@pytest.mark.timeout(LIMIT + 60)
 def test_the_demo_on_the_real_binaries(tmp_path: Path, real_jcli: str, real_jormungandr: str) -> None:
     report = hold(tmp_path, "--jcli", real_jcli, "--jormungandr", real_jormungandr)
     assert "sandbox" not in report["jcli_version"] + report["jormungandr_version"]
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("number", "moment"),
     [
@@ -43,7 +41,7 @@ def test_a_demo_that_is_asked_to_stop_leaves_nothing(tmp_path: Path, number: sig
     with DemoProcess(tmp_path) as demo:
         demo.wait_for(moment)
         demo.process.send_signal(number)
-        assert demo.process.wait(40) == 128 + number
+        assert demo.process.wait(HANGING) == 128 + number
         assert demo.left() == []
         assert demo.output.splitlines()[-1] == f"interrupted by {number.name}; nothing is left running"
 

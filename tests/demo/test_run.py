@@ -19,6 +19,7 @@ from node_fsm.core.phases import Phase
 from tests.demo.examples import node, state
 from tests.demo.process import DemoProcess
 from tests.support.drawn import NOW
+from tests.support.polling import HANGING
 
 
 @pytest.fixture(autouse=True)
@@ -130,6 +131,6 @@ def test_a_server_that_dies_is_named_and_not_the_machine(tmp_path: Path, name: s
             if any(command in argument for argument in process.cmdline()[:3]):
                 process.kill()
                 break
-        assert demo.process.wait(60) == 1
+        assert demo.process.wait(HANGING) == 1
         assert f"  {name} ended by itself with exit code -9; the end of its log:\n" in demo.output
         assert demo.left() == []

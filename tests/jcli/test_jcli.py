@@ -12,6 +12,7 @@ from node_fsm.core.model import Payer
 from node_fsm.core.secret import Secret
 from node_fsm.programs.jcli import Jcli
 from tests.support.executable import write_executable
+from tests.support.polling import HANGING
 
 RECORDER = """
 import json, os, sys
@@ -84,7 +85,7 @@ async def test_output_is_whole_and_private(jcli: Jcli, tmp_path: Path) -> None:
 
 async def test_only_calls_that_read_block0_take_long(tmp_path: Path) -> None:
     slow = write_executable(tmp_path / "jcli", "import threading; threading.Event().wait(0.5)")
-    jcli = Jcli(str(slow), timeout=0.1, genesis_timeout=20)
+    jcli = Jcli(str(slow), timeout=0.1, genesis_timeout=HANGING)
     assert await jcli.genesis_hash(tmp_path / "block0.bin") == ""
     with pytest.raises(TemporaryError, match=r"did not end within 0\.1 s"):
         await jcli.version()

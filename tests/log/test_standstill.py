@@ -21,8 +21,8 @@ from node_fsm.sidecar.app import create_app
 from node_fsm.sidecar.server import SidecarServer
 from tests.node.fake_node import BLOCK0_HASH, FakeNode
 from tests.sidecar.states import Source
+from tests.support.polling import HANGING
 
-HANGING = 60.0
 OUTPUT = 20_000
 """Lines of a kilobyte that the node prints: more than wait for the log."""
 

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from node_fsm.log.writer import LineWriter
-from tests.support.polling import eventually
+from tests.support.polling import HANGING, eventually
 
-HANGING = 60.0
 CAPACITY = 100_000
 LINE = "x" * 99
 

@@ -9,6 +9,7 @@ import sys
 
 from node_fsm.core.secret import Secret
 from node_fsm.node.process import Launch, NodeProcess
+from tests.support.polling import HANGING
 
 
 async def own(launch: Launch, key: str) -> None:
@@ -28,7 +29,7 @@ async def start_owner(launch: Launch, key: str = "") -> tuple[asyncio.subprocess
     assert owner.stdin
     assert owner.stdout
     owner.stdin.write(f"{key}\n".encode())
-    return owner, int(await asyncio.wait_for(owner.stdout.readline(), 20))
+    return owner, int(await asyncio.wait_for(owner.stdout.readline(), HANGING))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pytest
 
 from node_fsm.programs import leash
 from tests.support.executable import write_executable
-from tests.support.polling import eventually
+from tests.support.polling import HANGING, eventually
 from tests.support.processes import is_running
 
 SIGTERM_IS_NOTED = """
@@ -52,7 +52,7 @@ def leashed(*command: str, grace: float = 20) -> Iterator[tuple[subprocess.Popen
 
 
 def start(holder: socket.socket) -> int:
-    holder.settimeout(20)
+    holder.settimeout(HANGING)
     holder.sendall(leash.GO)
     return int(holder.recv(32))
 
@@ -61,13 +61,13 @@ def start(holder: socket.socket) -> int:
 def test_ends_with_the_commands_exit_code(tmp_path: Path, source: str, code: int) -> None:
     with leashed(str(write_executable(tmp_path / "command", source))) as (process, holder):
         holder.sendall(leash.GO)
-        assert process.wait(20) == code
+        assert process.wait(HANGING) == code
 
 
 def test_says_when_the_command_cannot_be_started() -> None:
     with leashed("/absent/jormungandr") as (process, holder):
         holder.sendall(leash.GO)
-        assert process.wait(20) == leash.NOT_STARTED
+        assert process.wait(HANGING) == leash.NOT_STARTED
         assert process.stderr
         assert process.stderr.read() == b"/absent/jormungandr cannot be started: No such file or directory\n"
 
@@ -76,7 +76,7 @@ def test_starts_nothing_when_let_go_before_it_began(tmp_path: Path) -> None:
     command = write_executable(tmp_path / "command", SIGTERM_IS_NOTED)
     with leashed(str(command), str(tmp_path / "started")) as (process, holder):
         holder.close()
-        assert process.wait(20) == 0
+        assert process.wait(HANGING) == 0
     assert not (tmp_path / "started").exists()
 
 
@@ -86,7 +86,7 @@ async def test_asks_the_command_to_end_when_let_go(tmp_path: Path) -> None:
         pid = start(holder)
         await eventually((tmp_path / "started").exists)
         holder.close()
-        assert process.wait(20) == 5
+        assert process.wait(HANGING) == 5
         assert not is_running(pid)
     assert (tmp_path / "started.terminated").exists()
 
@@ -98,7 +98,7 @@ async def test_signals_to_the_leash_end_the_command(tmp_path: Path, number: int)
         start(holder)
         await eventually((tmp_path / "started").exists)
         process.send_signal(number)
-        assert process.wait(20) == 5
+        assert process.wait(HANGING) == 5
 
 
 async def test_stopped_command_still_ends_by_itself(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ async def test_stopped_command_still_ends_by_itself(tmp_path: Path) -> None:
         await eventually((tmp_path / "started").exists)
         os.kill(pid, signal.SIGSTOP)
         holder.close()
-        assert process.wait(20) == 5
+        assert process.wait(HANGING) == 5
 
 
 async def test_kills_a_command_that_does_not_end(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ async def test_kills_a_command_that_does_not_end(tmp_path: Path) -> None:
         pid = start(holder)
         await eventually((tmp_path / "started").exists)
         holder.close()
-        assert process.wait(20) == 128 + signal.SIGKILL
+        assert process.wait(HANGING) == 128 + signal.SIGKILL
         assert not is_running(pid)
 
 
@@ -133,4 +133,4 @@ def test_command_alone_reads_standard_input(tmp_path: Path) -> None:
         with pytest.raises(BrokenPipeError):
             os.write(process.stdin.fileno(), b"x")
         holder.close()
-        process.wait(20)
+        process.wait(HANGING)

@@ -13,6 +13,7 @@ from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.listen import Listen
 from node_fsm.node.config import NodeConfig
 from node_fsm.node.preflight import wait_until_free
+from tests.support.polling import HANGING
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ async def test_waits_for_a_node_on_its_way_out(config: NodeConfig, monkeypatch: 
                 server.close()
 
         monkeypatch.setattr("node_fsm.node.preflight.asyncio.sleep", sleep)
-        await wait_until_free(config, timeout=20)
+        await wait_until_free(config, timeout=HANGING)
     assert len(waits) == 3
 
 
@@ -94,4 +95,4 @@ async def test_an_address_of_another_machine_is_for_a_person_to_mend(tmp_path: P
         fragment_log=tmp_path,
     )
     with pytest.raises(PermanentError, match=r"192\.0\.2\.1:8443.*NODE_FSM_NODE_REST_LISTEN"):
-        await wait_until_free(config, timeout=20)
+        await wait_until_free(config, timeout=HANGING)

@@ -26,7 +26,7 @@ from node_fsm.ports.answers import FragmentState
 from node_fsm.programs.jcli import Jcli
 from tests.node.conftest import supervisors
 from tests.node.owner import start_owner
-from tests.support.polling import eventually
+from tests.support.polling import HANGING, eventually
 from tests.support.processes import is_running
 from tests.support.small_chain import POWER, SmallChain, make_chain
 from tests.support.wallet import new_wallet, public_vote
@@ -69,7 +69,7 @@ async def post(supervisor: NodeSupervisor, fragment: SignedFragment) -> BlockDat
     """Post a fragment and wait until it is in a block; the block's date."""
     posted = await supervisor.api.post_fragment(fragment.raw)
     assert (posted.id, posted.reason) == (fragment.id, None)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING):
         while True:
             status = (await supervisor.api.fragment_statuses([fragment.id]))[fragment.id]
             if status.state is not FragmentState.PENDING:
@@ -85,7 +85,7 @@ async def test_vote_and_tally_get_into_blocks(
 ) -> None:
     """Everything that an election needs of the node, in the order in which it needs it."""
     supervisor.require(chain.run(tmp_path / "node"))
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
     (voter,), (leader,) = chain.voters, chain.leaders
     expiry = chain.clock.expiry(supervisor.state.tip_date or BlockDate(0, 0))
     votes = [
@@ -112,7 +112,7 @@ async def test_vote_and_tally_get_into_blocks(
     assert account.counters[0] == 1
     assert list(account.tokens.values()) == [POWER]
 
-    await eventually(lambda: (supervisor.state.tip_date or BlockDate(0, 0)) >= chain.vote_end, seconds=20)
+    await eventually(lambda: (supervisor.state.tip_date or BlockDate(0, 0)) >= chain.vote_end)
     plan = (await supervisor.api.vote_plans())[chain.plan_id]
     assert plan.vote_end == chain.vote_end
     assert [proposal.results for proposal in plan.proposals] == [(0, 0, POWER)] * 2
@@ -150,7 +150,7 @@ async def test_killed_node_goes_on_with_its_storage(
     supervisor: NodeSupervisor, chain: SmallChain, tmp_path: Path
 ) -> None:
     supervisor.require(chain.run(tmp_path / "node"))
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
     await eventually(lambda: height(supervisor) >= 3)
     first = await supervisor.api.next_ids(chain.block0_hash, 1)
     pid = supervisor.state.pid
@@ -169,12 +169,12 @@ async def test_version(supervisor: NodeSupervisor) -> None:
 async def test_stop_loses_no_block(supervisor: NodeSupervisor, chain: SmallChain, tmp_path: Path) -> None:
     run = chain.run(tmp_path / "node")
     supervisor.require(run)
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
     await eventually(lambda: height(supervisor) >= 1)
     tip = await supervisor.api.tip()
     await supervisor.stop()
     supervisor.require(run)
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
     assert await supervisor.api.block(tip)
 
 
@@ -192,13 +192,13 @@ async def test_owner_killed_node_is_asked_to_end_and_loses_no_block(
     await owner.wait()
     await eventually(lambda: not is_running(pid))
     supervisor.require(run)
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
     assert await supervisor.api.block(tip)
 
 
 async def newest_block(supervisor: NodeSupervisor, chain: SmallChain) -> str:
     """The tip of a node that another process runs, as soon as it is beyond block 0."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING):
         while True:
             try:
                 tip = await supervisor.api.tip()
@@ -229,7 +229,7 @@ async def test_busy_port_is_told_and_waited_for(
         assert supervisor.state.problem
         assert supervisor.state.problem.reason == "PortBusy"
         assert f"NODE_FSM_NODE_{listener.upper()}_LISTEN" in supervisor.state.problem.message
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
 
 
 async def failure(supervisor: NodeSupervisor, run: ChainRun) -> tuple[str, str]:
@@ -290,13 +290,13 @@ async def test_leaders_and_a_follower_agree(
     fixed = [settings(real_jormungandr) for _ in range(3)]
     first, second, follower = (supervise(each) for each in fixed)
     first.require(chain.run(tmp_path / "first", 0, (fixed[1].public_address,)))
-    await first.ready(20)
+    await first.ready(HANGING)
     second.require(chain.run(tmp_path / "second", 1, (fixed[0].public_address,)))
     follower.require(chain.run(tmp_path / "follower", None, tuple(each.public_address for each in fixed[:2])))
-    await second.ready(20)
-    await follower.ready(20)
+    await second.ready(HANGING)
+    await follower.ready(HANGING)
     nodes = (first, second, follower)
-    await eventually(lambda: min(map(height, nodes)) >= 4, seconds=30)
+    await eventually(lambda: min(map(height, nodes)) >= 4)
     shared = [await node.api.next_ids(chain.block0_hash, 3) for node in nodes]
     assert shared[0] == shared[1] == shared[2]
     assert all(node.state.peers_connected for node in nodes)

@@ -20,7 +20,7 @@ from node_fsm.ports import ChainRun, ProcessPhase
 from node_fsm.storage.workspace import ChainDirectory
 from tests.node.conftest import KEY, OTHERS, QUICK
 from tests.node.fake_node import BLOCK0_HASH, FakeNode
-from tests.support.polling import eventually
+from tests.support.polling import HANGING, eventually
 from tests.support.processes import is_running
 
 
@@ -58,7 +58,7 @@ async def started(supervisor: NodeSupervisor, starts: int) -> int:
 async def test_runs_what_is_required(supervisor: NodeSupervisor, chain_run: ChainRun, fake_node: FakeNode) -> None:
     assert supervisor.state.phase is ProcessPhase.STOPPED
     supervisor.require(chain_run)
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
     state = supervisor.state
     assert state.running
     assert state.block0_hash == BLOCK0_HASH
@@ -73,7 +73,7 @@ async def test_requiring_the_same_again_changes_nothing(
     supervisor: NodeSupervisor, chain_run: ChainRun, fake_node: FakeNode
 ) -> None:
     supervisor.require(chain_run)
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
     supervisor.require(replace(chain_run, peers=OTHERS, seed=False))
     supervisor.require(chain_run)
     await supervisor.ready(0.1)
@@ -89,7 +89,7 @@ async def test_every_change_is_told(node_settings: NodeSettings, chain_run: Chai
     watched = NodeSupervisor(node_settings, changed, limits=QUICK)
     async with running(watched):
         watched.require(chain_run)
-        await watched.ready(20)
+        await watched.ready(HANGING)
         fake_node.behave(height=2)
         await eventually(lambda: 2 in heights)
         told = len(heights)
@@ -109,7 +109,7 @@ async def test_stop_leaves_nothing(supervisor: NodeSupervisor, chain_run: ChainR
     assert (supervisor.state.phase, supervisor.state.pid, supervisor.state.starts) == (ProcessPhase.STOPPED, None, 1)
     await supervisor.stop()
     supervisor.require(chain_run)
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
     assert (supervisor.state.starts, supervisor.state.restarts) == (2, 0)
 
 
@@ -131,7 +131,7 @@ async def test_cancelling_the_supervisor_stops_the_node(
     supervisor = NodeSupervisor(node_settings, lambda: None, limits=QUICK)
     async with running(supervisor):
         supervisor.require(chain_run)
-        await supervisor.ready(20)
+        await supervisor.ready(HANGING)
     assert not is_running(fake_node.starts[0]["pid"])
     assert supervisor.state.phase is ProcessPhase.STOPPED
 
@@ -140,12 +140,12 @@ async def test_another_chain_replaces_the_node(
     supervisor: NodeSupervisor, chain_run: ChainRun, fake_node: FakeNode, tmp_path: Path
 ) -> None:
     supervisor.require(chain_run)
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
     other = ChainDirectory(tmp_path / "other")
     other.path.mkdir()
     fake_node.behave(block0_hash="b1" * 32)
     supervisor.require(replace(chain_run, block0_hash="b1" * 32, directory=other))
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
     assert supervisor.state.block0_hash == "b1" * 32
     first, second = fake_node.starts
     assert fake_node.terminated == [first["pid"]]
@@ -172,7 +172,7 @@ async def test_a_node_that_ends_again_and_again_is_started_until_it_runs(
     assert supervisor.state.problem
     assert supervisor.state.problem.reason == "NodePanicked"
     fake_node.behave(exits=None)
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
     assert supervisor.state.problem is None
 
 
@@ -207,7 +207,7 @@ async def test_what_a_restart_does_not_heal_is_tried_again_slowly(
     assert len(fake_node.starts) == 1
     fake_node.behave(exits=None)
     supervisor.require(replace(chain_run, peers=OTHERS))  # what was wrong may be mended now
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
 
 
 async def test_a_change_while_a_start_fails_is_not_missed(
@@ -231,7 +231,7 @@ async def test_slow_repetition_heals_by_itself(
     supervisor.require(chain_run)
     await eventually(lambda: supervisor.state.phase is ProcessPhase.FAILED)
     fake_node.behave(exits=None)
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
 
 
 async def test_a_node_that_loads_its_chain_is_left_alone(
@@ -244,7 +244,7 @@ async def test_a_node_that_loads_its_chain_is_left_alone(
     with pytest.raises(TemporaryError, match="bootstrapping"):
         await supervisor.ready(2.0)
     fake_node.behave(bootstrapping=False)
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
     assert supervisor.state.starts == 1
 
 
@@ -318,7 +318,7 @@ async def test_waits_for_the_chains_start(
             await supervisor.ready(0.5)
         assert fake_node.starts == []
         clock.time = chain_run.clock.start
-        await supervisor.ready(20)
+        await supervisor.ready(HANGING)
 
 
 async def test_key_is_asked_before_every_start_and_the_last_known_one_used_meanwhile(
@@ -366,7 +366,7 @@ async def test_a_full_or_broken_disk_is_a_problem_to_wait_out(
     assert supervisor.state.problem.reason == "SystemRefused"
     assert str(chain_run.directory.node_config) in supervisor.state.problem.message
     chain_run.directory.path.mkdir()
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
     assert KEY.reveal() in fake_node.starts[0]["stdin"]
 
 

@@ -14,7 +14,7 @@ from node_fsm.node.supervisor import NodeSupervisor
 from node_fsm.ports import ChainRun, ProcessPhase
 from tests.node.conftest import KEY, OTHERS, QUICK
 from tests.node.fake_node import FakeNode
-from tests.support.polling import eventually
+from tests.support.polling import HANGING, eventually
 
 
 async def test_a_node_that_loads_its_chain_for_long_says_so(
@@ -31,7 +31,7 @@ async def test_a_node_that_loads_its_chain_for_long_says_so(
     assert after.problem
     assert after.problem.reason == "NodeBootstraps"
     fake_node.behave(bootstrapping=False)
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
     assert supervisor.state.problem is None
 
 
@@ -46,7 +46,7 @@ async def test_a_node_that_waits_for_peers_is_started_anew_with_new_ones(
     supervisor.require(replace(chain_run, peers=OTHERS))
     await eventually(lambda: len(fake_node.starts) == 2)
     fake_node.behave(bootstrapping=False)
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
     supervisor.require(chain_run)
     await asyncio.sleep(0.5)
     assert supervisor.state.running, "one that runs has its peers"
@@ -72,7 +72,7 @@ async def test_a_seed_whose_store_vanished_does_not_begin_the_chain_anew(
     supervisor: NodeSupervisor, chain_run: ChainRun, fake_node: FakeNode
 ) -> None:
     supervisor.require(chain_run)
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
     await eventually(lambda: chain_run.directory.is_held)
     assert supervisor.state.pid
     away = chain_run.directory.path / "away"
@@ -85,7 +85,7 @@ async def test_a_seed_whose_store_vanished_does_not_begin_the_chain_anew(
     assert len(fake_node.starts) == starts
     chain_run.directory.storage.rmdir()
     away.rename(chain_run.directory.storage)
-    await supervisor.ready(20)
+    await supervisor.ready(HANGING)
 
 
 async def test_a_seed_does_not_begin_without_the_store_that_it_was_chosen_for(

@@ -48,7 +48,7 @@ def test_everyone_is_told_of_the_same_oldest_python() -> None:
     assert project["tool"]["ruff"]["target-version"] == f"py{minor.replace('.', '')}"
     makefile = (ROOT / "Makefile").read_text()
     assert f"sys.version_info < {OLDEST}" in makefile
-    assert f"--python-version {minor} " in makefile
+    assert f"--python-version {full} " in makefile
     for page in ("Makefile", "README.md", "Containerfile", "docs/container.md"):
         assert set(re.findall(r"Python ([\d.]+\d) or later", (ROOT / page).read_text())) == {full}, page
 

@@ -20,6 +20,7 @@ from node_fsm.ports.object_errors import ObjectExistsError, ObjectMissingError
 from node_fsm.s3.store import PART_BYTES, S3Store
 from tests.s3.helpers import collected, keys, stream, stream_then_hang, unfinished_uploads
 from tests.support.bucket import Bucket
+from tests.support.polling import HANGING
 
 SMALLEST_PART = 5 * 2**20
 """S3 takes no smaller ones but the last."""
@@ -198,7 +199,7 @@ async def test_a_cancelled_upload_leaves_nothing(store: S3Store, s3_bucket: Buck
     upload = asyncio.create_task(
         store.upload(f"s3://{s3_bucket.name}/key", stream_then_hang(begun, bytes(2 * small_parts)))
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING):
         await begun.wait()
         assert unfinished_uploads(s3_bucket) == ["key"]
         upload.cancel()

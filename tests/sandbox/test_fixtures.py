@@ -12,6 +12,7 @@ import pytest_asyncio
 from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
 
 from tests.support.executable import write_executable
+from tests.support.polling import HANGING
 from tests.support.real import VARIABLES
 
 
@@ -54,7 +55,7 @@ def run_with(tmp_path: Path, **environment: str) -> str:
         env=clean | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGING,
         check=False,
     )
     return run.stdout

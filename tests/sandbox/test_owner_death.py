@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.polling import eventually
+from tests.support.polling import HANGING, eventually
 from tests.support.processes import is_running
 
 
@@ -23,7 +23,7 @@ async def owner(*arguments: str) -> AsyncIterator[tuple[psutil.Process, list[psu
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout is not None
-        servers = json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
+        servers = json.loads(await asyncio.wait_for(process.stdout.readline(), HANGING))
         itself = psutil.Process(process.pid)
         descendants = itself.children(recursive=True)
         assert {pid for pid, _ in servers} < {descendant.pid for descendant in descendants}

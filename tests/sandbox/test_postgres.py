@@ -19,7 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.support.executable import write_executable
-from tests.support.polling import eventually
+from tests.support.polling import HANGING, eventually
 from tests.support.processes import is_running
 
 
@@ -40,9 +40,9 @@ def place() -> Iterator[Path]:
 
 
 async def fetch(url: str, query: str) -> object:
-    connection = await asyncpg.connect(url.replace("+asyncpg", ""), timeout=5)
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""), timeout=HANGING)
     try:
-        return await connection.fetchval(query, timeout=5)
+        return await connection.fetchval(query, timeout=HANGING)
     finally:
         connection.terminate()
 
@@ -89,7 +89,7 @@ async def test_listeners_are_notified(server: EmbeddedPostgres) -> None:
     heard: asyncio.Queue[str] = asyncio.Queue()
     await listener.add_listener("news", lambda *message: heard.put_nowait(message[3]))
     await fetch(server.url(), "SELECT pg_notify('news', 'hello')")
-    assert await asyncio.wait_for(heard.get(), 5) == "hello"
+    assert await asyncio.wait_for(heard.get(), HANGING) == "hello"
     await listener.close()
 
 
@@ -108,7 +108,7 @@ async def test_a_dropped_database_is_gone_in_spite_of_its_users(server: Embedded
     user = await asyncpg.connect((await server.create_database("dropped")).replace("+asyncpg", ""))
     await server.drop_database("dropped")
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError)):
-        await user.fetchval("SELECT 1", timeout=5)
+        await user.fetchval("SELECT 1", timeout=HANGING)
     with pytest.raises(asyncpg.InvalidCatalogNameError):
         await fetch(server.url("dropped"), "SELECT 1")
 
@@ -126,7 +126,7 @@ async def test_while_paused_nobody_is_answered(server: EmbeddedPostgres) -> None
     assert not answer.done()
     assert {psutil.STATUS_STOPPED} == {process.status() for process in family(server.pid)}
     await server.resume()
-    assert await asyncio.wait_for(answer, 5) == 42
+    assert await asyncio.wait_for(answer, HANGING) == 42
     await connection.close()
 
 

@@ -9,12 +9,13 @@ from botocore.config import Config
 from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
 
 from tests.support.bucket import Bucket
+from tests.support.polling import HANGING
 from tests.support.proxy import FaultyProxy
 
 
 async def connect(server: EmbeddedPostgres, proxy: FaultyProxy) -> asyncpg.Connection:
     through = server.url().replace("+asyncpg", "").replace(f":{server.port}/", f":{proxy.port}/")
-    return await asyncpg.connect(through, timeout=2)
+    return await asyncpg.connect(through, timeout=HANGING)
 
 
 async def test_a_cut_breaks_connections_but_not_the_way(postgres_server: EmbeddedPostgres) -> None:
@@ -22,9 +23,9 @@ async def test_a_cut_breaks_connections_but_not_the_way(postgres_server: Embedde
         broken = await connect(postgres_server, proxy)
         proxy.cut()
         with pytest.raises((ConnectionError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)):
-            await broken.fetchval("SELECT 1", timeout=2)
+            await broken.fetchval("SELECT 1", timeout=HANGING)
         again = await connect(postgres_server, proxy)
-        assert await again.fetchval("SELECT 1", timeout=2) == 1
+        assert await again.fetchval("SELECT 1", timeout=HANGING) == 1
         await again.close()
 
 
@@ -33,12 +34,12 @@ async def test_refused_until_healed(postgres_server: EmbeddedPostgres) -> None:
         broken = await connect(postgres_server, proxy)
         proxy.refuse()
         with pytest.raises((ConnectionError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)):
-            await broken.fetchval("SELECT 1", timeout=2)
+            await broken.fetchval("SELECT 1", timeout=HANGING)
         with pytest.raises(ConnectionRefusedError):
             await connect(postgres_server, proxy)
         proxy.heal()
         again = await connect(postgres_server, proxy)
-        assert await again.fetchval("SELECT 1", timeout=2) == 1
+        assert await again.fetchval("SELECT 1", timeout=HANGING) == 1
         await again.close()
 
 
@@ -52,7 +53,7 @@ async def test_a_black_hole_swallows_all_until_healed(postgres_server: EmbeddedP
         await asyncio.wait([answer], timeout=0.3)
         assert not answer.done()
         proxy.heal()
-        assert await asyncio.wait_for(answer, 5) == 42
+        assert await asyncio.wait_for(answer, HANGING) == 42
         await connection.close()
 
 
@@ -66,7 +67,7 @@ async def test_an_end_of_stream_is_passed_on_after_all_data() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         writer.write(b"vote" * 500_000)
         writer.write_eof()
-        assert await asyncio.wait_for(reader.read(), 10) == b"VOTE" * 500_000
+        assert await asyncio.wait_for(reader.read(), HANGING) == b"VOTE" * 500_000
         writer.close()
     server.close()
 
@@ -82,12 +83,12 @@ async def test_an_upstream_that_is_down_resets_the_client() -> None:
             await reader.read()
 
         with pytest.raises(ConnectionResetError):  # before or after the client has seen that it is connected
-            await asyncio.wait_for(ask(), 5)
+            await asyncio.wait_for(ask(), HANGING)
 
 
 def test_a_client_that_blocks_its_thread_gets_through(s3_bucket: Bucket) -> None:
     with FaultyProxy(int(s3_bucket.endpoint_url.rsplit(":", 1)[1])) as proxy:
-        config = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1})
+        config = Config(connect_timeout=HANGING, read_timeout=HANGING, retries={"total_max_attempts": 1})
         endpoint = f"http://127.0.0.1:{proxy.port}"
         client = boto3.session.Session().client("s3", endpoint_url=endpoint, config=config)
         client.put_object(Bucket=s3_bucket.name, Key="key", Body=b"value")

@@ -18,6 +18,7 @@ from node_fsm_sandbox.servers.s3 import EmbeddedS3
 from node_fsm_sandbox.servers.server import EmbeddedServerError, free_port
 
 from tests.support.bucket import Bucket
+from tests.support.polling import HANGING
 
 PART = 5 * 2**20
 """The smallest size that S3 accepts for a part that is not the last."""
@@ -101,7 +102,7 @@ async def test_its_end_is_noticed(server: EmbeddedS3) -> None:
     assert not done
     await server.kill()
     with pytest.raises(EmbeddedServerError, match=r"^S3 ended by itself with exit code -9; the end of its log:\nhttp"):
-        await asyncio.wait_for(watch, 5)
+        await asyncio.wait_for(watch, HANGING)
     await server.start()
 
 
@@ -129,9 +130,9 @@ async def test_by_its_command_line_it_takes_a_free_port_and_prints_its_url() -> 
     )
     assert process.stdout is not None
     try:
-        url = (await asyncio.wait_for(process.stdout.readline(), 30)).decode().strip()
+        url = (await asyncio.wait_for(process.stdout.readline(), HANGING)).decode().strip()
         client = boto3.session.Session().client("s3", endpoint_url=url)
         assert client.list_buckets()["Buckets"] == []
     finally:
         process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), HANGING) == 0

@@ -18,7 +18,7 @@ from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
 from node_fsm.core.multiaddr import Multiaddr
 from tests.sandbox_node.world import BLOCK0, BLOCK0_HASH, VOTERS, World, block, header, message, vote
-from tests.support.polling import eventually
+from tests.support.polling import HANGING, eventually
 
 
 class LocalNode:
@@ -62,7 +62,7 @@ class LocalNode:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _listens(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANGING):
             while True:
                 with suppress(OSError):
                     async with connected(self.address):
@@ -109,7 +109,7 @@ async def test_whose_chain_is_better_waits_until_it_is_not() -> None:
         done, _ = await asyncio.wait({task}, timeout=0.3)
         assert not done
         peer.grow(4, parent=tip)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANGING):
             assert await task == [peer.address]
     assert node.chain.tip.id == peer.chain.tip.id
 
@@ -139,7 +139,7 @@ async def test_a_third_is_found_through_gossip() -> None:
 
 async def to_the_end(connection: Connection) -> None:
     """Receive until the other end lets go; ConnectionError then."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANGING):
         while True:
             await connection.receive()
 

@@ -17,6 +17,7 @@ from node_fsm.metrics import Metrics
 from node_fsm.sidecar.app import create_app
 from node_fsm.sidecar.server import SidecarServer
 from tests.sidecar.states import Source
+from tests.support.polling import HANGING
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ async def serving(app: FastAPI, host: str = "127.0.0.1") -> AsyncIterator[Sideca
     try:
         yield server
     finally:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGING):
             await server.stop(1)
             await task
 
@@ -100,13 +101,13 @@ async def test_stop_lets_an_answer_under_way_finish_and_takes_no_new_ones(app: F
         request = asyncio.create_task(http.get("/slow"))
         await asked.wait()
         port = server.port
-        stopping = asyncio.create_task(server.stop(10))
-        async with asyncio.timeout(5):
+        stopping = asyncio.create_task(server.stop(HANGING))
+        async with asyncio.timeout(HANGING):
             while await accepts(port):
                 pass
         answer.set()
         assert (await request).json() == "done"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANGING):
             await stopping
 
 
@@ -126,14 +127,14 @@ async def test_stop_does_not_wait_for_ever(app: FastAPI) -> None:
     async with AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as http:
         request = asyncio.create_task(http.get("/slow", timeout=20))
         await asked.wait()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANGING):
             await server.stop(1)
             await task
         request.cancel()
 
 
 async def test_stopping_what_was_never_served_returns(app: FastAPI) -> None:
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(HANGING):
         await SidecarServer(app, "127.0.0.1", 0).stop(1)
 
 

@@ -18,6 +18,7 @@ from node_fsm.core.view import LocalChain
 from node_fsm.storage.files import make_private, write_private
 from node_fsm.storage.workspace import Workspace
 from tests.support.fakes import START
+from tests.support.polling import HANGING
 
 HASH = "ab" * 32
 
@@ -36,7 +37,7 @@ def mode(path: Path) -> int:
 def hold(root: Path, holding: Event, release: Event) -> None:
     with Workspace(root).exclusively():
         holding.set()
-        release.wait(30)
+        release.wait(HANGING)
 
 
 def test_a_second_service_is_refused_until_the_first_process_is_gone(tmp_path: Path) -> None:
@@ -45,7 +46,7 @@ def test_a_second_service_is_refused_until_the_first_process_is_gone(tmp_path: P
     first = context.Process(target=hold, args=(tmp_path / "storage", holding, release))
     first.start()
     try:
-        assert holding.wait(30)
+        assert holding.wait(HANGING)
         second = Workspace(tmp_path / "storage")
         with pytest.raises(PermanentError) as refusal, second.exclusively():
             raise AssertionError("two services use one directory")
@@ -54,7 +55,7 @@ def test_a_second_service_is_refused_until_the_first_process_is_gone(tmp_path: P
         assert "NODE_FSM_STORAGE_DIR" in refusal.value.message
     finally:
         first.kill()  # however it ends
-        first.join(30)
+        first.join(HANGING)
     with second.exclusively():
         pass
 

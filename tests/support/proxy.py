@@ -10,8 +10,9 @@ from typing import Any, Self
 
 from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
+from tests.support.polling import HANGING
+
 _CHUNK = 64 * 2**10
-_CALL_SECONDS = 10.0
 
 
 class FaultyProxy:
@@ -56,11 +57,11 @@ class FaultyProxy:
     ) -> None:
         self.refuse()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_CALL_SECONDS)
+        self._thread.join(HANGING)
         self._loop.close()
 
     def _do(self, action: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(action, self._loop).result(_CALL_SECONDS)
+        asyncio.run_coroutine_threadsafe(action, self._loop).result(HANGING)
 
     async def _listen(self) -> None:
         self._flowing.set()

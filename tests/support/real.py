@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.binaries import Binaries, sandbox_binaries
+from tests.support.polling import HANGING
 
 VARIABLES = {"jcli": "NODE_FSM_JCLI_PATH", "jormungandr": "NODE_FSM_JORM_PATH"}
 
@@ -72,6 +73,6 @@ def _version(executable: str) -> str:
     """What the executable says of itself, or what is wrong with it."""
     try:
         command = [executable, "--full-version"]
-        return subprocess.run(command, capture_output=True, check=True, text=True, timeout=30).stdout
+        return subprocess.run(command, capture_output=True, check=True, text=True, timeout=HANGING).stdout
     except (OSError, subprocess.SubprocessError) as error:
         return f"error: {error}"

@@ -13,8 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.support.fakes import START
-
-STUCK_SECONDS = 10.0
+from tests.support.polling import HANGING
 
 
 class _Selector(selectors.DefaultSelector):
@@ -27,7 +26,7 @@ class _Selector(selectors.DefaultSelector):
         if ready or timeout == 0:
             return ready
         if timeout is None or self.loop.threads:
-            ready = super().select(STUCK_SECONDS)
+            ready = super().select(HANGING)
             if not ready:
                 raise RuntimeError("everything waits for something that never comes")
             return ready

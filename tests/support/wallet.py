@@ -8,6 +8,7 @@ from node_fsm.core.model import Payer, SignedFragment
 from node_fsm.core.secret import Secret
 from node_fsm.programs.command import run_command
 from node_fsm.programs.jcli import SETTING, Jcli
+from tests.support.polling import HANGING
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +58,5 @@ async def public_vote(
 
 
 async def _printed(jcli: Path, *arguments: str) -> str:
-    completed = await run_command([str(jcli), *arguments], setting=SETTING, timeout=30)
+    completed = await run_command([str(jcli), *arguments], setting=SETTING, timeout=HANGING)
     return completed.stdout.decode().strip()

@@ -31,12 +31,9 @@ from node_fsm.node.rest import NodeRest
 from node_fsm.sidecar.answers import State
 from tests.contract.binaries import Binaries
 from tests.support.bucket import Bucket
+from tests.support.polling import HANGING
 from tests.support.template import TEMPLATE
 
-HANGING = 120.0
-"""Seconds after which what is waited for will not come any more."""
-
-COMMAND_SECONDS = 120
 POLL_SECONDS = 0.05
 
 on_the_real_node = pytest.mark.parametrize("binaries", [pytest.param("real", marks=pytest.mark.real)], indirect=True)
@@ -92,7 +89,7 @@ def run_cli(settings: dict[str, str], directory: Path, *arguments: str) -> str:
         env=service_environment(os.environ, directory, settings),
         capture_output=True,
         text=True,
-        timeout=COMMAND_SECONDS,
+        timeout=HANGING,
         check=False,
     )
     assert done.returncode == 0, f"node-fsm {arguments} ended with {done.returncode}: {done.stdout}{done.stderr}"

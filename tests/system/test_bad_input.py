@@ -17,8 +17,9 @@ from node_fsm_sandbox.election.wallet import Wallet
 from node_fsm.core.secret import Secret
 from node_fsm.sidecar.answers import HeldCondition
 from tests.support.executable import write_executable
+from tests.support.polling import HANGING
 from tests.support.template import TEMPLATE
-from tests.system.conftest import HANGING, Operator, draw, on_the_real_node, undisturbed
+from tests.system.conftest import Operator, draw, on_the_real_node, undisturbed
 
 
 @pytest.fixture
@@ -180,7 +181,6 @@ async def test_times_out_of_order_are_refused_by_the_database(operator: Operator
     ],
     ids=["missing", "failing", "hanging"],
 )
-@pytest.mark.timeout(600)
 async def test_jcli(
     operator: Operator,
     service: ServiceProcess,

@@ -6,7 +6,8 @@ import pytest
 from node_fsm_sandbox.election.schedule import Times
 from node_fsm_sandbox.election.service_process import ServiceProcess
 
-from tests.system.conftest import HANGING, Operator, shown
+from tests.support.polling import HANGING
+from tests.system.conftest import Operator, shown
 
 
 @pytest.mark.parametrize(("notified", "scan"), [(True, 600.0), (False, 2.0)])

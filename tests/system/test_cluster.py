@@ -19,8 +19,9 @@ from node_fsm_sandbox.election.polling_station import PollingStation
 from node_fsm.ports.answers import FragmentState
 from tests.contract.binaries import Binaries
 from tests.support.bucket import Bucket
+from tests.support.polling import HANGING
 from tests.support.template import TEMPLATE
-from tests.system.conftest import HANGING, draw, on_the_real_node, run_cli, show_logs, sql, until
+from tests.system.conftest import draw, on_the_real_node, run_cli, show_logs, sql, until
 
 TALLYING = 60
 
@@ -116,7 +117,6 @@ async def in_blocks(station: PollingStation, ballots: Sequence[Ballot]) -> None:
 
 
 @on_the_real_node  # on the stand-ins the demo does this
-@pytest.mark.timeout(600)
 async def test_a_cluster_runs_an_election_while_a_leader_is_killed(cluster: ClusterOfTests) -> None:
     first, second, third, last = await cluster.begin("leader0", "leader1", "leader2", "follower")
     election = draw("first", draw_voters(Random(3), 10), lead=14, voting=45, tallying=TALLYING)
@@ -145,7 +145,6 @@ async def test_a_cluster_runs_an_election_while_a_leader_is_killed(cluster: Clus
     await cluster.assert_ended(election)
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("peers", ["down", "up"])
 async def test_a_leader_0_that_lost_its_disk_loses_no_vote(cluster: ClusterOfTests, peers: str) -> None:
     """Started while its peers are down it waits for one that has the chain, instead of beginning it anew."""
@@ -177,7 +176,6 @@ async def test_a_leader_0_that_lost_its_disk_loses_no_vote(cluster: ClusterOfTes
     await cluster.assert_ended(election)
 
 
-@pytest.mark.timeout(600)
 async def test_a_withdrawn_block_0_ends_the_chain_everywhere_and_the_next_one_begins(cluster: ClusterOfTests) -> None:
     await cluster.begin("leader0", "leader1", "follower")
     voters = draw_voters(Random(5), 5)

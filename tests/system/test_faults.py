@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-import pytest
 import pytest_asyncio
 from node_fsm_sandbox.election.draw import draw_voters
 from node_fsm_sandbox.election.part import rest_url
@@ -18,8 +17,9 @@ from sqlalchemy import make_url
 from node_fsm.node.rest import NodeRest
 from node_fsm.sidecar.answers import State
 from tests.support.executable import write_executable
+from tests.support.polling import HANGING
 from tests.support.proxy import FaultyProxy
-from tests.system.conftest import HANGING, Operator, draw, on_the_real_node, shown, undisturbed, until
+from tests.system.conftest import Operator, draw, on_the_real_node, shown, undisturbed, until
 
 LONGEST_PREFIX = len(["python", "-I", "jormungandr"])
 
@@ -69,7 +69,6 @@ async def faulty(operator: Operator) -> AsyncIterator[Faulty]:
             yield Faulty(service, database, store)
 
 
-@pytest.mark.timeout(600)
 async def test_an_election_in_which_everything_breaks(
     operator: Operator, faulty: Faulty, station: PollingStation
 ) -> None:
@@ -148,7 +147,6 @@ async def test_an_election_in_which_everything_breaks(
 
 
 @on_the_real_node
-@pytest.mark.timeout(600)
 async def test_elections_that_are_cancelled_and_edited_on_the_way(
     operator: Operator, faulty: Faulty, station: PollingStation
 ) -> None:

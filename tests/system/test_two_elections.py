@@ -2,21 +2,20 @@
 
 from random import Random
 
-import pytest
 from node_fsm_sandbox.election.draw import DrawnElection, draw_voters
 from node_fsm_sandbox.election.polling_station import PollingStation
 from node_fsm_sandbox.election.service_process import ServiceProcess
 
 from node_fsm.ports.answers import FragmentState
 from tests.contract.binaries import Binaries
-from tests.system.conftest import HANGING, Operator, draw, on_the_real_node, until
+from tests.support.polling import HANGING
+from tests.system.conftest import Operator, draw, on_the_real_node, until
 
 LEAD, VOTING, TALLYING = 14, 22, 40
 GAP = 20
 
 
 @on_the_real_node  # on the stand-ins the demo does this
-@pytest.mark.timeout(600)
 async def test_two_elections_in_a_row(
     operator: Operator, service: ServiceProcess, station: PollingStation, binaries: Binaries
 ) -> None:
