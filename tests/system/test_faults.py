@@ -76,7 +76,7 @@ async def test_an_election_in_which_everything_breaks(
     jcli = PAUSING_JCLI.format(pause=str(pause), jcli=str(operator.environment["NODE_FSM_JCLI_PATH"]))
     service.settings["NODE_FSM_JCLI_PATH"] = str(write_executable(operator.directory / "pausing-jcli", jcli))
     await operator.add_leader0()
-    election = draw("first", draw_voters(Random(1), 10), lead=20, voting=35, tallying=70)
+    election = draw("first", draw_voters(Random(1), 10), lead=20, voting=75, tallying=100)
     operator.import_election(election)
 
     faulty.s3.refuse()

@@ -11,8 +11,8 @@ from tests.contract.binaries import Binaries
 from tests.support.polling import HANGING
 from tests.system.conftest import Operator, draw, on_the_real_node, until
 
-LEAD, VOTING, TALLYING = 14, 22, 40
-GAP = 20
+LEAD, VOTING, TALLYING = 20, 45, 60
+GAP = 25
 
 
 @on_the_real_node  # on the stand-ins the demo does this
