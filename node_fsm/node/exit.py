@@ -51,10 +51,14 @@ _MEANINGS = {
     NOT_STARTED: (Remedy.REPAIR, "NodeNotExecutable", "set NODE_FSM_JORM_PATH to the path of the executable"),
 }
 _SAYINGS = {
+    "Too many open files": (Remedy.RESTART, "DescriptorsExhausted", "raise its limit of open files (`ulimit -n`)"),
+    "Resource temporarily unavailable": (Remedy.RESTART, "ProcessesExhausted", "raise the limit of processes"),
+    "Cannot allocate memory": (Remedy.RESTART, "MemoryExhausted", "there is no memory for it"),
     "could not acquire lock": (Remedy.RESTART, "StorageLocked", "another process uses its storage"),
     "No space left on device": (Remedy.REPAIR, "DiskFull", "its disk is full; make room for NODE_FSM_STORAGE_DIR"),
 }
-"""What tells more than the code: a storage that cannot be opened or written to is not a damaged one."""
+"""What tells more than the code: a storage that cannot be opened or written to is not a damaged one, and what
+the system lacks is no missing executable. The last one that fits counts."""
 
 
 def explain(code: int, stderr: Sequence[str]) -> Exit:

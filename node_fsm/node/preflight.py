@@ -7,6 +7,7 @@ import fcntl
 import socket
 from pathlib import Path
 
+from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.listen import Listen
 from node_fsm.node.config import P2P_SETTING, REST_SETTING, NodeConfig
@@ -26,7 +27,7 @@ async def wait_until_free(config: NodeConfig, timeout: float) -> None:
         try:
             check_port(config.rest, REST_SETTING)
             check_port(config.p2p, P2P_SETTING)
-            check_storage(config.storage)
+            await in_thread(DISK, check_storage, config.storage)
         except TemporaryError:
             if asyncio.get_running_loop().time() > deadline:
                 raise

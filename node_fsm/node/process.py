@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, cast
 
-from node_fsm.aio.threads import to_the_end
+from node_fsm.aio.threads import DISK, in_thread, to_the_end
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.secret import Secret
 from node_fsm.node.config import NodeConfig
+from node_fsm.node.exit import Remedy, explain
 from node_fsm.node.output import Lines, log_error_line, log_line
 from node_fsm.node.preflight import wait_until_free
 from node_fsm.programs import leash
@@ -69,7 +70,7 @@ class NodeProcess:
         started, and OSError when the system refuses something else that a start needs.
         """
         await wait_until_free(launch.config, timeout=launch.stop_grace + _KILL_TIMEOUT)
-        write_private(launch.config_file, launch.config.to_yaml().encode())
+        await in_thread(DISK, write_private, launch.config_file, launch.config.to_yaml().encode())
         command = [launch.executable, "--config", str(launch.config_file)]
         command += ["--genesis-block", str(launch.block0_file), "--genesis-block-hash", launch.block0_hash]
         if secret:
@@ -118,7 +119,9 @@ class NodeProcess:
         except OSError:  # the leash ended before it read anything
             announcement = b""
         if not announcement:
-            await self.wait()
+            end = explain(await self.wait(), self.stderr)
+            if end.remedy is Remedy.RESTART:
+                raise TemporaryError(end.reason, end.message)
             said = " ".join(self.stderr)
             raise PermanentError("NodeNotExecutable", f"{said}; set NODE_FSM_JORM_PATH to the path of the executable")
         self.pid = int(announcement)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from node_fsm.core.chain_time import BlockDate, ChainClock
@@ -119,8 +120,11 @@ class Node(Protocol):
         """Wait until it runs; TemporaryError saying what holds it up after *timeout* seconds."""
         ...
 
-    async def records(self) -> dict[str, bytes]:
-        """What the node says at the end of an election, by file name, each answer as it printed it."""
+    async def save_records(self, directory: Path) -> None:
+        """Write what the node says at the end of an election into files of *directory*, each answer as it printed it.
+
+        They are as large as the chain has accounts and fragments, and are not held in memory. Raises OSError, too.
+        """
         ...
 
     async def version(self) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from node_fsm.core.errors import PermanentError, TemporaryError
+from node_fsm.core.errors import PermanentError, TemporaryError, shortage
 
 MAX_STDOUT = 64 * 2**20
 MAX_STDERR = 64 * 2**10
@@ -43,28 +43,10 @@ async def run_command(argv: Sequence[str], *, setting: str, timeout: float, stdi
     The command gets its own process group, and the whole group is gone when this returns or raises. Files that it
     makes are readable by their owner only. *setting* names the setting that says where the executable is.
     Raises PermanentError when the executable cannot be started, prints more than MAX_STDOUT bytes or fails, and
-    TemporaryError when it takes longer than *timeout* seconds.
+    TemporaryError when it takes longer than *timeout* seconds or the system has nothing left to start it with.
     """
     name = _name(argv)
-    standard_input = asyncio.subprocess.DEVNULL if stdin is None else filled_pipe(stdin)
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=standard_input,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=child_environment(),
-            start_new_session=True,
-            umask=0o077,
-        )
-    except OSError as error:
-        raise PermanentError(
-            "CommandNotExecutable",
-            f"{argv[0]} cannot be started ({error.strerror}); set {setting} to the path of the executable",
-        ) from error
-    finally:
-        if stdin is not None:
-            os.close(standard_input)
+    process = await _start(argv, setting, stdin)
     try:
         async with asyncio.timeout(timeout):
             stdout, stderr = await _communicate(process, name)
@@ -79,6 +61,34 @@ async def run_command(argv: Sequence[str], *, setting: str, timeout: float, stdi
             "CommandFailed", f"{name} ended with code {process.returncode}: {first_lines or 'nothing on stderr'}"
         )
     return Completed(stdout, reason)
+
+
+async def _start(argv: Sequence[str], setting: str, stdin: bytes | None) -> asyncio.subprocess.Process:
+    standard_input = asyncio.subprocess.DEVNULL
+    try:
+        if stdin is not None:
+            standard_input = filled_pipe(stdin)
+        return await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=standard_input,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=child_environment(),
+            start_new_session=True,
+            umask=0o077,
+        )
+    except (OSError, RuntimeError, MemoryError) as error:
+        if lacking := shortage(error, f"the start of {argv[0]}"):
+            raise lacking from error
+        if not isinstance(error, OSError):
+            raise
+        raise PermanentError(
+            "CommandNotExecutable",
+            f"{argv[0]} cannot be started ({error.strerror}); set {setting} to the path of the executable",
+        ) from error
+    finally:
+        if standard_input != asyncio.subprocess.DEVNULL:
+            os.close(standard_input)
 
 
 async def _communicate(process: asyncio.subprocess.Process, name: str) -> tuple[bytes, bytes]:
@@ -126,8 +136,8 @@ def filled_pipe(content: bytes) -> int:
     if len(content) > MAX_STDIN:
         raise ValueError(f"at most {MAX_STDIN} bytes can be given on standard input, not {len(content)}")
     reader, writer = os.pipe()
-    os.write(writer, content)
-    os.close(writer)
+    with os.fdopen(writer, "wb", buffering=0) as stream:
+        stream.write(content)
     return reader
 
 

@@ -1,9 +1,14 @@
 """jcli: keys, vote plans, block 0 and transactions. Secrets reach it on standard input only."""
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import ParamSpec, TypeVar
 
+from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.errors import PermanentError, as_service_error
 from node_fsm.core.model import Payer, SignedFragment
 from node_fsm.core.secret import Secret
 from node_fsm.programs.command import run_command
@@ -12,6 +17,9 @@ from node_fsm.storage.files import put_in_place, unfinished
 SETTING = "NODE_FSM_JCLI_PATH"
 
 _STDIN = "/dev/stdin"
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Jcli:
@@ -80,9 +88,8 @@ class Jcli:
         *authority* signs the certificate itself: vote plans and tallies need that (a committee wallet or a BFT
         leader), votes must not have it. *directory* is where the transaction is staged while it is made.
         """
-        with TemporaryDirectory(dir=directory, prefix="transaction-") as staging_directory:
-            staging = Path(staging_directory, "staging")
-            witness = Path(staging_directory, "witness")
+        async with _scratch(directory) as scratch:
+            staging, witness = scratch / "staging", scratch / "witness"
 
             async def step(*arguments: str, stdin: Secret | None = None) -> str:
                 return await self._text("transaction", *arguments, "--staging", str(staging), stdin=stdin)
@@ -105,14 +112,14 @@ class Jcli:
             if authority:
                 await step("auth", "--key", _STDIN, stdin=authority)
             message = await step("to-message")
-            return SignedFragment(await step("fragment-id"), bytes.fromhex(message))
+            return SignedFragment(await step("fragment-id"), _from_hex(message))
 
     async def _file(
         self, output: Path, *arguments: str, stdin: Secret | None = None, timeout: float | None = None
     ) -> None:
         made = unfinished(output)
         await self._text(*arguments, "--output", str(made), stdin=stdin, timeout=timeout)
-        put_in_place(made, output)
+        await _on_disk(output, put_in_place, made, output)
 
     async def _text(self, *arguments: str, stdin: Secret | None = None, timeout: float | None = None) -> str:
         completed = await run_command(
@@ -122,3 +129,30 @@ class Jcli:
             stdin=stdin.reveal().encode() if stdin else None,
         )
         return completed.stdout.decode(errors="replace").strip()
+
+
+def _from_hex(message: str) -> bytes:
+    try:
+        return bytes.fromhex(message)
+    except ValueError as error:
+        raise PermanentError(
+            "CommandFailed", f"jcli transaction to-message printed what is no hexadecimal number; check {SETTING}"
+        ) from error
+
+
+@asynccontextmanager
+async def _scratch(directory: Path) -> AsyncIterator[Path]:
+    """A temporary directory in *directory*."""
+    scratch = await _on_disk(directory, lambda: TemporaryDirectory(dir=directory, prefix="transaction-"))
+    try:
+        yield Path(scratch.name)
+    finally:
+        await _on_disk(directory, scratch.cleanup)
+
+
+async def _on_disk(file: Path, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call *function* on a thread; TemporaryError ``DiskUnusable`` naming *file* when the disk does not do it."""
+    try:
+        return await in_thread(DISK, function, *args, **kwargs)
+    except OSError as error:
+        raise as_service_error(error, f"the work on {file}") from error

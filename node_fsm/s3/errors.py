@@ -13,10 +13,11 @@ from botocore.exceptions import (
     MetadataRetrievalError,
     NoCredentialsError,
     PartialCredentialsError,
+    SSLError,
 )
 from urllib3.exceptions import HTTPError
 
-from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
+from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError, shortage
 from node_fsm.ports.object_errors import ObjectExistsError, ObjectMissingError
 
 UNAVAILABLE: Final = "S3Unavailable"
@@ -34,10 +35,23 @@ _BUSY = frozenset({"SlowDown", "RequestTimeout", "Throttling", "ThrottlingExcept
 _CREDENTIALS_REFUSED = frozenset({"ExpiredToken", "InvalidToken"})
 
 
-def translate(error: ClientError | BotoCoreError | HTTPError, operation: str, uri: str, endpoint: str) -> ServiceError:
-    """The error to raise for *error*, which S3 at *endpoint* answered to *operation* on *uri*."""
+def translate(error: Exception, operation: str, uri: str, endpoint: str) -> ServiceError:
+    """The error to raise for *error*, which came of *operation* on *uri*, asked of S3 at *endpoint*.
+
+    What boto3 raises beside its own errors is for want of something on this machine, or because what answers is no S3.
+    """
+    if isinstance(error, ServiceError):
+        return error
+    if lacking := shortage(error, f"{operation} of {uri}"):
+        return lacking
     if isinstance(error, ClientError):
         return _refused(error, operation, uri, endpoint)
+    if isinstance(error, SSLError):
+        return TemporaryError(
+            UNAVAILABLE,
+            f"{operation} of {uri} has no trusted connection to {endpoint} ({error}); mend the server's certificate, or"
+            " name its authority's in AWS_CA_BUNDLE",
+        )
     if isinstance(error, _NO_ANSWER):
         return TemporaryError(UNAVAILABLE, f"{endpoint} did not answer {operation} of {uri}: {type(error).__name__}")
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
@@ -46,7 +60,18 @@ def translate(error: ClientError | BotoCoreError | HTTPError, operation: str, ur
             f"there are no AWS credentials for {operation} of {uri}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,"
             " or give this machine a role",
         )
-    return PermanentError("S3Refused", f"{operation} of {uri} is not possible: {error}")
+    if isinstance(error, BotoCoreError):
+        return PermanentError("S3Refused", f"{operation} of {uri} is not possible: {error}")
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        return TemporaryError(
+            UNAVAILABLE, f"{operation} of {uri} fails on this machine: {error.strerror or error}{where}"
+        )
+    return TemporaryError(
+        UNAVAILABLE,
+        f"{endpoint} answers {operation} of {uri} as no S3 does ({type(error).__name__}: {error}); check"
+        " NODE_FSM_S3_ENDPOINT_URL",
+    )
 
 
 def exists(uri: str) -> ObjectExistsError:

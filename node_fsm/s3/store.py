@@ -18,8 +18,7 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from urllib3.exceptions import HTTPError
+from botocore.exceptions import BotoCoreError
 
 from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
@@ -86,8 +85,8 @@ class S3Store:
             raise PermanentError(
                 "S3SettingsInvalid", "NODE_FSM_S3_ENDPOINT_URL is no URL that an S3 client takes; http://host:port is"
             ) from None
-        except BotoCoreError as error:
-            raise PermanentError("S3SettingsInvalid", f"{error}; correct the AWS_* variables") from error
+        except (BotoCoreError, OSError) as error:
+            raise PermanentError("S3SettingsInvalid", f"{error}; correct the AWS_* variables and files") from error
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="s3")
 
     async def close(self) -> None:
@@ -148,12 +147,14 @@ class S3Store:
         The next chunk is fetched while one is worked on.
         """
         target = _object(uri)
-        head = await self._request(
-            "head_object", target, lambda: self._client.head_object(Bucket=target.bucket, Key=target.key)
+        size = await self._request(
+            "head_object",
+            target,
+            lambda: self._client.head_object(Bucket=target.bucket, Key=target.key)["ContentLength"],
         )
 
         async def starts() -> AsyncIterator[int]:
-            for start in range(0, head["ContentLength"], PART_BYTES):
+            for start in range(0, size, PART_BYTES):
                 yield start
 
         async with aclosing(in_order(partial(self._fetch_part, target), starts(), at_once=2)) as parts:
@@ -183,18 +184,17 @@ class S3Store:
     async def _upload_parts(self, target: S3Uri, first: bytes, others: AsyncIterator[bytes]) -> None:
         await self._abort_leftovers(target)
         try:
-            created = await self._request(
+            upload_id = await self._request(
                 "create_multipart_upload",
                 target,
                 lambda: self._client.create_multipart_upload(
                     Bucket=target.bucket, Key=target.key, ChecksumAlgorithm="CRC32"
-                ),
+                )["UploadId"],
             )
         except asyncio.CancelledError:
             with suppress(ServiceError):  # it may have begun, under an id that nobody was told
                 await self._abort_leftovers(target)
             raise
-        upload_id = created["UploadId"]
 
         async def numbered() -> AsyncIterator[tuple[int, bytes]]:
             number = 1
@@ -227,24 +227,22 @@ class S3Store:
 
     async def _send_part(self, target: S3Uri, upload_id: str, part: tuple[int, bytes]) -> "CompletedPartTypeDef":
         number, data = part
-        sent = await patiently(
-            lambda: self._request(
-                "upload_part",
-                target,
-                lambda: self._client.upload_part(
-                    Bucket=target.bucket,
-                    Key=target.key,
-                    UploadId=upload_id,
-                    PartNumber=number,
-                    Body=data,
-                    ChecksumAlgorithm="CRC32",
-                ),
+
+        def send() -> "CompletedPartTypeDef":
+            sent = self._client.upload_part(
+                Bucket=target.bucket,
+                Key=target.key,
+                UploadId=upload_id,
+                PartNumber=number,
+                Body=data,
+                ChecksumAlgorithm="CRC32",
             )
-        )
-        completed: CompletedPartTypeDef = {"PartNumber": number, "ETag": sent["ETag"]}
-        if "ChecksumCRC32" in sent:
-            completed["ChecksumCRC32"] = sent["ChecksumCRC32"]
-        return completed
+            completed: CompletedPartTypeDef = {"PartNumber": number, "ETag": sent["ETag"]}
+            if "ChecksumCRC32" in sent:
+                completed["ChecksumCRC32"] = sent["ChecksumCRC32"]
+            return completed
+
+        return await patiently(lambda: self._request("upload_part", target, send))
 
     async def _abort_leftovers(self, target: S3Uri) -> None:
         """Abort what uploads of this object left behind when their process was killed."""
@@ -281,7 +279,7 @@ class S3Store:
         with self._observe(operation):
             try:
                 return await in_thread(self._pool, request)
-            except (ClientError, BotoCoreError, HTTPError) as error:
+            except Exception as error:
                 raise translate(error, operation, str(target), self._endpoint) from error
 
 

@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Collection, Mapping
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from loguru import logger
@@ -45,19 +46,17 @@ async def record(ctx: Context, chain: ChainDirectory, copy: BlockCopy, block: Co
             return
         logger.warning("the chain has turned since the votes were recorded; they are recorded anew")
         await in_thread(DISK, shutil.rmtree, chain.record)
-    answers = await ctx.node.records()
-    try:
-        _by_id(answers[VOTE_PLANS_RECORD])
-    except (KeyError, ValueError) as error:
-        raise TemporaryError("NodeAnswerUnknown", f"the node's account of the vote plans is none: {error}") from error
-    await in_thread(DISK, _keep, chain, answers, block)
-
-
-def _keep(chain: ChainDirectory, answers: Mapping[str, bytes], block: CopiedBlock) -> None:
     made = unfinished(chain.record)
-    make_private(made)
-    for name, answer in answers.items():
-        write_private(made / name, answer)
+    await in_thread(DISK, make_private, made)
+    await ctx.node.save_records(made)
+    await in_thread(LONG, _keep, chain, made, block)
+
+
+def _keep(chain: ChainDirectory, made: Path, block: CopiedBlock) -> None:
+    try:
+        _by_id((made / VOTE_PLANS_RECORD).read_bytes())
+    except (FileNotFoundError, KeyError, ValueError) as error:
+        raise TemporaryError("NodeAnswerUnknown", f"the node's account of the vote plans is none: {error}") from error
     write_private(chain.record_block, block.id.encode())
     move(made, chain.record)
 

@@ -1,7 +1,12 @@
 """External commands are bounded and never left behind."""
 
 import asyncio
+import errno
+import os
+import resource
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -74,6 +79,47 @@ async def test_files_are_private(program: Path, tmp_path: Path) -> None:
 async def test_missing_executable_names_the_setting(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match=f"No such file or directory.*{SETTING}"):
         await run_command([str(tmp_path / "absent")], setting=SETTING, timeout=HANGING)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "remedy"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "DescriptorsExhausted", "ulimit -n"),
+        (OSError(errno.ENFILE, "Too many open files in system"), "DescriptorsExhausted", "ulimit -n"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "ProcessesExhausted", "ulimit -u"),
+        (RuntimeError("can't start new thread"), "ProcessesExhausted", "TasksMax"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "MemoryExhausted", "cgroup"),
+    ],
+)
+@pytest.mark.parametrize("place", ["os.pipe", "asyncio.create_subprocess_exec"])
+async def test_what_the_system_lacks_is_said_and_no_setting_blamed(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str, remedy: str, place: str
+) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(f"node_fsm.programs.command.{place}", fail)
+    with pytest.raises(TemporaryError, match=remedy) as failure:
+        await run_command(["jcli"], setting=SETTING, timeout=20, stdin=b"key")
+    assert failure.value.reason == reason
+    assert SETTING not in failure.value.message
+
+
+async def test_descriptors_that_really_ran_out(program: Path) -> None:
+    write_executable(program, "pass")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as held:
+        held.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (max(int(file.name) for file in Path("/proc/self/fd").iterdir()) + 2, hard)
+        )
+        with suppress(OSError):
+            while True:
+                held.enter_context(Path(os.devnull).open())
+        with pytest.raises(TemporaryError) as failure:
+            await run_command([str(program)], setting=SETTING, timeout=20, stdin=b"key")
+    assert failure.value.reason == "DescriptorsExhausted"
+    await run_command([str(program)], setting=SETTING, timeout=20, stdin=b"key")
 
 
 async def test_failure_has_command_code_and_first_lines(program: Path) -> None:

@@ -89,3 +89,22 @@ async def test_only_calls_that_read_block0_take_long(tmp_path: Path) -> None:
     assert await jcli.genesis_hash(tmp_path / "block0.bin") == ""
     with pytest.raises(TemporaryError, match=r"did not end within 0\.1 s"):
         await jcli.version()
+
+
+async def test_a_disk_that_refuses_is_named(jcli: Jcli, tmp_path: Path) -> None:
+    with pytest.raises(TemporaryError, match=f"{tmp_path}/absent") as failure:
+        await jcli.transaction(
+            "cert1vote", PAYER, block0_hash="ab" * 32, expiry=BlockDate(2, 9), directory=tmp_path / "absent"
+        )
+    assert failure.value.reason == "DiskUnusable"
+    (tmp_path / "block0.bin").mkdir()
+    (tmp_path / "block0.bin" / "in the way").touch()
+    with pytest.raises(TemporaryError, match=r"block0\.bin"):
+        await jcli.genesis_encode(tmp_path / "genesis.json", tmp_path / "block0.bin")
+
+
+async def test_an_answer_that_is_no_fragment_is_jclis_fault(tmp_path: Path) -> None:
+    jcli = Jcli(str(write_executable(tmp_path / "jcli", RECORDER.replace("cafe", "coffee"))))
+    with pytest.raises(PermanentError, match="NODE_FSM_JCLI_PATH") as failure:
+        await jcli.transaction("cert1vote", PAYER, block0_hash="ab" * 32, expiry=BlockDate(2, 9), directory=tmp_path)
+    assert failure.value.reason == "CommandFailed"

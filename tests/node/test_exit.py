@@ -47,3 +47,17 @@ def test_says_what_the_node_said() -> None:
 
 def test_names_the_signal() -> None:
     assert explain(137, ()).message == "the node ended with code 137: signal 9 killed it"
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("jormungandr cannot be started: Too many open files", "DescriptorsExhausted"),
+        ("jormungandr cannot be started: Resource temporarily unavailable", "ProcessesExhausted"),
+        ("jormungandr cannot be started: Cannot allocate memory", "MemoryExhausted"),
+        ("could not acquire lock on db: Resource temporarily unavailable", "StorageLocked"),
+    ],
+)
+def test_what_the_system_lacks_is_no_missing_executable(said: str, reason: str) -> None:
+    end = explain(127, (said,))
+    assert (end.remedy, end.reason) == (Remedy.RESTART, reason)

@@ -1,20 +1,25 @@
 """The client of the node's REST interface, against a server that says what the node says."""
 
+import asyncio
+import errno
 import http.server
 import json
 import socket
 import threading
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 import pytest_asyncio
 from node_fsm_sandbox.servers.server import free_port
 
 from node_fsm.core.chain_time import BlockDate
-from node_fsm.core.errors import PermanentError, TemporaryError
+from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.node.rest import RECORDS, STATS, NodeRest
 from node_fsm.ports.answers import FragmentState, FragmentStatus, Posted
 
@@ -132,11 +137,102 @@ async def test_settings(rest: NodeRest, server: Server) -> None:
     assert settings.clock.time_at(BlockDate(1, 1)) == datetime(2026, 11, 23, 20, 18, 13, tzinfo=UTC)
 
 
-async def test_tip_and_records_are_as_printed(rest: NodeRest, server: Server) -> None:
+async def test_the_tip(rest: NodeRest, server: Server) -> None:
     server.says(HASH.encode())
     assert await rest.tip() == HASH
+
+
+async def test_records_are_kept_as_printed(rest: NodeRest, server: Server, tmp_path: Path) -> None:
     server.says(b'{ "a":1 }')
-    assert await rest.record(RECORDS["vote-plans.json"]) == b'{ "a":1 }'
+    await rest.save(RECORDS["vote-plans.json"], tmp_path / "plans")
+    assert (tmp_path / "plans").read_bytes() == b'{ "a":1 }'
+    assert (tmp_path / "plans").stat().st_mode & 0o777 == 0o600
+
+
+async def test_records_are_not_held_in_memory(rest: NodeRest, server: Server, tmp_path: Path) -> None:
+    server.says(bytes(100 * 2**20))
+    tracemalloc.start()
+    try:
+        await rest.save(RECORDS["fragment-logs.json"], tmp_path / "logs")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "logs").stat().st_size == 100 * 2**20
+    assert peak < 10 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (404, b"", "NodeRefused"),
+        (500, b"context not available", "NodeBootstrapping"),
+        (200, bytes(101), "NodeAnswerUnknown"),
+    ],
+)
+async def test_what_is_no_record_leaves_no_file(
+    rest: NodeRest,
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    status: int,
+    body: bytes,
+    reason: str,
+) -> None:
+    monkeypatch.setattr("node_fsm.node.rest.RECORD_LIMIT", 100)
+    server.says(body, status)
+    with pytest.raises(ServiceError) as failure:
+        await rest.save(STATS, tmp_path / "stats")
+    assert failure.value.reason == reason
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_an_answer_has_a_largest_size(rest: NodeRest, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node_fsm.node.rest.ANSWER_LIMIT", 100)
+    server.says(bytes(100))
+    assert await rest.block(HASH) == bytes(100)
+    for status in (200, 404, 500):
+        server.says(bytes(101), status)
+        with pytest.raises(TemporaryError, match="more than 100 bytes") as failure:
+            await rest.block(HASH)
+        assert failure.value.reason == "NodeAnswerUnknown"
+
+
+async def test_an_answer_that_drips_is_not_waited_for() -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        writer.close()
+
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as dripping:
+        port = dripping.sockets[0].getsockname()[1]
+        async with NodeRest(f"http://127.0.0.1:{port}/api", timeout=0.5) as rest:
+            with pytest.raises(TemporaryError, match=r"within 0\.5 s") as failure:
+                await rest.stats()
+    assert failure.value.reason == "NodeUnavailable"
+
+
+async def test_a_lack_of_descriptors_is_said(rest: NodeRest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("socket.socket", fail)
+    with pytest.raises(TemporaryError, match="ulimit -n") as failure:
+        await rest.stats()
+    assert failure.value.reason == "DescriptorsExhausted"
+
+
+async def test_verdicts_on_something_else_are_not_understood(rest: NodeRest, server: Server) -> None:
+    for accepted in ([], [HASH, HASH]):
+        server.says({"accepted": accepted, "rejected": []})
+        with pytest.raises(TemporaryError, match="verdicts on 1 fragments") as failure:
+            await rest.post_fragment(b"")
+        assert failure.value.reason == "NodeAnswerUnknown"
 
 
 async def test_blocks(rest: NodeRest, server: Server) -> None:
@@ -275,7 +371,7 @@ async def test_nobody_there() -> None:
 async def test_a_node_that_hangs_is_said_to() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         async with NodeRest(f"http://127.0.0.1:{silent.getsockname()[1]}/api", timeout=0.1) as rest:
-            with pytest.raises(TemporaryError, match="does not answer GET v0/node/stats: ReadTimeout"):
+            with pytest.raises(TemporaryError, match="does not answer GET v0/node/stats"):
                 await rest.stats()
 
 

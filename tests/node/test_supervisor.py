@@ -1,6 +1,7 @@
 """The supervisor keeps the required node running and says how it is."""
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
@@ -9,11 +10,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.secret import Secret
+from node_fsm.node.rest import RECORDS
 from node_fsm.node.status import NodeLimits, NodeSettings
 from node_fsm.node.supervisor import NodeSupervisor
 from node_fsm.ports import ChainRun, ProcessPhase
@@ -363,7 +366,7 @@ async def test_a_full_or_broken_disk_is_a_problem_to_wait_out(
     supervisor.require(chain_run)
     await eventually(lambda: supervisor.state.phase is ProcessPhase.FAILED)
     assert supervisor.state.problem
-    assert supervisor.state.problem.reason == "SystemRefused"
+    assert supervisor.state.problem.reason == "DiskUnusable"
     assert str(chain_run.directory.node_config) in supervisor.state.problem.message
     chain_run.directory.path.mkdir()
     await supervisor.ready(HANGING)
@@ -393,3 +396,95 @@ async def test_restarts_count_ends_by_itself_on_one_chain_also_when_the_next_sta
     supervisor.require(replace(chain_run, secret=secret))
     await started(supervisor, 3)
     assert supervisor.state.restarts == 1, "the first start of another election"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "DescriptorsExhausted"),
+        (RuntimeError("can't start new thread"), "ProcessesExhausted"),
+        (ValueError("a defect"), "UnexpectedError"),
+    ],
+)
+async def test_whatever_a_start_runs_into_the_next_one_may_not(
+    supervisor: NodeSupervisor, chain_run: ChainRun, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr("node_fsm.node.process.socket.socketpair", fail)
+        supervisor.require(chain_run)
+        await eventually(lambda: supervisor.state.problem is not None)
+    assert supervisor.state.problem
+    assert supervisor.state.problem.reason == reason
+    await supervisor.ready(20)
+
+
+async def test_a_node_that_the_system_cannot_start_is_no_missing_executable(
+    supervisor: NodeSupervisor, chain_run: ChainRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    starved = tmp_path / "leash.py"
+    starved.write_text("import os; os.write(2, b'jormungandr cannot be started: Too many open files'); os._exit(127)")
+    with monkeypatch.context() as broken:
+        broken.setattr("node_fsm.node.process.leash.__file__", str(starved))
+        supervisor.require(chain_run)
+        await eventually(lambda: supervisor.state.problem is not None)
+    assert supervisor.state.problem
+    assert supervisor.state.problem.reason == "DescriptorsExhausted"
+    assert "NODE_FSM_JORM_PATH" not in supervisor.state.problem.message
+    await supervisor.ready(20)
+
+
+@pytest.mark.parametrize("place", ["rest.NodeRest.stats", "watch._mark"])
+async def test_a_look_that_fails_ends_no_node(
+    supervisor: NodeSupervisor,
+    chain_run: ChainRun,
+    fake_node: FakeNode,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    place: str,
+) -> None:
+    failures = []
+
+    def fail(*_: object) -> NoReturn:
+        failures.append(place)
+        raise PermissionError(errno.EACCES, "Permission denied", "/storage/held")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(f"node_fsm.node.{place}", fail)
+        supervisor.require(chain_run)
+        await eventually(lambda: len(failures) > 3)
+    await supervisor.ready(20)
+    await eventually(lambda: chain_run.directory.is_held)
+    assert len(fake_node.starts) == supervisor.state.starts == 1
+
+
+async def test_the_mark_is_not_written_again_at_every_look(
+    supervisor: NodeSupervisor, chain_run: ChainRun, fake_node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = []
+    mark_held = ChainDirectory.mark_held
+
+    def mark(directory: ChainDirectory) -> None:
+        marks.append(directory)
+        mark_held(directory)
+
+    monkeypatch.setattr(ChainDirectory, "mark_held", mark)
+    supervisor.require(chain_run)
+    await supervisor.ready(20)
+    for height in (2, 3, 4):
+        fake_node.behave(height=height)
+        await eventually(lambda: supervisor.state.height == height)  # noqa: B023 - it is awaited at once
+    assert marks == [chain_run.directory]
+
+
+async def test_records_are_files_named_after_what_they_are(
+    supervisor: NodeSupervisor, chain_run: ChainRun, tmp_path: Path
+) -> None:
+    supervisor.require(chain_run)
+    await supervisor.ready(20)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    await supervisor.save_records(kept)
+    assert {file.name for file in kept.iterdir()} == set(RECORDS)

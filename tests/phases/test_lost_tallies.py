@@ -2,6 +2,7 @@
 
 import json
 from collections import deque
+from pathlib import Path
 
 import pytest
 
@@ -166,14 +167,14 @@ async def test_a_node_that_does_not_run_is_waited_for(ended: World) -> None:
 
 
 async def test_what_the_node_could_not_say_is_asked_again(ended: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    records, failures = ended.node.records, iter([1])
+    save, failures = ended.node.save_records, iter([1])
 
-    async def fail_once() -> dict[str, bytes]:
+    async def fail_once(directory: Path) -> None:
         for _ in failures:
             raise TemporaryError("NodeUnavailable", "gone")
-        return await records()
+        await save(directory)
 
-    monkeypatch.setattr(ended.node, "records", fail_once)
+    monkeypatch.setattr(ended.node, "save_records", fail_once)
     assert (await failing(ended)).reason == "NodeUnavailable"
     assert not ended.chain.record.exists()
     await ended.finish(Tallying())

@@ -1,15 +1,20 @@
 """S3Store on a server that is down, hangs, stumbles or crawls: always an error of the right kind, and in time."""
 
 import asyncio
+import errno
+import re
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
+from botocore.exceptions import EndpointConnectionError, SSLError
+from botocore.parsers import ResponseParserError
 from node_fsm_sandbox.servers.s3 import EmbeddedS3
 
 import node_fsm.s3.store
@@ -228,3 +233,44 @@ async def test_what_s3_answers_is_told_apart(answer: str, error: type[Exception]
             await store.read(URI, 10)
         assert getattr(caught.value, "reason", None) == reason
         await store.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "named"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "DescriptorsExhausted", "ulimit -n"),
+        (EndpointConnectionError(endpoint_url="http://x", error=OSError(errno.EMFILE, "")), None, "did not answer"),
+        (RuntimeError("can't start new thread"), "ProcessesExhausted", "TasksMax"),
+        (PermissionError(errno.EACCES, "Permission denied", "/etc/ca.pem"), None, "/etc/ca.pem"),
+        (SSLError(endpoint_url="http://x", error=ssl.SSLError("CERTIFICATE_VERIFY_FAILED")), None, "AWS_CA_BUNDLE"),
+        (ResponseParserError("no XML"), None, "NODE_FSM_S3_ENDPOINT_URL"),
+        (KeyError("ETag"), None, "NODE_FSM_S3_ENDPOINT_URL"),
+        (UnicodeDecodeError("utf-8", b"", 0, 1, "why"), None, "NODE_FSM_S3_ENDPOINT_URL"),
+    ],
+)
+async def test_no_error_of_a_library_comes_through(
+    s3_bucket: Bucket, error: Exception, reason: str | None, named: str
+) -> None:
+    def fail(**_: object) -> NoReturn:
+        raise error
+
+    store = S3Store(s3_bucket.endpoint_url)
+    hooks: Any = store._client.meta.events
+    hooks.register("before-call.s3", fail)
+    uri = f"s3://{s3_bucket.name}/key"
+    for attempt in (store.read(uri, 1), collected(store.download(uri)), store.upload(uri, stream(b""))):
+        with pytest.raises(TemporaryError, match=re.escape(named)) as caught:
+            await attempt
+        assert caught.value.reason == (reason or "S3Unavailable")
+        assert uri in caught.value.message
+    await store.close()
+
+
+def test_a_configuration_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", "/root/.aws/config")
+
+    monkeypatch.setattr("boto3.session.Session.client", fail)
+    with pytest.raises(PermanentError, match=r"/root/\.aws/config") as caught:
+        S3Store()
+    assert caught.value.reason == "S3SettingsInvalid"

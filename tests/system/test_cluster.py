@@ -106,8 +106,8 @@ async def kill_with_node(member: Member) -> None:
 
 async def counted(member: Member) -> list[list[int]]:
     """What a node itself says of the plan's votes."""
-    (plan,) = json.loads(await member.node.record("v0/vote/active/plans"))
-    return [proposal["tally"]["Public"]["result"]["results"] for proposal in plan["proposals"]]
+    (plan,) = (await member.node.vote_plans()).values()
+    return [list(proposal.results or ()) for proposal in plan.proposals]
 
 
 async def in_blocks(station: PollingStation, ballots: Sequence[Ballot]) -> None:
