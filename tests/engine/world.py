@@ -91,6 +91,16 @@ class World:
             task.cancel()
             await asyncio.wait({task})
 
+    @asynccontextmanager
+    async def reporting(self) -> AsyncIterator[None]:
+        """While the engine's reporter runs."""
+        task = asyncio.create_task(self.engine.reporter.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
     async def until(self, holds: Callable[[], bool], seconds: float = 10) -> None:
         async with asyncio.timeout(seconds):
             while not holds():
