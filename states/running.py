@@ -84,7 +84,7 @@ class _Chain:
         chain, head = await adopt_block0(ctx)
         await require_node(ctx, chain, head.leader_ids)
         copy = await open_copy(chain)
-        return _Joined(chain, head.leader_ids, copy, Resubmission(chain), Neighbours.of(ctx, head.leader_ids))
+        return _Joined(chain, head.leader_ids, copy, Resubmission(chain), Neighbours(ctx, head.leader_ids))
 
 
 class _Joined(NamedTuple):

@@ -11,6 +11,7 @@ from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision
 from node_fsm.steps import split as neighbours
 from node_fsm.steps.adopt import adopt_block0, open_copy
+from node_fsm.steps.agreement import agree, note, noted
 from node_fsm.steps.context import Context
 from node_fsm.steps.split import Neighbours
 from node_fsm.steps.tally import check_count, count, read_snapshot, record, results
@@ -28,7 +29,7 @@ class Tallying(PhaseState):
     """The database may be away while the tally goes onto the chain, whose window is finite; it is needed at the end."""
 
     phase = Phase.TALLYING
-    conditions = neighbours.CONDITIONS
+    conditions = neighbours.CONDITIONS | {ConditionType.TALLY_WAITS}
 
     async def run(self, ctx: Context) -> Decision:
         """Post the results, unless they stand already."""
@@ -42,8 +43,9 @@ class Tallying(PhaseState):
                 await rewire(ctx, chain, head.leader_ids)
             await ctx.node.ready(READY_SECONDS)
             await settle(ctx, copy, block0.dates.vote_end)
-            await Neighbours.of(ctx, head.leader_ids).agree(copy, _patience(block0.dates))
-            await settle(ctx, copy, block0.dates.vote_end)  # again: the chain may have turned to that of the others
+            if not standing:
+                others = Neighbours(ctx, head.leader_ids)
+                await note(chain, await agree(ctx, others, copy, _patience(block0.dates)))
             await record(ctx, chain, copy, _last_counted(copy, block0.dates))
         if standing:
             await follow_tallies(ctx, copy, standing)
@@ -69,7 +71,7 @@ class Tallying(PhaseState):
         work = ctx.election_in_work()
         why = f"the results of {len(posted)} plans of block 0 {block0.hash}"
         entry = ctx.fact(Fact.RESULTS_WRITTEN, work.election_id, work.election_name, why)
-        await ctx.database.post_results(work.election_id, block0.hash, posted, entry)
+        await ctx.database.post_results(work.election_id, block0.hash, posted, entry, disputed=await noted(chain))
         ctx.metrics.results_posted(ctx.clock.now())
         ctx.database_changed()
         proposals = sum(len(result.votes) for result in posted)

@@ -68,6 +68,20 @@ def cancel(name: Annotated[str, typer.Argument(help="The election.")]) -> None:
     typer.echo(f"{name} is cancelled" + (f"; leader 0 withdraws block 0 {block0_hash}" if block0_hash else ""))
 
 
+@app.command("confirm")
+def confirm(name: Annotated[str, typer.Argument(help="The election.")]) -> None:
+    """Have an election counted as leader 0 has its chain, although no majority of its leaders confirms that chain.
+
+    Before the tally it is then not waited for the others; afterwards the count is not called disputed any more. Only
+    for leaders that are gone for good: votes that stand on another part of a split chain alone do not count.
+    """
+    from node_fsm.database.administration import confirm_tally
+
+    block0_hash, is_counted = on_database(partial(confirm_tally, name=name))
+    effect = "its results stand" if is_counted else "leader 0 counts it without waiting for other leaders"
+    typer.echo(f"{name} is confirmed on chain {block0_hash}: {effect}")
+
+
 def read_text(file: Path) -> str:
     """The text of *file*; InputFileError saying why there is none."""
     from node_fsm.importing.election_file import InputFileError

@@ -81,7 +81,8 @@ def _waiting(view: View, now: datetime, policy: Policy) -> Decision | None:
         event = Event.ELECTION_DUE if policy.role is Role.LEADER0 else Event.BLOCK0_POSTED
         return Decision(event, f"block 0 of {election.name} is published", Work.on(election))
     due = due_time(election, view, policy)
-    if policy.role is Role.LEADER0 and due and now >= due and election.fingerprint is not None:
+    is_due = due is not None and now >= due and not view.clock_wrong
+    if policy.role is Role.LEADER0 and due and is_due and election.fingerprint is not None:
         why = f"the chain of {election.name} starts at {due.isoformat()}"
         return Decision(Event.ELECTION_DUE, why, Work.on(election))
     return None

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from node_fsm.core.chain_time import ChainDates
+from node_fsm.core.marks import Mark
 from node_fsm.core.payload_type import PayloadType
 from node_fsm.core.secret import Secret
 
@@ -80,6 +81,15 @@ class UnreadableElection:
 
 
 @dataclass(frozen=True, slots=True)
+class DisputedTally:
+    """Posted results of a chain that no majority of its leaders confirmed, *why*, and which no person has confirmed."""
+
+    election_name: str
+    block0_hash: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """One reading of the database.
 
@@ -87,7 +97,7 @@ class Overview:
     (voting_start, id). *missed*: neither published nor cancelled, and voting has ended; without fingerprints.
     *archived* and *withdrawn* hold those of the asked-for block 0 hashes that have a verified final or superseded
     archive, or were withdrawn: a salvaged copy may lack blocks. *unreadable*: left out, because their rows cannot be
-    read; nothing is known of them, and nothing is decided from that.
+    read; nothing is known of them, and nothing is decided from that. *disputed*: of all elections, also closed ones.
     """
 
     elections: tuple[ElectionOverview, ...]
@@ -97,6 +107,7 @@ class Overview:
     withdrawn: frozenset[str]
     database_time: datetime
     unreadable: tuple[UnreadableElection, ...] = ()
+    disputed: tuple[DisputedTally, ...] = ()
 
     def is_unreadable(self, election_id: int) -> bool:
         """Whether the row of this election is there and cannot be read."""
@@ -247,6 +258,27 @@ class JournalEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class ChainStatement:
+    """What a node says of its chain, for the others to compare.
+
+    *marks* tell which chain it is, *apart* names the nodes that it found on another one, *last_counted* is the id of
+    the first settled block at or after the end of voting, None before there is one.
+    """
+
+    marks: tuple[Mark, ...]
+    apart: tuple[str, ...]
+    last_counted: str | None
+
+    @property
+    def news(self) -> object:
+        """What others wait for: a leader 0 that is about to count, a node that has not seen by itself that it is apart.
+
+        Marks change with every block, and are told with the next report.
+        """
+        return self.apart, self.last_counted
+
+
+@dataclass(frozen=True, slots=True)
 class NodeReport:
     """One node's row of ``node_status``: the cluster at a glance.
 
@@ -266,6 +298,7 @@ class NodeReport:
     version: str
     updated_at: datetime
     holds_chain: bool
+    statement: ChainStatement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,11 +317,18 @@ class ChainCopy:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """What another node of a chain last reported of itself, at *updated_at* by its own clock."""
+    """What another node of a chain last reported of itself, at *updated_at* by its own clock.
+
+    *marks*, *apart* and *last_counted* are those of its :class:`ChainStatement`.
+    """
 
     hostname: str
     height: int
     tip: str
+    conditions: tuple[str, ...]
+    marks: tuple[Mark, ...]
+    apart: tuple[str, ...]
+    last_counted: str | None
     updated_at: datetime
 
 

@@ -20,6 +20,7 @@ def observations(
     found: dict[ConditionType, tuple[str, str] | None] = {ConditionType.ROW_UNREADABLE: _unreadable(view)}
     if policy.role is Role.LEADER0:
         found[ConditionType.ELECTION_MISSED] = _missed(view)
+        found[ConditionType.TALLY_DISPUTED] = _disputed(view)
         found[ConditionType.OVERLAP] = _overlap(phase, work, view, now, policy)
     return found
 
@@ -30,6 +31,20 @@ def _unreadable(view: View) -> tuple[str, str] | None:
         return None
     faults = "; ".join(row.why for row in view.overview.unreadable)
     return "RowUnreadable", f"left out, and all other elections go on: {faults}"
+
+
+def _disputed(view: View) -> tuple[str, str] | None:
+    assert view.overview is not UNKNOWN
+    if not view.overview.disputed:
+        return None
+    counts = "; ".join(f"{tally.election_name}: {tally.why}" for tally in view.overview.disputed)
+    return (
+        "MajorityMissing",
+        (
+            f"votes were counted without a majority of the leaders: {counts}; compare with the other nodes' chains and"
+            " archives, then have the count stand with `node-fsm election confirm NAME`"
+        ),
+    )
 
 
 def _missed(view: View) -> tuple[str, str] | None:

@@ -64,7 +64,7 @@ class View:
 
     *slot_duration* is the block 0 template's, in seconds; *generation* that of the lease held, None without one;
     *tip* the date of the newest block of the chain in work; *failure* how the phase's task last ended, None when it
-    has not failed.
+    has not failed; *clock_wrong* whether this machine's clock and the database's differ by more than they may.
     """
 
     overview: Overview | Literal[Unknown.UNKNOWN]
@@ -73,6 +73,7 @@ class View:
     generation: int | None
     tip: BlockDate | Literal[Unknown.UNKNOWN]
     failure: ServiceError | None
+    clock_wrong: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class PostgresDatabase:
         self.save_tally_snapshot = results.save_tally_snapshot
         self.post_results = results.post_results
         self.results = results.results
+        self.tally_confirmed = results.tally_confirmed
 
         archives = Archives(self.session)
         self.save_archive = archives.save_archive

@@ -11,6 +11,10 @@ from node_fsm.database.session import Session
 _CANCEL = text("""
     UPDATE election SET cancelled_at = coalesce(cancelled_at, now()) WHERE name = :name RETURNING id, block0_hash
 """)
+_PUBLISHED = text("""
+    SELECT id, block0_hash, EXISTS (SELECT FROM tally WHERE tally.block0_hash = election.block0_hash) AS counted
+    FROM election WHERE name = :name
+""")
 # What vanished from the row is not withdrawn by leader 0, which only removes what stands there.
 _WITHDRAW_VANISHED = text("""
     UPDATE vote_plan SET withdrawn_at = now()
@@ -47,6 +51,25 @@ async def cancel_election(session: Session, name: str) -> str | None:
             raise election_unknown(name)
         await connection.execute(_WITHDRAW_VANISHED, {"election": row.id, "standing": row.block0_hash})
     return str(row.block0_hash) if row.block0_hash else None
+
+
+async def confirm_tally(session: Session, name: str) -> tuple[str, bool]:
+    """Record that a person has the chain of election *name* counted, or its disputed count stand, as leader 0 has it.
+
+    Its block 0 hash, and whether results stand already. PermanentError ``ElectionUnknown``, or ``NothingToConfirm``
+    when no block 0 is published. Confirmed already is a no-op.
+    """
+    async with session.transaction("confirm_tally") as connection:
+        row = (await connection.execute(_PUBLISHED, {"name": name})).one_or_none()
+        if row is None:
+            raise election_unknown(name)
+        if row.block0_hash is None:
+            raise PermanentError("NothingToConfirm", f"election {name!r} has no block 0, so there is no chain to count")
+        confirmation = insert(tables.tally_confirmation).values(
+            block0_hash=row.block0_hash, election=row.id, election_name=name
+        )
+        await connection.execute(confirmation.on_conflict_do_nothing())
+    return row.block0_hash, row.counted
 
 
 async def take_lease(session: Session, hostname: str) -> tuple[str, ...]:

@@ -1,10 +1,12 @@
 """What nodes say of themselves, for people and for each other."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from node_fsm.core.marks import Mark
 from node_fsm.core.model import ChainCopy, JournalEntry, Neighbour, NodeReport
 from node_fsm.database import tables
 from node_fsm.database.journal import write_entries
@@ -27,6 +29,7 @@ class Cluster:
 
     async def report_status(self, report: NodeReport) -> None:
         """Write this node's row of ``node_status``, and how much of the chain its machine holds if that is known."""
+        said = report.statement
         row = {
             "phase": report.phase,
             "since": report.since,
@@ -39,6 +42,9 @@ class Cluster:
             "conditions": list(report.conditions),
             "version": report.version,
             "updated_at": report.updated_at,
+            "marks": [list(mark) for mark in said.marks] if said else [],
+            "apart": list(said.apart) if said else [],
+            "last_counted": said.last_counted if said else None,
         }
         statement = insert(tables.node_status).values(hostname=report.hostname, **row)
         async with self._session.transaction("report_status") as connection:
@@ -79,14 +85,17 @@ class Cluster:
         """What the nodes of this chain other than *hostname* reported, as far as they have a tip, by hostname."""
         status = tables.node_status.c
         query = (
-            select(status.hostname, status.height, status.tip, status.updated_at)
+            select(
+                *(status.hostname, status.height, status.tip, status.conditions),
+                *(status.marks, status.apart, status.last_counted, status.updated_at),
+            )
             .where(status.block0_hash == block0_hash, status.hostname != hostname)
             .where(status.height.is_not(None), status.tip.is_not(None))
             .where(status.updated_at >= FIRST, status.updated_at < END)
             .order_by(status.hostname)
         )
         async with self._session.transaction("neighbours") as connection:
-            return tuple(Neighbour(*row) for row in await connection.execute(query))
+            return tuple(_neighbour(row) for row in await connection.execute(query))
 
     async def announce(self, hostname: str, p2p_address: str | None) -> None:
         """Write the multiaddr that peers are told into this node's row of ``jorm_nodes``, if it has one."""
@@ -97,3 +106,22 @@ class Cluster:
                 .where(node.hostname == hostname, node.p2p_address.is_distinct_from(p2p_address))
                 .values(p2p_address=p2p_address)
             )
+
+
+def _neighbour(row: Any) -> Neighbour:
+    """What a node said; marks that are none, as somebody may have written them by hand, are left out."""
+    marks = row.marks if isinstance(row.marks, list) else []
+    return Neighbour(
+        hostname=row.hostname,
+        height=row.height,
+        tip=row.tip,
+        conditions=tuple(row.conditions),
+        marks=tuple(Mark(*mark) for mark in marks if _is_mark(mark)),
+        apart=tuple(row.apart),
+        last_counted=row.last_counted,
+        updated_at=row.updated_at,
+    )
+
+
+def _is_mark(value: object) -> bool:
+    return isinstance(value, list) and [type(part) for part in value] == [int, str]

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node_fsm.core.chain_time import BlockDate, ChainClock, ChainDates
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import Block0Ref, ElectionOverview, NodeRow, Overview, UnreadableElection
+from node_fsm.core.model import Block0Ref, DisputedTally, ElectionOverview, NodeRow, Overview, UnreadableElection
 from node_fsm.database import tables
 from node_fsm.database.session import Session
 from node_fsm.database.specifications import Specifications
@@ -44,6 +44,12 @@ _CHAINS = text("""
         EXISTS (SELECT FROM vote_plan WHERE block0_hash = hash AND withdrawn_at IS NOT NULL) AS withdrawn
     FROM unnest(CAST(:hashes AS text[])) AS hash
 """)
+_DISPUTED = text("""
+    SELECT DISTINCT election_name, block0_hash, disputed FROM tally
+    WHERE disputed IS NOT NULL
+        AND NOT EXISTS (SELECT FROM tally_confirmation WHERE tally_confirmation.block0_hash = tally.block0_hash)
+    ORDER BY election_name, block0_hash
+""")
 _TIME = text("SELECT clock_timestamp()")
 
 
@@ -60,6 +66,7 @@ class Overviews:
             rows = (await connection.execute(_ELECTIONS)).all()
             nodes = await _nodes(connection)
             chains = (await connection.execute(_CHAINS, {"hashes": list(hashes)})).all()
+            disputed = (await connection.execute(_DISPUTED)).all()
             time = await connection.scalar(_TIME)
         elections, missed, unreadable = [], [], []
         for row in rows:
@@ -81,6 +88,7 @@ class Overviews:
             withdrawn=frozenset(chain.hash for chain in chains if chain.withdrawn),
             database_time=time,
             unreadable=tuple(unreadable),
+            disputed=tuple(DisputedTally(*row) for row in disputed),
         )
 
     def _with_fingerprint(self, election: ElectionOverview) -> ElectionOverview:

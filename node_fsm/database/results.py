@@ -43,9 +43,18 @@ class Results:
         return snapshots
 
     async def post_results(
-        self, election_id: int, block0_hash: str, results: Sequence[PlanResult], entry: JournalEntry
+        self,
+        election_id: int,
+        block0_hash: str,
+        results: Sequence[PlanResult],
+        entry: JournalEntry,
+        *,
+        disputed: str | None = None,
     ) -> None:
-        """Write the results of all plans in one transaction; the same again is a no-op, PermanentError if different."""
+        """Write the results of all plans in one transaction; the same again is a no-op, PermanentError if different.
+
+        *disputed* says why no majority of the leaders confirmed the chain that was counted.
+        """
         by_plan = {result.plan_id: result for result in results}
         async with self._session.transaction("post_results") as connection:
             await _lock_plans(connection, block0_hash, list(by_plan))
@@ -55,10 +64,22 @@ class Results:
                 _require_same(posted, tuple(by_plan[plan.id] for plan in plans), block0_hash)
                 return
             name = await connection.scalar(select(tables.election.c.name).where(tables.election.c.id == election_id))
-            of_chain = {"block0_hash": block0_hash, "election": election_id, "election_name": name}
+            of_chain = {
+                "block0_hash": block0_hash,
+                "election": election_id,
+                "election_name": name,
+                "disputed": disputed,
+            }
             for plan in plans:
                 await _insert(connection, plan, by_plan[plan.id], of_chain)
             await write_entries(connection, [entry])
+
+    async def tally_confirmed(self, block0_hash: str) -> bool:
+        """Whether a person has confirmed the chain, as leader 0 has it, for the tally."""
+        confirmation = tables.tally_confirmation.c
+        async with self._session.transaction("tally_confirmed") as connection:
+            found = select(confirmation.block0_hash).where(confirmation.block0_hash == block0_hash)
+            return await connection.scalar(found) is not None
 
     async def results(self, block0_hash: str) -> tuple[PlanResult, ...]:
         """The posted results by plan index; empty when there are none."""

@@ -190,6 +190,16 @@ tally = Table(
     Column("on_chain", Boolean, nullable=False),
     _text("results_hash"),
     _time("decided_at", now=True),
+    _text("disputed", nullable=True),
+)
+
+tally_confirmation = Table(
+    "tally_confirmation",
+    metadata,
+    Column("block0_hash", Text, primary_key=True),
+    Column("election", BigInteger, nullable=False),
+    _text("election_name"),
+    _time("confirmed_at", now=True),
 )
 
 tally_result = Table(
@@ -249,6 +259,9 @@ node_status = Table(
     Column("conditions", ARRAY(Text), nullable=False),
     _text("version"),
     _time("updated_at"),
+    Column("marks", JSONB, nullable=False, server_default="[]"),
+    Column("apart", ARRAY(Text), nullable=False, server_default="{}"),
+    _text("last_counted", nullable=True),
 )
 
 chain_copy = Table(

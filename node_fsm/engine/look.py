@@ -4,6 +4,7 @@ What cannot be read is unknown for this look, and a condition says why. Unknown 
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Literal, TypeVar
 
 from loguru import logger
@@ -21,6 +22,9 @@ from node_fsm.steps.context import Context
 
 OVERVIEW_SECONDS = 10.0
 DATABASE_RETRY_SECONDS = 5.0
+
+CLOCK_TOLERANCE_SECONDS = 1.0
+"""By how much this machine's clock may differ from the database's: less than the shortest slot."""
 
 T = TypeVar("T")
 
@@ -57,6 +61,7 @@ class Look:
             generation=ctx.lease.generation if ctx.lease else None,
             tip=self._tip() or UNKNOWN,
             failure=failure,
+            clock_wrong=ConditionType.CLOCK_WRONG in ctx.conditions,
         )
         with self._faults.caught("looking for what the database has to say"):
             for condition, problem in observations(ctx.phase, ctx.work, view, ctx.clock.now(), ctx.policy).items():
@@ -73,15 +78,30 @@ class Look:
         ctx = self._ctx
         self._asked = hashes
         self.next_scan = ctx.clock.monotonic() + self._rescan_seconds
+        asked = ctx.clock.monotonic()
         try:
             async with deadline(OVERVIEW_SECONDS, "DatabaseSlow", "the database did not answer"):
-                self._overview = await ctx.database.overview(hashes)
+                overview = await ctx.database.overview(hashes)
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, the chain goes on
             self._overview = UNKNOWN
             self.next_scan = ctx.clock.monotonic() + min(DATABASE_RETRY_SECONDS, self._rescan_seconds)
             self._unreadable(ConditionType.DATABASE_UNAVAILABLE, "reading the database", error)
         else:
+            self._overview = overview
             ctx.conditions.clear(ConditionType.DATABASE_UNAVAILABLE)
+            self._compare_clocks(overview.database_time, took=ctx.clock.monotonic() - asked)
+
+    def _compare_clocks(self, database_time: datetime, took: float) -> None:
+        """Say whether the clocks differ by more than they may; the database's was read within *took* seconds."""
+        offset = (self._ctx.clock.now() - database_time).total_seconds()
+        surely = offset - took if offset > 0 else -offset
+        where = "ahead of" if offset > 0 else "behind"
+        message = (
+            f"this machine's clock is {surely:.0f} s {where} the database's: no chain is begun by it, and other nodes"
+            " refuse blocks that are made by it; mend the clock that is wrong"
+        )
+        problem = ("ClockWrong", message) if surely >= CLOCK_TOLERANCE_SECONDS else None
+        self._ctx.conditions.set(ConditionType.CLOCK_WRONG, problem)
 
     def _read(self, condition: ConditionType, doing: str, source: Callable[[], T]) -> T | Literal[Unknown.UNKNOWN]:
         try:

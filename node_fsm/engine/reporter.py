@@ -22,6 +22,7 @@ class Reporter:
         self._status = status
         self._journal = journal
         self._wake = asyncio.Event()
+        self._urgent = asyncio.Event()
         self._outage = Outage("the status waits")
 
     def journal(self, entry: JournalEntry) -> None:
@@ -31,6 +32,11 @@ class Reporter:
 
     def status_changed(self) -> None:
         """Have the status written soon: at most every few seconds, however often this is said."""
+        self._wake.set()
+
+    def report_at_once(self) -> None:
+        """Have the status written now: somebody waits for it."""
+        self._urgent.set()
         self._wake.set()
 
     async def run(self) -> None:
@@ -47,8 +53,11 @@ class Reporter:
     async def _report(self) -> None:
         while True:
             self._wake.clear()  # first: what comes while something is written is written next
+            self._urgent.clear()
             await self._report_once()
-            await asyncio.sleep(REPORT_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REPORT_SECONDS):
+                    await self._urgent.wait()
             with suppress(TimeoutError):
                 async with asyncio.timeout(QUIET_SECONDS):
                     await self._wake.wait()

@@ -5,7 +5,7 @@ from datetime import datetime
 from loguru import logger
 
 from node_fsm.core.conditions import Condition, ConditionType
-from node_fsm.core.model import JournalEntry, Overview
+from node_fsm.core.model import ChainStatement, JournalEntry, Overview
 from node_fsm.core.phases import NODE_MUST_RUN, Phase
 from node_fsm.core.view import UNKNOWN, Deadline, Decision, Unknown, View, Work
 from node_fsm.engine.faults import Faults
@@ -25,6 +25,7 @@ class Telemetry:
         self._overview: Overview | Unknown = UNKNOWN
         self._node_restarts = 0
         self._tip: str | None = None
+        self._statement: ChainStatement | None = None
         ctx.conditions.listeners.append(self._condition_changed)
 
     def began(self, since: datetime) -> None:
@@ -45,6 +46,9 @@ class Telemetry:
         if node.tip != self._tip:
             self._tip = node.tip
             self._reporter.status_changed()  # others compare their tips with it, its height says who may be the seed
+        before, self._statement = self._statement, ctx.statement
+        if ctx.statement and ctx.statement.news != (before.news if before else None):
+            self._reporter.report_at_once()
         if view.overview is not self._overview:
             self._overview = view.overview
             if view.overview is not UNKNOWN:

@@ -83,9 +83,22 @@ class Records(Protocol):
         ...
 
     async def post_results(
-        self, election_id: int, block0_hash: str, results: Sequence[PlanResult], entry: JournalEntry
+        self,
+        election_id: int,
+        block0_hash: str,
+        results: Sequence[PlanResult],
+        entry: JournalEntry,
+        *,
+        disputed: str | None = None,
     ) -> None:
-        """Write the results of all plans in one transaction; the same again is a no-op, PermanentError if different."""
+        """Write the results of all plans in one transaction; the same again is a no-op, PermanentError if different.
+
+        *disputed* says why no majority of the leaders confirmed the chain that was counted.
+        """
+        ...
+
+    async def tally_confirmed(self, block0_hash: str) -> bool:
+        """Whether a person has confirmed the chain, as leader 0 has it, for the tally."""
         ...
 
     async def results(self, block0_hash: str) -> tuple[PlanResult, ...]:

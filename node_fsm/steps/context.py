@@ -8,7 +8,7 @@ from node_fsm.block0.template import Template, load_template
 from node_fsm.core.conditions import Conditions
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.events import Fact
-from node_fsm.core.model import Block0Ref, ElectionOverview, JournalEntry, Lease, NodeRow, Overview
+from node_fsm.core.model import Block0Ref, ChainStatement, ElectionOverview, JournalEntry, Lease, NodeRow, Overview
 from node_fsm.core.phases import Phase
 from node_fsm.core.secret import Secret
 from node_fsm.core.view import UNKNOWN, Policy, Unknown, View, Work
@@ -51,6 +51,9 @@ class Context:
     lease: Lease | None = None
     signing_key: Secret | None = None
     progressed: bool = False
+    statement: ChainStatement | None = None
+    """What this node says of its chain to the others; the engine reports it."""
+
     _template: tuple[float, Template] | None = field(default=None, repr=False)
 
     @property
@@ -131,6 +134,12 @@ class Context:
             at=self.clock.now(),
             reason=reason,
         )
+
+    def state_chain(self, statement: ChainStatement | None) -> None:
+        """Have *statement* told to the other nodes: its news at once, its marks with the next report."""
+        before, self.statement = self.statement, statement
+        if statement and statement.news != (before.news if before else None):
+            self.mailbox.look_again()
 
     def progress(self) -> None:
         """Say that the work that never ends goes well again: an earlier failure is over."""

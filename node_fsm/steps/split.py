@@ -1,118 +1,137 @@
 """The other nodes of a chain: whether this node reaches them, and whether they are on the same chain.
 
-A jormungandr without peers says Running and goes on by itself, and so do two halves of a cluster that is cut in two.
-So it is looked for here: in the number of connected peers, and in what the other nodes report to ``node_status``.
+A jormungandr without peers says Running and goes on by itself, so do two halves of a cluster that is cut in two, and
+its count of peers goes on saying 2 or 3 through minutes of silence. So it is looked for here, in what the nodes tell
+each other through ``node_status``: marks of their chains, and whom each found on another one.
 """
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from datetime import datetime
 
 from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.conditions import ConditionType
+from node_fsm.core.confirmation import Confirmation, Statement, confirm
 from node_fsm.core.errors import TemporaryError
-from node_fsm.core.model import Neighbour
+from node_fsm.core.marks import Agreement, Mark, compare, mark_heights
+from node_fsm.core.model import ChainStatement, Neighbour
 from node_fsm.core.phases import Role
 from node_fsm.steps.context import Context
+from node_fsm.steps.settling import has_settled
 from node_fsm.storage.block_copy import BlockCopy
 from node_fsm.storage.files import write_private
 
 CONDITIONS = frozenset({ConditionType.ISOLATED, ConditionType.SPLIT_BRAIN, ConditionType.CHAIN_BEHIND})
 
 ISOLATED_SECONDS = 15.0
-COMPARE_SECONDS = 10.0
+COMPARE_SECONDS = 5.0
 SILENT_SECONDS = 150.0
 """A node that reported nothing new for so long says nothing about the chain any more: twice its longest silence."""
 
 BEHIND_BLOCKS = 10
 REPORTS_IN_A_ROW = 2
-"""A single report may be of a block that was replaced a moment later, as happens between leaders of adjacent slots."""
+"""One report may be of a block that was replaced a moment later, as happens between leaders of adjacent slots."""
+
+DEEP = 3
+"""No such block lies this far below both tips: a difference there needs no second report."""
+
+REMEMBERED_MARKS = 512
 
 
 class Neighbours:
-    """Compares this node with the others of the chain in work, for as long as it runs; *alone*: there are no others."""
+    """Compares this node with the others of the chain in work, for as long as it runs.
 
-    def __init__(self, ctx: Context, *, alone: bool) -> None:
+    *leaders* are the keys in block 0.
+    """
+
+    def __init__(self, ctx: Context, leaders: Collection[str]) -> None:
         self._ctx = ctx
-        self._alone = alone
+        self._leaders = tuple(leaders)
         self._began = self._next_comparison = ctx.clock.monotonic()
         self._lonely_since: float | None = None
         self._others: dict[str, _Other] = {}
-        self._database_answers = True
+        self.database_answers = False
+        """Whether the database gave what the others reported when it was last asked."""
 
-    @classmethod
-    def of(cls, ctx: Context, leaders: Collection[str]) -> "Neighbours":
-        """Those of this node on a chain with these *leaders* in its block 0."""
-        return cls(ctx, alone=ctx.policy.role is Role.LEADER0 and len(leaders) == 1)
+    @property
+    def alone(self) -> bool:
+        """Whether this is the chain's only leader: nobody else makes blocks, so there is nobody to agree with."""
+        return self._ctx.policy.role is Role.LEADER0 and len(self._leaders) == 1
 
-    async def compare(self, copy: BlockCopy) -> None:
-        """Set the conditions about other nodes; *copy* is at the tip of the node, which runs."""
-        if self._alone:
+    async def compare(self, copy: BlockCopy, *, at_once: bool = False) -> None:
+        """State which chain this node is on, and set the conditions about the others.
+
+        *copy* is at the tip of the node, which runs. The others are heard every few seconds, or *at_once*.
+        """
+        if self.alone:
             return
-        self._ctx.conditions.set(ConditionType.ISOLATED, self._isolation(copy))
-        now = self._ctx.clock.monotonic()
-        if now < self._next_comparison:
-            return
-        self._next_comparison = now + COMPARE_SECONDS
-        try:
-            reports = await self._ctx.database.neighbours(self._ctx.block0_in_work().hash, self._ctx.settings.hostname)
-        except TemporaryError:
-            self._database_answers = False
-            self._ctx.node.overtaken(False)
-            return  # the chain goes on without the database; what was known of the others stays
-        self._database_answers = True
-        for report in reports:
-            self._others.setdefault(report.hostname, _Other(report, now)).hear(report, copy, now)
-        heard = [other for other in self._others.values() if now - other.heard_at < SILENT_SECONDS]
-        if heard or now - self._began >= SILENT_SECONDS:  # before that, what an earlier attempt found still holds
-            await self._say(heard, copy)
+        ctx, now = self._ctx, self._ctx.clock.monotonic()
+        ctx.conditions.set(ConditionType.ISOLATED, self._isolation(copy))
+        if at_once or now >= self._next_comparison:
+            self._next_comparison = now + COMPARE_SECONDS
+            await self._hear(copy, now)
+        ctx.state_chain(self._statement(copy))
+
+    def confirmation(self, last_counted: str) -> Confirmation:
+        """Which leaders have said, after the end of voting, that they have the block *last_counted*, as this one has.
+
+        Whatever a node said counts, however old: a settled block does not become another one by silence.
+        """
+        ctx = self._ctx
+        overview = ctx.known_overview()
+        own = Statement(ctx.settings.hostname, ctx.own_node().leader_id, last_counted)
+        said = {name: other.report.last_counted for name, other in self._others.items()}
+        others = [
+            Statement(node.hostname, node.leader_id, said.get(node.hostname))
+            for node in overview.nodes
+            if node.hostname != own.hostname
+        ]
+        return confirm(last_counted, self._leaders, [own, *others])
 
     def silence(self) -> None:
         """Nothing can be said while the node does not run, and what was known is old when it runs again."""
         self._lonely_since = None
         self._others.clear()
         self._ctx.node.overtaken(False)
+        self._ctx.state_chain(None)
         for condition in CONDITIONS:
             self._ctx.conditions.clear(condition)
 
-    async def agree(self, copy: BlockCopy, until: datetime) -> None:
-        """Return once another node has the same chain, or none says anything to the database, or at *until*.
-
-        At once when nothing speaks against it. So a leader 0 that was cut off does not count a part of the votes.
-        """
-        ctx, began, doubted = self._ctx, self._ctx.clock.monotonic(), False
-        slot = ctx.block0_in_work().dates.clock.slot_duration
-        listening = max(2 * COMPARE_SECONDS, 2 * slot + COMPARE_SECONDS)
-        while not self._alone and ctx.clock.now() < until:
-            doubted = doubted or self._is_in_doubt()
-            if not doubted:
-                return
-            await copy.advance(ctx.node.api)
-            await self.compare(copy)
-            if not self._database_answers:
-                began = ctx.clock.monotonic()  # nothing was heard, which is not to say that nobody speaks
-            heard = [other for other in self._others.values() if other.heard_at >= began]
-            if any(other.agrees for other in heard) and not self._is_in_doubt():
-                break
-            if not heard and ctx.clock.monotonic() - began >= listening:
-                break
-            await ctx.next_look(slot)
-        ctx.node.overtaken(False)
-
-    def _is_in_doubt(self) -> bool:
+    async def _hear(self, copy: BlockCopy, now: float) -> None:
         ctx = self._ctx
-        is_said = any(type_ in ctx.conditions for type_ in CONDITIONS)
-        return is_said or not ctx.node.state.peers_connected or ctx.chain().disputed.exists()
+        try:
+            reports = await ctx.database.neighbours(ctx.block0_in_work().hash, ctx.settings.hostname)
+        except TemporaryError:
+            self.database_answers = False
+            ctx.node.overtaken(False)
+            return  # the chain goes on without the database; what was known of the others stays
+        self.database_answers = True
+        for report in reports:
+            self._others.setdefault(report.hostname, _Other(report, now)).hear(report, copy, now)
+        heard = [other for other in self._others.values() if now - other.heard_at < SILENT_SECONDS]
+        if heard or now - self._began >= SILENT_SECONDS:  # before that, what an earlier attempt found still holds
+            await self._say(heard, copy)
 
     async def _say(self, heard: Sequence["_Other"], copy: BlockCopy) -> None:
         ctx = self._ctx
-        apart = [other.report for other in heard if other.apart >= REPORTS_IN_A_ROW]
-        ahead = [other.report for other in heard if other.ahead >= REPORTS_IN_A_ROW]
-        ctx.conditions.set(ConditionType.SPLIT_BRAIN, _split(apart))
-        ctx.conditions.set(ConditionType.CHAIN_BEHIND, _behind(ahead, copy.tip.height))
+        own = ctx.settings.hostname
+        apart = [other for other in heard if other.agreement is Agreement.APART or own in other.report.apart]
+        ahead = [other for other in heard if other.ahead >= REPORTS_IN_A_ROW]
+        if apart or all(other.agreement is Agreement.SAME for other in heard):
+            ctx.conditions.set(ConditionType.SPLIT_BRAIN, _split([other.report for other in apart]))
+        ctx.conditions.set(ConditionType.CHAIN_BEHIND, _behind([other.report for other in ahead]))
         ctx.node.overtaken(any(other.report.height > copy.tip.height for other in heard))
-        agreeing = {other.report.hostname for other in heard if other.agrees}
-        await in_thread(DISK, self._note_dispute, {other.hostname for other in apart}, agreeing)
+        agreeing = {other.report.hostname for other in heard if other.agreement is Agreement.SAME}
+        await in_thread(DISK, self._note_dispute, {other.report.hostname for other in apart}, agreeing)
+
+    def _statement(self, copy: BlockCopy) -> ChainStatement:
+        ctx = self._ctx
+        heights = mark_heights(copy.tip.height)
+        last = copy.first_at(ctx.block0_in_work().dates.vote_end)
+        return ChainStatement(
+            marks=tuple(Mark(height, block_id) for height in heights if (block_id := copy.id_at(height))),
+            apart=tuple(sorted(name for name, other in self._others.items() if other.agreement is Agreement.APART)),
+            last_counted=last.id if last and has_settled(ctx, copy, last) else None,
+        )
 
     def _note_dispute(self, apart: set[str], agreeing: set[str]) -> None:
         """Keep beside the chain who reported another one, until each of them has reported this one."""
@@ -144,7 +163,7 @@ class Neighbours:
 
 
 class _Other:
-    """Another node, and how often in a row it reported a block that is not ours, or a height far above ours.
+    """Another node: what it reported last, and what follows from all of that for its chain.
 
     What stood in the database at the first look may be old; only what changes afterwards is heard.
     """
@@ -152,44 +171,67 @@ class _Other:
     def __init__(self, report: Neighbour, now: float) -> None:
         self.report = report
         self.heard_at = now - SILENT_SECONDS
-        self.apart = self.ahead = 0
-        self.agrees = False
+        self.agreement = Agreement.UNKNOWN
+        self.ahead = 0
+        self._apart_in_a_row = 0
+        self._marks: dict[int, str] = {}
+        """By height; those above this node's tip are compared once it has grown."""
 
     def hear(self, report: Neighbour, copy: BlockCopy, now: float) -> None:
-        if report == self.report:
+        is_new = report != self.report
+        if is_new:
+            self.report, self.heard_at = report, now
+            self.ahead = self.ahead + 1 if report.height > copy.tip.height + BEHIND_BLOCKS else 0
+            self._remember(report.marks)
+        if self._marks:
+            self._judge(copy, is_new=is_new)
+
+    def _remember(self, marks: Sequence[Mark]) -> None:
+        """Add *marks* to those known, unless they are of another chain: then what it was on before counts no more."""
+        if any(self._marks.get(mark.height, mark.id) != mark.id for mark in marks):
+            self._marks.clear()
+        self._marks.update(marks)
+        for height in sorted(self._marks)[:-REMEMBERED_MARKS]:
+            del self._marks[height]
+
+    def _judge(self, copy: BlockCopy, *, is_new: bool) -> None:
+        marks = [Mark(*item) for item in self._marks.items()]
+        shallow = compare(marks, copy.tip.height, copy.id_at)
+        if shallow is not Agreement.APART:
+            self._apart_in_a_row = 0
+            self.agreement = shallow
             return
-        self.report, self.heard_at = report, now
-        ours = copy.id_at(report.height)
-        self.agrees = ours == report.tip
-        if ours is not None:
-            self.apart = self.apart + 1 if ours != report.tip else 0
-        self.ahead = self.ahead + 1 if report.height > copy.tip.height + BEHIND_BLOCKS else 0
+        self._apart_in_a_row += is_new
+        deep = compare(marks, min(copy.tip.height, self.report.height) - DEEP, copy.id_at)
+        if deep is Agreement.APART or self._apart_in_a_row >= REPORTS_IN_A_ROW:
+            self.agreement = Agreement.APART
 
 
 def _split(apart: Sequence[Neighbour]) -> tuple[str, str] | None:
     if not apart:
         return None
+    wrong_clocks = [other.hostname for other in apart if ConditionType.CLOCK_WRONG in other.conditions]
+    hint = f"; the clock of {' and '.join(wrong_clocks)} is wrong, mend that first" if wrong_clocks else ""
     return (
         "TipsDiffer",
         (
-            f"{_reported(apart)}, which this node's chain does not have at that height: the chain has split, and votes"
-            " of the shorter part will have to be posted again; see to it that the nodes reach each other, check"
-            " p2p_address in jorm_nodes"
+            f"{_names(apart)}: on another chain than this node; votes of the shorter part have to be posted again once"
+            f" the parts meet; see to it that the nodes reach each other, check p2p_address in jorm_nodes{hint}"
         ),
     )
 
 
-def _behind(ahead: Sequence[Neighbour], height: int) -> tuple[str, str] | None:
+def _behind(ahead: Sequence[Neighbour]) -> tuple[str, str] | None:
     if not ahead:
         return None
     return (
         "OthersAhead",
         (
-            f"{_reported(ahead)}, and this node is at height {height}: it is cut off from the others or copies their"
-            " blocks too slowly; check that it reaches them, and its machine's load"
+            f"{_names(ahead)}: more than {BEHIND_BLOCKS} blocks ahead of this node, which is cut off from them or"
+            " copies their blocks too slowly; check that it reaches them, and its machine's load"
         ),
     )
 
 
-def _reported(others: Sequence[Neighbour]) -> str:
-    return ", ".join([f"{other.hostname} reported block {other.tip[:8]} at height {other.height}" for other in others])
+def _names(others: Sequence[Neighbour]) -> str:
+    return ", ".join(other.hostname for other in others)

@@ -5,7 +5,6 @@ chain that has settled.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from loguru import logger
 
@@ -18,12 +17,10 @@ from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import Payer, PlanResult
 from node_fsm.ports.answers import FragmentState
 from node_fsm.steps.context import Context
+from node_fsm.steps.settling import has_settled
 from node_fsm.storage.block_copy import BlockCopy
 from node_fsm.storage.block_index import CopiedBlock
 from node_fsm.storage.files import make_private
-
-SETTLING = timedelta(seconds=2)
-"""A killed node loses the blocks of its last second or more: what is older stays."""
 
 ATTEMPTS = 5
 WAIT_SLOTS = 20
@@ -37,7 +34,7 @@ async def settle(ctx: Context, copy: BlockCopy, date: BlockDate) -> None:
         while True:
             await copy.advance(ctx.node.api)
             block = copy.first_at(date)
-            if block and ctx.clock.now() >= clock.time_at(block.date) + SETTLING:
+            if block and has_settled(ctx, copy, block):
                 return
             await ctx.next_look(clock.slot_duration / 2)
 

@@ -84,6 +84,11 @@ class ChainDirectory:
         return self.path / "disputed"
 
     @property
+    def tally_disputed(self) -> Path:
+        """Says why no majority of the leaders confirmed the chain whose votes are counted; absent when one did."""
+        return self.path / "tally-disputed"
+
+    @property
     def fragments(self) -> Path:
         """The node's persistent log of what was posted to it."""
         return self.path / "fragments"

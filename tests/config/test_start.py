@@ -51,7 +51,7 @@ def test_the_version_imports_nothing(allowed: set[str]) -> None:
 
 def test_a_tab_in_the_shell_imports_nothing(allowed: set[str]) -> None:
     printed, modules = node_fsm(**COMPLETION)
-    assert printed.split() == ["cancel"]
+    assert printed.split() == ["cancel", "confirm"]
     assert modules - allowed == set()
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from node_fsm.core.conditions import ConditionType
-from node_fsm.core.model import ElectionOverview, UnreadableElection
+from node_fsm.core.model import DisputedTally, ElectionOverview, UnreadableElection
 from node_fsm.core.observe import observations
 from node_fsm.core.phases import NODE_MUST_RUN, Phase, Role
 from node_fsm.core.view import UNKNOWN, View, Work
@@ -39,7 +39,7 @@ def test_only_leader0_looks_after_the_elections() -> None:
 
 
 def test_all_is_well() -> None:
-    nothing = {"election_missed": None, "overlap": None, "row_unreadable": None}
+    nothing = {"election_missed": None, "overlap": None, "row_unreadable": None, "tally_disputed": None}
     assert observed(of(SPRING, SUMMER), now=worlds.DUE) == nothing
 
 
@@ -51,6 +51,14 @@ def test_rows_that_cannot_be_read_are_named_by_every_node(role: Role) -> None:
     reason, message = seen[ConditionType.ROW_UNREADABLE] or ("", "")
     assert reason == "RowUnreadable"
     assert "its end is infinity; it has no plan" in message
+
+
+def test_a_count_that_nobody_confirmed_is_named_until_a_person_confirms_it() -> None:
+    disputed = replace(worlds.overview(SPRING), disputed=(DisputedTally("autumn", "ab" * 32, "1 of 3 leaders"),))
+    reason, message = observed(worlds.view(disputed))[ConditionType.TALLY_DISPUTED] or ("", "")
+    assert reason == "MajorityMissing"
+    assert "autumn: 1 of 3 leaders" in message
+    assert "`node-fsm election confirm NAME`" in message
 
 
 def test_missed_elections_are_named() -> None:

@@ -3,11 +3,13 @@ from datetime import timedelta
 
 import asyncpg
 
-from node_fsm.core.model import ChainCopy, JournalEntry, Neighbour, NodeReport
+from node_fsm.core.marks import Mark
+from node_fsm.core.model import ChainCopy, ChainStatement, JournalEntry, Neighbour, NodeReport
 from node_fsm.database.adapter import PostgresDatabase
 from tests.database.world import START
 
 ENTRY = JournalEntry("leader0", 7, "Fund 1", "Waiting", "election_due", "FetchingKey", START, "it is time")
+SAID = ChainStatement((Mark(9, "t9"), Mark(8, "t8")), ("b",), "t7")
 REPORT = NodeReport(
     hostname="leader0",
     phase="Running",
@@ -97,12 +99,11 @@ async def test_neighbours_are_the_other_nodes_of_a_chain_that_have_a_tip(databas
         ("c", None, None, "a"),
         ("d", 9, "t9", "b"),
     ):
-        await database.report_status(
-            replace(REPORT, hostname=hostname, height=height, tip=tip, block0_hash=chain * 64, holds_chain=False)
-        )
+        report = replace(REPORT, hostname=hostname, height=height, tip=tip, block0_hash=chain * 64, holds_chain=False)
+        await database.report_status(replace(report, statement=SAID if hostname == "a" else None))
     assert await database.neighbours("a" * 64, "own") == (
-        Neighbour("a", 9, "t9", START),
-        Neighbour("b", 5, "t5", START),
+        Neighbour("a", 9, "t9", REPORT.conditions, SAID.marks, SAID.apart, SAID.last_counted, START),
+        Neighbour("b", 5, "t5", REPORT.conditions, (), (), None, START),
     )
 
 

@@ -3,7 +3,8 @@
 import asyncio
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.events import Event
+from node_fsm.core.model import Overview
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import UNKNOWN, Decision
 from node_fsm.engine.faults import PAUSE
@@ -229,3 +231,37 @@ async def test_what_held_while_the_database_was_known_is_neither_confirmed_nor_d
         world.database.failure, world.database.answer = None, overview(election())
         await world.rereads()
         assert world.condition("election_missed") is None
+
+
+@pytest.mark.parametrize(("ahead", "where"), [(5.0, "5 s behind"), (-5.0, "5 s ahead of"), (-3600, "3600 s ahead")])
+async def test_a_clock_that_is_wrong_is_a_condition_until_it_is_mended(
+    due: Callable[..., World], ahead: float, where: str
+) -> None:
+    """Leader 0 begins no chain by it: the others would refuse its blocks."""
+    world = due()
+    world.database.ahead = timedelta(seconds=ahead)
+    async with world.running():
+        await world.looks(4)
+        assert world.condition("clock_wrong") == "ClockWrong"
+        assert where in world.message("clock_wrong")
+        assert world.ctx.phase is Phase.WAITING
+        world.database.ahead = timedelta(0)
+        await world.rereads()
+        await world.until(lambda: world.ctx.phase is not Phase.WAITING)
+        assert world.condition("clock_wrong") is None
+
+
+async def test_a_slow_answer_is_not_taken_for_a_wrong_clock(due: Callable[..., World]) -> None:
+    world = due()
+    answer = world.database.overview
+
+    async def slow(hashes: Collection[str]) -> Overview:
+        found = await answer(hashes)
+        await asyncio.sleep(3)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.database, "overview", slow)
+        async with world.running():
+            await world.until(lambda: world.ctx.phase is not Phase.WAITING, 30)
+            assert world.condition("clock_wrong") is None

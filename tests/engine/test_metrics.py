@@ -11,7 +11,7 @@ from node_fsm.core.view import Decision
 from node_fsm.ports import ProcessPhase
 from node_fsm.steps.context import Context
 from tests.engine.world import Voting, World
-from tests.support.fakes import START, block0, election, overview
+from tests.support.fakes import START, block0, overview
 
 
 async def tally(ctx: Context) -> Decision:
@@ -105,7 +105,7 @@ async def test_the_offset_of_the_clock(due: Callable[..., World]) -> None:
     world = due()
     assert world.metric("clock_offset_seconds") is None
     async with world.running():
-        world.database.answer = overview(election(), database_time=world.clock.now() + timedelta(seconds=5))
+        world.database.ahead = timedelta(seconds=5)
         await world.rereads()
         offset = world.metric("clock_offset_seconds")
         assert offset is not None

@@ -58,7 +58,7 @@ class World:
 
     def __init__(self, directory: Path, *, early: float = 0.0, **tasks: Task) -> None:
         self.clock = LoopClock(START - timedelta(seconds=early))
-        self.database = FakeDatabase(overview(election()))
+        self.database = FakeDatabase(overview(election()), self.clock)
         self.node = FakeNode()
         template = Path(__file__).parents[2] / "block0_template.yaml"
         policy = Policy(Role.LEADER0, voting_start_offset_minutes=-60, close_grace_minutes=60, hot_reload=False)
@@ -87,16 +87,6 @@ class World:
         try:
             yield
             assert not task.done(), f"the engine ended: {task}"
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
-
-    @asynccontextmanager
-    async def reporting(self) -> AsyncIterator[None]:
-        """While the engine's reporter runs."""
-        task = asyncio.create_task(self.engine.reporter.run())
-        try:
-            yield
         finally:
             task.cancel()
             await asyncio.wait({task})

@@ -82,6 +82,7 @@ class Cluster:
         world = World(self._directory, beside=self.world)
         world.ctx.work = None
         world.ctx.store, world.ctx.jcli, world.ctx.node = self.store, self.jcli, self.node
+        world.node = self.node
         self.node.state = STOPPED
         self.database.process = uuid4().hex
         return world
@@ -90,6 +91,7 @@ class Cluster:
         """What the node's supervisor tells the engine."""
         while True:
             self.node.grow()
+            self.world.leader1_agrees()
             self.world.ctx.mailbox.look_again()
             await asyncio.sleep(1)
 

@@ -52,7 +52,7 @@ EFFECTS = [
     ("jcli", "genesis_encode", 0),
     ("database", "publish_block0", 0),
     ("database", "chain_copies", 0),
-    ("node", "records", 0),
+    ("node", "save_records", 0),
     ("jcli", "transaction", 0),
     ("node", "post_fragment", 0),
     ("database", "save_tally_snapshot", 0),

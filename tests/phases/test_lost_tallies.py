@@ -10,7 +10,8 @@ from node_fsm.chain.recount import Recount
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import ServiceError, TemporaryError
 from node_fsm.core.events import Event
-from node_fsm.steps.tally_chain import ATTEMPTS, SETTLING
+from node_fsm.steps.settling import SETTLING
+from node_fsm.steps.tally_chain import ATTEMPTS
 from states.tallying import READY_SECONDS, Tallying
 from tests.phases.small_election import TALLYING_END, VOTING_END
 from tests.phases.world import World

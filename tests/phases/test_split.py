@@ -1,31 +1,33 @@
 """What a node says of the others of its chain: alone, apart, behind."""
 
 import asyncio
-import shutil
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from node_fsm.core.conditions import ConditionType
-from node_fsm.core.model import ArchiveKind, ChainCopy, NodeReport, StoredArchive
+from node_fsm.core.marks import Mark
+from node_fsm.core.model import ArchiveKind, ChainStatement, NodeReport, StoredArchive
 from node_fsm.steps.split import CONDITIONS, SILENT_SECONDS
 from states.reset import Reset
 from states.running import Running
 from states.tallying import Tallying
-from tests.phases.small_election import TALLYING_END, VOTING_END
+from tests.phases.small_election import VOTING_END
 from tests.phases.test_running import copied, height, is_followed, vote, votes_cast
 from tests.phases.world import World
 from tests.support.fakes import FACT
 from tests.support.memory_database import DATABASE_AWAY
 
 
-def report(world: World, height: int, tip: str) -> None:
-    """Have leader 2 report a tip, later than whatever it reported before."""
-    before = world.database.statuses.get("leader2")
+def report(
+    world: World, height: int, tip: str, *, hostname: str = "leader2", said: ChainStatement | None = None
+) -> None:
+    """Have another node report a tip, later than whatever it reported before."""
+    before = world.database.statuses.get(hostname)
     at = before.updated_at + timedelta(seconds=5) if before else world.clock.now()
     status = NodeReport(
-        hostname="leader2",
+        hostname=hostname,
         phase="Running",
         since=at,
         election_id=1,
@@ -38,8 +40,9 @@ def report(world: World, height: int, tip: str) -> None:
         version="0",
         updated_at=at,
         holds_chain=False,
+        statement=said or ChainStatement((Mark(height, tip),), (), None),
     )
-    world.database.statuses["leader2"] = status
+    world.database.statuses[hostname] = status
 
 
 async def hear(world: World, reports: int, height: int, tip: str | None = None) -> None:
@@ -85,7 +88,7 @@ async def test_a_tip_of_another_chain_is_a_split(in_company: World) -> None:
         )
         await hear(in_company, 1, 11, "other chain too")
         assert in_company.condition(ConditionType.SPLIT_BRAIN) == "TipsDiffer"
-        assert "leader2 reported block other ch at height 11" in in_company.message(ConditionType.SPLIT_BRAIN)
+        assert in_company.message(ConditionType.SPLIT_BRAIN).startswith("leader2: on another chain")
         await hear(in_company, 1, 12)
         assert in_company.condition(ConditionType.SPLIT_BRAIN) is None
         assert in_company.condition(ConditionType.CHAIN_BEHIND) is None
@@ -114,7 +117,7 @@ async def test_a_node_far_behind_the_others_says_so(in_company: World) -> None:
         await in_company.until(lambda: height(in_company) > 20)
         await hear(in_company, 3, 1000, "far ahead")
         assert in_company.condition(ConditionType.CHAIN_BEHIND) == "OthersAhead"
-        assert "leader2 reported block far ahea at height 1000" in in_company.message(ConditionType.CHAIN_BEHIND)
+        assert in_company.message(ConditionType.CHAIN_BEHIND).startswith("leader2: more than 10 blocks ahead")
         assert in_company.condition(ConditionType.SPLIT_BRAIN) is None
         assert in_company.node.is_overtaken
         await hear(in_company, 1, 15)
@@ -180,59 +183,6 @@ async def test_a_chain_that_was_split_is_set_aside_although_an_archive_has_its_n
     assert len(in_company.ctx.workspace.set_aside_chains()) == 1
 
 
-async def tally(world: World) -> float:
-    """Tally after a vote that has ended; how many seconds it took."""
-    began = world.clock.now()
-    await world.finish(Tallying())
-    return (world.clock.now() - began).total_seconds()
-
-
-async def test_a_tally_does_not_wait_for_others_while_some_are_connected(world: World) -> None:
-    await world.end_voting()
-    world.node.tells(peers_connected=1)
-    assert await tally(world) < 10
-    assert world.database.calls["neighbours"] == 0
-
-
-async def test_a_tally_waits_shortly_when_nobody_is_connected_and_nobody_speaks(world: World) -> None:
-    await world.end_voting()
-    assert 20 <= await tally(world) < 30
-    assert world.results
-
-
-async def test_a_leader_0_that_was_cut_off_does_not_count_its_part_of_the_votes(world: World) -> None:
-    """As long as the others speak of another chain, and as there is time: then it counts what it has, and says so."""
-    await world.end_voting()
-    half = (TALLYING_END - VOTING_END) / 2
-
-    async def others() -> None:
-        for height_ in range(1000, 2000):
-            report(world, height_, "other chain")
-            await asyncio.sleep(5)
-
-    task = asyncio.create_task(others())
-    assert half - 5 <= await tally(world) < half + 15
-    task.cancel()
-    assert world.condition(ConditionType.CHAIN_BEHIND) == "OthersAhead"
-    assert world.results
-
-
-async def test_a_leader_0_that_is_back_with_the_others_counts_at_once(world: World) -> None:
-    await world.end_voting()
-
-    async def heal() -> None:
-        await asyncio.sleep(12)
-        world.node.tells(peers_connected=1)
-        for _ in range(3):
-            assert world.node.chain is not None
-            report(world, world.node.chain.tip.height, world.node.chain.tip.id)
-            await asyncio.sleep(5)
-
-    task = asyncio.create_task(heal())
-    assert 12 <= await tally(world) < 30
-    task.cancel()
-
-
 async def test_votes_of_a_part_of_the_chain_that_was_given_up_are_posted_again(published: World) -> None:
     """Two halves of a cluster meet again: the shorter one's blocks are gone, and with them the votes in them."""
     async with published.doing(Running()) as failures:
@@ -247,38 +197,6 @@ async def test_votes_of_a_part_of_the_chain_that_was_given_up_are_posted_again(p
     assert failures == []
 
 
-async def others_speak(world: World, ahead: int = 1000) -> None:
-    """Leader 2 goes on reporting another chain."""
-    for number in range(200):
-        assert world.node.chain is not None
-        report(world, world.node.chain.tip.height + ahead, f"other chain {number}")
-        await asyncio.sleep(5)
-
-
-async def test_a_database_that_is_away_is_not_taken_for_the_others_silence(world: World) -> None:
-    await world.end_voting()
-    world.database.failure = DATABASE_AWAY
-    speaking = asyncio.create_task(others_speak(world))
-
-    async def come_back() -> None:
-        await asyncio.sleep(22)
-        world.database.failure = None
-
-    back = asyncio.create_task(come_back())
-    assert await tally(world) >= (TALLYING_END - VOTING_END) / 2 - 5
-    await back
-    speaking.cancel()
-
-
-async def test_a_split_that_was_noted_holds_a_tally_also_after_a_restart(world: World) -> None:
-    await world.end_voting()
-    world.chain.disputed.write_text("leader2")
-    world.node.tells(peers_connected=1)  # a follower in its part
-    speaking = asyncio.create_task(others_speak(world))
-    assert await tally(world) >= 20
-    speaking.cancel()
-
-
 async def test_a_split_is_not_healed_by_the_silence_of_the_other_part(in_company: World) -> None:
     async with in_company.doing(Running()):
         await in_company.until(lambda: height(in_company) > 20)
@@ -287,42 +205,78 @@ async def test_a_split_is_not_healed_by_the_silence_of_the_other_part(in_company
             assert in_company.node.chain is not None
             ids = in_company.node.chain.ids
             at = in_company.clock.now()
-            tip = replace(in_company.database.statuses["leader2"], height=len(ids) - 1, tip=ids[-1], updated_at=at)
+            said = ChainStatement((Mark(len(ids) - 1, ids[-1]),), (), None)
+            tip = replace(in_company.database.statuses["leader2"], height=len(ids) - 1, updated_at=at, statement=said)
             in_company.database.statuses["leader3"] = replace(tip, hostname="leader3")
             await asyncio.sleep(5)
             assert in_company.chain.disputed.read_text() == "leader2", number
 
 
-@pytest.mark.parametrize("after", [0.0, 0.3, 0.9, 1.5, 2.5, 4.5])
-async def test_what_is_posted_is_what_the_chain_says_whenever_it_turns(world: World, after: float) -> None:
-    """A peer is connected before the node takes over its longer chain, on which nobody's vote is."""
-    await world.end_voting()
-    speaking = asyncio.create_task(others_speak(world, ahead=3))
-
-    async def heal() -> None:
-        await asyncio.sleep(13)
-        world.node.tells(peers_connected=1)
-        await asyncio.sleep(after)
-        world.node.turn(60)
-
-    healing = asyncio.create_task(heal())
-    failures = await world.insist(Tallying())
-    await healing
-    speaking.cancel()
-    assert {failure.reason for failure in failures} <= {"TallyLost", "ChainTurned", "TallyNotInBlock"}
-    (plan,) = world.plans
-    assert world.node.chain is not None
-    counted = world.node.chain.counted().plans[plan.id].proposals
-    assert [tuple(proposal.weights or ()) for proposal in counted] == list(world.results[0].votes)
+async def test_a_difference_deep_below_both_tips_needs_no_second_report(in_company: World) -> None:
+    async with in_company.doing(Running()):
+        await in_company.until(lambda: height(in_company) > 20)
+        await hear(in_company, 1, 5)
+        said = ChainStatement((Mark(19, "tip"), Mark(15, "other chain")), (), None)
+        report(in_company, 19, "tip", said=said)
+        await in_company.until(lambda: in_company.condition(ConditionType.SPLIT_BRAIN) == "TipsDiffer", 10)
 
 
-async def test_a_node_that_lost_its_disk_while_tallying_is_wired_anew(world: World) -> None:
-    await world.end_voting()
-    copies = {name: ChainCopy(name, 80, lost=False, is_leader=True) for name in ("leader0", "leader1")}
-    world.database.copies[world.hash] = copies
-    world.node.kill(up=False)
-    shutil.rmtree(world.chain.storage)
-    await world.insist(Tallying())
-    assert world.database.copies[world.hash]["leader0"].lost
-    assert not world.node.required[-1].seed
-    assert world.results
+async def test_a_mark_above_the_own_tip_is_compared_once_the_chain_has_grown(in_company: World) -> None:
+    """The one that is behind sees it too, although the other says nothing new."""
+    async with in_company.doing(Running()):
+        await in_company.until(lambda: height(in_company) > 20)
+        await hear(in_company, 1, 5)
+        report(in_company, 30, "other chain", said=ChainStatement((Mark(30, "tip"), Mark(26, "other chain")), (), None))
+        await in_company.until(lambda: height(in_company) > 25)
+        assert in_company.condition(ConditionType.SPLIT_BRAIN) is None
+        await in_company.until(lambda: in_company.condition(ConditionType.SPLIT_BRAIN) == "TipsDiffer", 15)
+
+
+async def test_a_node_that_others_found_apart_says_so_as_well(in_company: World) -> None:
+    async with in_company.doing(Running()):
+        await in_company.until(lambda: height(in_company) > 20)
+        report(in_company, 1000, "tip", said=ChainStatement((Mark(1000, "tip"),), (), None))
+        await asyncio.sleep(6)
+        assert in_company.condition(ConditionType.SPLIT_BRAIN) is None
+        report(in_company, 1001, "tip", said=ChainStatement((Mark(1001, "tip"),), ("leader1",), None))
+        await in_company.until(lambda: in_company.condition(ConditionType.SPLIT_BRAIN) == "TipsDiffer", 10)
+        assert in_company.ctx.statement is not None
+        assert in_company.ctx.statement.apart == (), "what others found is not passed on as one's own finding"
+
+
+async def test_a_node_tells_its_chain_whom_it_finds_apart_and_its_last_counted_block(in_company: World) -> None:
+    async with in_company.doing(Running()):
+        await in_company.until(lambda: height(in_company) > 20)
+        await hear(in_company, 3, 10, "other chain")
+        said = in_company.ctx.statement
+        assert said is not None
+        assert said.apart == ("leader2",)
+        assert said.last_counted is None
+        chain = in_company.node.chain
+        assert chain is not None
+        assert all(chain.ids[mark.height] == mark.id for mark in said.marks)
+        await in_company.until(lambda: height(in_company) > VOTING_END + 4)
+        said = in_company.ctx.statement
+        assert said is not None
+        assert said.last_counted == chain.ids[VOTING_END]
+
+
+async def test_a_warning_of_a_split_is_said_once_while_it_lasts(in_company: World) -> None:
+    said: list[tuple[ConditionType, object]] = []
+    in_company.ctx.conditions.listeners.append(lambda type_, held: said.append((type_, held)))
+    async with in_company.doing(Running()):
+        await in_company.until(lambda: height(in_company) > 40)
+        for number in range(20):
+            await hear(in_company, 1, 10 + number, "other chain")
+    assert len([type_ for type_, held in said if type_ is ConditionType.SPLIT_BRAIN and held]) == 1
+
+
+async def test_a_wrong_clock_is_named_as_the_likely_cause_of_a_split(in_company: World) -> None:
+    async with in_company.doing(Running()):
+        await in_company.until(lambda: height(in_company) > 20)
+        for number in range(3):
+            report(in_company, 10 + number, "other chain")
+            status = in_company.database.statuses["leader2"]
+            in_company.database.statuses["leader2"] = replace(status, conditions=("clock_wrong",))
+            await asyncio.sleep(6)
+        assert in_company.message(ConditionType.SPLIT_BRAIN).endswith("the clock of leader2 is wrong, mend that first")

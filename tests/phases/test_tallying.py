@@ -10,7 +10,7 @@ from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.events import Event
 from node_fsm.core.model import PlanResult
-from node_fsm.steps.tally_chain import SETTLING
+from node_fsm.steps.settling import SETTLING
 from states.tallying import Tallying
 from tests.phases.small_election import LEADER0, TALLYING_END
 from tests.phases.world import World

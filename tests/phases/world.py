@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import takewhile
 from pathlib import Path
 
 import yaml
@@ -10,13 +11,15 @@ import yaml
 from node_fsm.core.conditions import Conditions
 from node_fsm.core.current import current
 from node_fsm.core.errors import ServiceError
-from node_fsm.core.model import PlanResult, VotePlan
+from node_fsm.core.marks import Mark
+from node_fsm.core.model import ChainStatement, NodeReport, PlanResult, VotePlan
 from node_fsm.core.phases import Role
 from node_fsm.core.view import UNKNOWN, Decision, Policy, View, Work
 from node_fsm.metrics import Metrics
 from node_fsm.steps.adopt import adopt_block0
 from node_fsm.steps.context import Context, PhaseSettings
 from node_fsm.steps.mailbox import Mailbox, Pulse
+from node_fsm.steps.settling import SETTLING
 from node_fsm.steps.signing_key import fetch_signing_key
 from node_fsm.steps.wiring import require_node
 from node_fsm.storage.workspace import ChainDirectory, Workspace
@@ -27,6 +30,7 @@ from tests.chain import build
 from tests.phases.small_election import ID, LEADER0, LEADER1, VOTING_END, VOTING_START, account, cluster
 from tests.support.chain_node import ChainNode
 from tests.support.fake_jcli import FakeJcli
+from tests.support.main_chain import header
 from tests.support.memory_database import MemoryDatabase, Row
 from tests.support.memory_store import MemoryStore
 from tests.support.template import TEMPLATE
@@ -76,6 +80,8 @@ class World:
             mailbox=Mailbox(),
             looked=Pulse(),
         )
+        self.in_agreement = role is Role.LEADER0 and beside is None
+        """Whether leader 1 says, as soon as it is so, that it has the same last counted block."""
         if beside and role is Role.NODE:
             self.ctx.work = beside.ctx.work
             self.store.objects[KEY_URI] = LEADER1.reveal().encode()
@@ -111,6 +117,8 @@ class World:
         """Read the world as the engine does, and tell the phase's work."""
         ctx = self.ctx
         self.node.grow()
+        if self.in_agreement:
+            self.leader1_agrees()
         hashes = [chain.block0_hash for chain in ctx.workspace.chains() if chain.block0_hash]
         if ctx.work and ctx.work.block0:
             hashes.append(ctx.work.block0.hash)
@@ -127,6 +135,22 @@ class World:
             failure=None,
         )
         ctx.looked.beat()
+
+    def leader1_agrees(self) -> None:
+        """Have leader 1 report that its chain is that of this node."""
+        chain, work = self.node.chain, self.ctx.work
+        if chain is None or work is None or work.block0 is None or not chain.tip.height:
+            return
+        dates, tip = work.block0.dates, chain.tip
+        after = list(takewhile(lambda one: one.date >= dates.vote_end, map(header, reversed(chain.blocks))))
+        is_settled = after and dates.clock.time_at(after[-1].date) + SETTLING <= self.clock.now()
+        now = self.clock.now()
+        self.database.statuses["leader1"] = NodeReport(
+            *("leader1", "Running", now, ID, work.block0.hash, tip.height, tip.id, str(tip.date), 1, (), "0"),
+            updated_at=now,
+            holds_chain=False,
+            statement=ChainStatement((Mark(tip.height, tip.id),), (), after[-1].id if is_settled else None),
+        )
 
     async def begin(self) -> None:
         """Leave Waiting for the current election, with the lease."""

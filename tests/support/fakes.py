@@ -8,7 +8,7 @@ from typing import Any
 from node_fsm.core.chain_time import BlockDate, ChainClock, ChainDates
 from node_fsm.core.events import Fact
 from node_fsm.core.model import Block0Ref, ElectionOverview, JournalEntry, NodeReport, NodeRow, Overview
-from node_fsm.ports import NodeStatus, ProcessPhase
+from node_fsm.ports import Clock, NodeStatus, ProcessPhase
 
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
@@ -19,9 +19,14 @@ FACT = JournalEntry("leader0", 1, "first", "Running", Fact.BLOCK0_WRITTEN, "Runn
 
 @dataclass
 class FakeDatabase:
-    """Answers with *answer* or raises *failure*, whatever that is; keeps what is written."""
+    """Answers with *answer* or raises *failure*, whatever that is; keeps what is written.
+
+    Its clock is *ahead* of *clock*.
+    """
 
     answer: Overview
+    clock: Clock
+    ahead: timedelta = timedelta(0)
     failure: Exception | None = None
     readings: int = 0
     asked: set[str] = field(default_factory=set)
@@ -32,7 +37,7 @@ class FakeDatabase:
         self.readings += 1
         self.asked = set(hashes)
         self._may_fail()
-        return self.answer
+        return replace(self.answer, database_time=self.clock.now() + self.ahead)
 
     async def journal(self, entries: Sequence[JournalEntry]) -> None:
         self._may_fail()

@@ -15,6 +15,8 @@ from node_fsm.core.model import (
     ArchiveKind,
     Block0Ref,
     ChainCopy,
+    ChainStatement,
+    DisputedTally,
     ElectionOverview,
     ElectionSpec,
     JournalEntry,
@@ -82,6 +84,8 @@ class MemoryDatabase:
     withdrawn: set[str] = field(default_factory=set)
     snapshots: dict[str, dict[str, Any]] = field(default_factory=dict)
     posted: dict[str, tuple[PlanResult, ...]] = field(default_factory=dict)
+    disputed: dict[str, DisputedTally] = field(default_factory=dict)
+    confirmed: set[str] = field(default_factory=set)
     archives: list[StoredArchive] = field(default_factory=list)
     journalled: list[JournalEntry] = field(default_factory=list)
     statuses: dict[str, NodeReport] = field(default_factory=dict)
@@ -121,6 +125,9 @@ class MemoryDatabase:
                 database_time=now,
                 unreadable=tuple(
                     UnreadableElection(row.spec.id, row.spec.name, row.fault) for row in (*listed, *missed) if row.fault
+                ),
+                disputed=tuple(
+                    tally for block0_hash, tally in self.disputed.items() if block0_hash not in self.confirmed
                 ),
             )
 
@@ -225,7 +232,13 @@ class MemoryDatabase:
             return self.snapshots.setdefault(block0_hash, snapshots)
 
     async def post_results(
-        self, election_id: int, block0_hash: str, results: Sequence[PlanResult], entry: JournalEntry
+        self,
+        election_id: int,
+        block0_hash: str,
+        results: Sequence[PlanResult],
+        entry: JournalEntry,
+        *,
+        disputed: str | None = None,
     ) -> None:
         with self._call("post_results"):
             by_plan = {result.plan_id: result for result in results}
@@ -240,11 +253,17 @@ class MemoryDatabase:
                 if [len(votes) for votes in result.votes] != [len(proposal.options) for proposal in plan.proposals]:
                     raise PermanentError("PlansDiffer", f"{plan.id} has other proposals or options than were published")
             self.posted[block0_hash] = ordered
+            if disputed:
+                self.disputed[block0_hash] = DisputedTally(self._row(election_id).spec.name, block0_hash, disputed)
             self._write(entry)
 
     async def results(self, block0_hash: str) -> tuple[PlanResult, ...]:
         with self._call("results"):
             return self.posted.get(block0_hash, ())
+
+    async def tally_confirmed(self, block0_hash: str) -> bool:
+        with self._call("tally_confirmed"):
+            return block0_hash in self.confirmed
 
     async def save_archive(self, archive: StoredArchive, entry: JournalEntry) -> None:
         with self._call("save_archive"):
@@ -289,7 +308,7 @@ class MemoryDatabase:
     async def neighbours(self, block0_hash: str, hostname: str) -> tuple[Neighbour, ...]:
         with self._call("neighbours"):
             return tuple(
-                Neighbour(report.hostname, report.height, report.tip, report.updated_at)
+                _neighbour(report)
                 for _, report in sorted(self.statuses.items())
                 if report.block0_hash == block0_hash and report.hostname != hostname
                 if report.height is not None and report.tip is not None
@@ -397,6 +416,22 @@ def _read(publication: Publication, block0: Path) -> bytes:
 
 def _identity(entry: JournalEntry) -> object:
     return entry.hostname, entry.at, entry.event, entry.election_id
+
+
+def _neighbour(report: NodeReport) -> Neighbour:
+    assert report.height is not None
+    assert report.tip is not None
+    said = report.statement or ChainStatement((), (), None)
+    return Neighbour(
+        hostname=report.hostname,
+        height=report.height,
+        tip=report.tip,
+        conditions=report.conditions,
+        marks=said.marks,
+        apart=said.apart,
+        last_counted=said.last_counted,
+        updated_at=report.updated_at,
+    )
 
 
 def _reference(publication: Publication) -> Block0Ref:

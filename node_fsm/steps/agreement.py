@@ -1,0 +1,93 @@
+"""Before votes are counted: a majority of the chain's leaders must have the block up to which they are counted."""
+
+from datetime import datetime
+from functools import partial
+
+from loguru import logger
+
+from node_fsm.aio.threads import DISK, in_thread
+from node_fsm.core.conditions import ConditionType
+from node_fsm.core.confirmation import Confirmation
+from node_fsm.core.errors import TemporaryError
+from node_fsm.steps.context import Context
+from node_fsm.steps.settling import has_settled
+from node_fsm.steps.split import Neighbours
+from node_fsm.storage.block_copy import BlockCopy
+from node_fsm.storage.files import write_private
+from node_fsm.storage.workspace import ChainDirectory
+
+POLL_SECONDS = 1.0
+LISTENING_SECONDS = 20.0
+LISTENING_SLOTS = 3
+"""However late it is, the others are listened to for so long once the database answers: a node reports with every
+block, at most every few seconds."""
+
+
+async def agree(ctx: Context, neighbours: Neighbours, copy: BlockCopy, until: datetime) -> str | None:
+    """Wait until a majority of leaders has the last counted block of *copy*, or a person says that it is to be counted.
+
+    Follows the chain meanwhile, which may turn to that of the others. At *until*, and not before the others were
+    listened to, it gives up: returns why the count is disputed, else None. While the database is away nobody is heard;
+    then it gives up at *until* too, since the time to put the tally on the chain is finite. Nothing can be posted
+    before the database is back, and then the others are asked after all.
+    """
+    if neighbours.alone:
+        return None
+    block0 = ctx.block0_in_work()
+    listening = max(LISTENING_SECONDS, LISTENING_SLOTS * block0.dates.clock.slot_duration)
+    listening_since: float | None = None
+    why = "the others could not be asked: the database did not answer"
+    while True:
+        await copy.advance(ctx.node.api)
+        await neighbours.compare(copy, at_once=True)
+        now = ctx.clock.monotonic()
+        listening_since = (listening_since or now) if neighbours.database_answers else None
+        last = copy.first_at(block0.dates.vote_end)
+        if last and has_settled(ctx, copy, last) and neighbours.database_answers:
+            confirmation = neighbours.confirmation(last.id)
+            if confirmation.is_majority or await _is_confirmed(ctx, block0.hash):
+                ctx.conditions.clear(ConditionType.TALLY_WAITS)
+                return None
+            why = confirmation.why_not
+            _say_who_is_missing(ctx, confirmation, until)
+        was_listened = listening_since is None or now - listening_since >= listening
+        if ctx.clock.now() >= until and was_listened:
+            ctx.conditions.clear(ConditionType.TALLY_WAITS)
+            logger.warning("the votes are counted without a majority of the leaders: {}", why)
+            return why
+        await ctx.next_look(min(POLL_SECONDS, block0.dates.clock.slot_duration / 2))
+
+
+def _say_who_is_missing(ctx: Context, confirmation: Confirmation, until: datetime) -> None:
+    name = ctx.election_in_work().election_name
+    ctx.conditions.raise_(
+        ConditionType.TALLY_WAITS,
+        "MajorityMissing",
+        f"the votes of {name} are not counted yet: {confirmation.why_not}; it is waited for until"
+        f" {until.isoformat()}, then counted as disputed. Start the missing leaders and let them reach each other; if"
+        f" they are gone for good, `node-fsm election confirm {name}` has this chain counted at once",
+    )
+
+
+async def _is_confirmed(ctx: Context, block0_hash: str) -> bool:
+    """Whether a person has said that the chain is to be counted as leader 0 has it."""
+    try:
+        return await ctx.database.tally_confirmed(block0_hash)
+    except TemporaryError:
+        return False
+
+
+async def note(chain: ChainDirectory, disputed: str | None) -> None:
+    """Keep beside the chain why its count is disputed: results may be posted by a later life, when nobody is asked."""
+    if disputed is None:
+        await in_thread(DISK, partial(chain.tally_disputed.unlink, missing_ok=True))
+    else:
+        await in_thread(DISK, write_private, chain.tally_disputed, disputed.encode())
+
+
+async def noted(chain: ChainDirectory) -> str | None:
+    """Why the count is disputed, None when it is not."""
+    try:
+        return (await in_thread(DISK, chain.tally_disputed.read_text)) or None
+    except FileNotFoundError:
+        return None
