@@ -20,15 +20,12 @@ from node_fsm.node.rest import NodeRest
 from node_fsm.ports.answers import FragmentState, FragmentStatus, NodeStats
 from tests.contract.binaries import Binaries
 from tests.contract.chains import Chain
+from tests.support.polling import HANGING
 
 T = TypeVar("T")
 
 POLL = 0.03
 _ENVIRONMENT = {"PATH": os.environ["PATH"], "RUST_BACKTRACE": "0"}
-
-
-HANGING = 120.0
-"""Seconds after which what is waited for will not come any more: far more than a busy machine takes."""
 
 
 async def finished(

@@ -11,7 +11,7 @@ from sqlalchemy import make_url
 from node_fsm.core.backoff import Backoff
 from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.listen import BURST_SECONDS, PATIENCE, SPARE_SECONDS, Burst, Patience
-from tests.support.polling import eventually
+from tests.support.polling import HANGING, eventually
 from tests.support.proxy import FaultyProxy
 
 IMPATIENT = Patience(silence=0.2, answer=0.3, retry=Backoff(0.05, 0.1))
@@ -137,7 +137,7 @@ async def _listener(sql: asyncpg.Connection) -> int:
 
 async def eventually_queried(sql: asyncpg.Connection, pid: int) -> None:
     """Return once the listener has tested its connection several times."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGING):
         starts: set[datetime] = set()
         while len(starts) < 4:
             starts.add(await sql.fetchval("SELECT query_start FROM pg_stat_activity WHERE pid = $1", pid))
@@ -185,7 +185,7 @@ async def test_it_is_cancelled_whatever_it_does(database_url: str) -> None:
             task = asyncio.create_task(database.listen(lambda: None, lambda _: None))
             await asyncio.sleep(0.1)
             task.cancel()
-            await asyncio.wait({task}, timeout=60)
+            await asyncio.wait({task}, timeout=HANGING)
             assert task.cancelled()
             proxy.heal()
             await database.close()

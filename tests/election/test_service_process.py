@@ -14,7 +14,7 @@ from node_fsm_sandbox.election import service_process
 from node_fsm_sandbox.election.errors import SandboxError
 from node_fsm_sandbox.election.service_process import ServiceProcess
 
-from tests.support.polling import eventually
+from tests.support.polling import HANGING, eventually
 from tests.support.processes import is_running
 
 # Says who it and its child are; the child ends a little after it, as a node on its leash does.
@@ -88,7 +88,7 @@ async def test_an_end_by_itself_is_told_with_the_log(tmp_path: Path, service: Se
     short = ServiceProcess("leader0", {"GREETING": "hello", "SECONDS": "0"}, tmp_path / "log", tmp_path)
     await short.start()
     with pytest.raises(SandboxError, match=r"service of leader0 ended by itself with code 3; .*\n\d+ \d+ hello"):
-        await asyncio.wait_for(short.watch(), 10)
+        await asyncio.wait_for(short.watch(), HANGING)
     await short.close()
 
 

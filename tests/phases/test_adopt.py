@@ -14,6 +14,7 @@ from tests.chain import build
 from tests.phases.small_election import ID
 from tests.phases.world import World
 from tests.support.memory_database import DATABASE_AWAY
+from tests.support.polling import HANGING
 
 OTHER_BLOCK0 = build.block([build.initial()])
 
@@ -133,7 +134,7 @@ async def test_a_copy_that_is_being_opened_is_not_left_to_a_thread(
 
     def slowly(file: Path, block0: Path) -> BlockCopy:
         begun.set()
-        assert go_on.wait(60)
+        assert go_on.wait(HANGING)
         return opened(file, block0)
 
     monkeypatch.setattr(BlockCopy, "open", slowly)

@@ -125,7 +125,7 @@ async def test_stop_does_not_wait_for_ever(app: FastAPI) -> None:
     server = SidecarServer(app, "127.0.0.1", 0)
     task = asyncio.create_task(server.serve())
     async with AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as http:
-        request = asyncio.create_task(http.get("/slow", timeout=20))
+        request = asyncio.create_task(http.get("/slow", timeout=HANGING))
         await asked.wait()
         async with asyncio.timeout(HANGING):
             await server.stop(1)

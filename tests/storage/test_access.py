@@ -119,8 +119,8 @@ def test_and_one_that_this_user_may_not_write_into(missing: str) -> None:
         told: Queue[str] = multiprocessing.get_context("fork").Queue()
         other = multiprocessing.get_context("fork").Process(target=use_without_rights, args=(root, told))
         other.start()
-        assert told.get(timeout=60) == "DiskUnusable"
-        other.join(60)
+        assert told.get(timeout=HANGING) == "DiskUnusable"
+        other.join(HANGING)
         root.chmod(0o755)
 
 
