@@ -54,11 +54,9 @@ class _Chain:
         self._joined: _Joined | None = None
         self._wired_by: object = None
         """The reading of the database by which the node was last wired."""
-        self._resubmitted = (0, 0)
-        """After which start of the node and which loss of blocks votes were last posted again."""
 
     async def follow(self) -> None:
-        """Copy the blocks that are new, and once voting has begun post again what starts and lost blocks took away."""
+        """Copy the blocks that are new, and while people vote see to it that what they post comes into one."""
         ctx = self._ctx
         joined = self._joined = self._joined or await self._join()
         state, copy = ctx.node.state, joined.copy
@@ -73,10 +71,8 @@ class _Chain:
             await require_node(ctx, joined.chain, joined.leaders)  # for its next start, when the database may be away
         await copy.advance(ctx.node.api)
         ctx.metrics.votes_cast(copy.votes)
-        lost = (state.starts, copy.losses)
-        if lost != self._resubmitted and copy.tip.date >= ctx.block0_in_work().dates.vote_start:
-            await joined.resubmission.post(ctx, copy)
-            self._resubmitted = lost
+        if copy.tip.date >= ctx.block0_in_work().dates.vote_start:
+            await joined.resubmission.follow(ctx, copy)
         await joined.neighbours.compare(copy)
 
     async def _join(self) -> "_Joined":

@@ -27,6 +27,7 @@ from node_fsm.ports import ChainRun, Clock, MachineClock, NodeStatus, Problem, P
 from node_fsm.programs.command import run_command
 
 WIRING_CHANGED = "WiringChanged"
+VOTES_KEPT = "VotesKept"
 """Why the service itself ends a node on the chain that it wants; every other end is the node's own."""
 
 _HEALTH_TIMEOUT = 5.0
@@ -58,6 +59,7 @@ class NodeSupervisor:
         self._wanted = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
         self._overtaken = False
+        self._restart_for: str | None = None
         self._health = NodeRest(rest_url(settings.rest), _HEALTH_TIMEOUT)
         self._api = NodeRest(rest_url(settings.rest))
 
@@ -87,6 +89,11 @@ class NodeSupervisor:
     def overtaken(self, by_others: bool) -> None:
         """Say whether other nodes have blocks of the chain that this one lacks: a standstill is then its own fault."""
         self._overtaken = by_others
+
+    def restart(self, why: str) -> None:
+        """Have the node end and start anew, if it runs: what it holds in memory alone is then gone."""
+        if self.state.running:
+            self._restart_for = why
 
     async def ready(self, timeout: float) -> None:
         """Wait until the required chain runs; TemporaryError ``NodeNotReady`` after *timeout* seconds, saying why."""
@@ -151,7 +158,7 @@ class NodeSupervisor:
                 self._board.publish(pid=process.pid, starts=self.state.starts + 1, restarts=restarts)
                 has_ended = False
                 end = await self._follow(process, run, vitals)
-                has_ended = end.reason != WIRING_CHANGED
+                has_ended = end.reason not in {WIRING_CHANGED, VOTES_KEPT}
             except PermanentError as error:
                 end = Exit(Remedy.REPAIR, error.reason, error.message)
             except TemporaryError as error:
@@ -170,9 +177,12 @@ class NodeSupervisor:
         watch = Watch(
             run, self._health, self._board, vitals, settings=self._settings, limits=self._limits, clock=self._clock
         )
+        self._restart_for = None
         exiting = asyncio.create_task(process.wait())
         try:
             while not exiting.done():
+                if why := self._asked_to_restart():
+                    return Exit(Remedy.RESTART, VOTES_KEPT, why)
                 await _look(watch)
                 if self.state.phase is ProcessPhase.BOOTSTRAPPING and self._required != run:
                     return Exit(Remedy.RESTART, WIRING_CHANGED, "it waits for peers with an outdated configuration")
@@ -183,6 +193,9 @@ class NodeSupervisor:
         finally:
             exiting.cancel()
             await to_the_end(asyncio.create_task(process.stop()))
+
+    def _asked_to_restart(self) -> str | None:
+        return self._restart_for
 
     async def _until(self, start: datetime) -> None:
         """Wait until the chain begins: a node started earlier gives up at once."""

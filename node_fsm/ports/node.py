@@ -116,6 +116,10 @@ class Node(Protocol):
         """Say whether other nodes have blocks of the chain that this one lacks: a standstill is then its own fault."""
         ...
 
+    def restart(self, why: str) -> None:
+        """Have the node end and start anew, if it runs: what it holds in memory alone is then gone."""
+        ...
+
     async def ready(self, timeout: float) -> None:
         """Wait until it runs; TemporaryError saying what holds it up after *timeout* seconds."""
         ...

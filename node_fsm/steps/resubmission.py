@@ -1,20 +1,44 @@
-"""Votes that a node had accepted and not put into a block when it stopped, or lost with a block, are posted again."""
+"""Votes that a node has accepted are followed until a block has them: the node's own word for that proves nothing.
 
-from collections.abc import Sequence
-from datetime import datetime
+A node that is killed forgets its mempool, one whose chain turns gives up the blocks of a branch, and one whose block
+outlasts its slot rejects that block and keeps its votes "Pending" for ever. So what the node logged is compared with
+the blocks all the time, and what is in none is posted again, as fast as blocks take it.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 
 from loguru import logger
 
 from node_fsm.aio.threads import LONG, in_thread
 from node_fsm.chain.fragment_log import FragmentLog, LoggedFragment, PostAgain
-from node_fsm.chain.fragments import FragmentKind
+from node_fsm.chain.fragments import Fragment, FragmentKind
+from node_fsm.core.capacity import mempool_entries
+from node_fsm.ports.answers import FragmentState
 from node_fsm.steps.context import Context
 from node_fsm.storage.block_copy import BlockCopy
 from node_fsm.storage.workspace import ChainDirectory
 
 AT_ONCE = 100
-IN_MEMPOOL = "FragmentAlreadyInLog"
-"""The node's word for a fragment that it has already, waiting or decided."""
+IN_LOG = "FragmentAlreadyInLog"
+"""The node's word for a fragment that it has seen: waiting, decided, or lost."""
+
+OVERFLOW = "PoolOverflow"
+
+YOUNG_BLOCKS = 3
+"""So many blocks may pass without a vote that came in: the mempool holds no more than one can be made of."""
+
+STUCK_BLOCKS = 6
+"""After so many more the node is not going to put a vote into a block that it says it has."""
+
+SHARE = 4
+"""Of the mempool, one part in so many is filled with what is posted again: new votes need room, too."""
+
+RESTART_SECONDS = 300.0
+"""Between two restarts for the sake of votes."""
+
+RESTART_TAKES_SECONDS = 8.0
+"""Nearer to the end of voting a restart would bring nothing back."""
 
 
 class Resubmission:
@@ -23,26 +47,110 @@ class Resubmission:
     def __init__(self, chain: ChainDirectory) -> None:
         self._log = FragmentLog(chain.fragments)
         self._again = PostAgain()
+        self._occasion: tuple[int, int] | None = None
+        """The start of the node, and the loss of blocks, since which what is known below holds."""
+        self._seen: dict[str, int] = {}
+        """Of all that is in no block: the height at which it came, was posted again, or last asked for."""
+        self._posted: set[str] = set()
+        self._refused: dict[str, str] = {}
+        self._stuck: dict[str, int] = {}
+        """What the node says it has: the height at which it was first found to be in no block nevertheless."""
+        self._restarted_at: float | None = None
 
-    async def post(self, ctx: Context, copy: BlockCopy) -> None:
-        """Post every fragment that has not expired and is in no block of *copy*, which is at the node's tip.
+    async def follow(self, ctx: Context, copy: BlockCopy) -> None:
+        """Post what has not expired, was not refused and is in no block of *copy*, which is at the node's tip.
 
-        Those that the chain had taken already go first; see :class:`~node_fsm.chain.fragment_log.PostAgain`. A fragment
-        that cannot be applied any more is refused by the ledger, so nothing counts twice. To be called once the tip is
-        at the start of voting or past it: before that the ledger refuses votes, and the node for good.
+        After a start of the node and a loss of blocks that is all; else what should long be in one. What the chain had
+        taken already goes first; see :class:`~node_fsm.chain.fragment_log.PostAgain`. A fragment that cannot be applied
+        any more is refused by the ledger, so nothing counts twice. To be called at every new block once the tip is at
+        the start of voting or past it: before that the ledger refuses votes, and the node for good.
         """
         waiting = await in_thread(LONG, self._waiting, copy, ctx.block0_in_work().dates.vote_start_time)
-        accepted = refused = 0
-        for start in range(0, len(waiting), AT_ONCE):
-            posted = await ctx.node.api.post_fragments(waiting[start : start + AT_ONCE])
-            for fragment in posted:
-                logger.debug("posted {} again: {}", fragment.id, fragment.reason or "accepted")
-                accepted += fragment.accepted
-                refused += not fragment.accepted and fragment.reason != IN_MEMPOOL
-        if accepted or refused:
-            logger.log("WARNING" if refused else "INFO", "posted {} votes again, {} were refused", accepted, refused)
+        height = copy.tip.height
+        self._look_at(waiting, height, (ctx.node.state.starts, copy.losses))
+        due = [
+            fragment
+            for fragment in waiting
+            if fragment.id not in self._refused and height - self._seen[fragment.id] >= YOUNG_BLOCKS
+        ]
+        if due:
+            await self._post(ctx, await self._forgotten(ctx, due, height), height)
+        self._may_restart(ctx, height)
 
-    def _waiting(self, copy: BlockCopy, vote_start: datetime) -> Sequence[bytes]:
+    def stuck(self, height: int) -> Collection[str]:
+        """What the node says it has, and has put into no block for long: ids."""
+        return [id_ for id_, since in self._stuck.items() if height - since >= YOUNG_BLOCKS]
+
+    def _look_at(self, waiting: Sequence[Fragment], height: int, occasion: tuple[int, int]) -> None:
+        """Note what waits; on a new *occasion* nothing holds that was known of the mempool."""
+        came = height
+        if occasion != self._occasion:
+            self._occasion = occasion
+            self._seen.clear()
+            self._posted.clear()
+            self._refused.clear()
+            self._stuck.clear()
+            came = height - YOUNG_BLOCKS
+        ids = {fragment.id for fragment in waiting}
+        self._seen = {id_: self._seen.get(id_, came) for id_ in ids}
+        self._posted &= ids
+        self._stuck = {id_: since for id_, since in self._stuck.items() if id_ in ids}
+        self._refused = {id_: reason for id_, reason in self._refused.items() if id_ in ids}
+
+    async def _forgotten(self, ctx: Context, due: Sequence[Fragment], height: int) -> list[Fragment]:
+        """Those of *due* that the node does not know, in the same order; notes what it says of the others."""
+        statuses = await ctx.node.api.fragment_statuses([fragment.id for fragment in due])
+        for id_, status in statuses.items():
+            if status.state is FragmentState.REJECTED:
+                self._refuse(id_, status.reason or "no reason given")
+            else:
+                self._says_it_has(id_, height)
+        return [fragment for fragment in due if fragment.id not in statuses]
+
+    async def _post(self, ctx: Context, fragments: Sequence[Fragment], height: int) -> None:
+        """Post the first of *fragments*, as many as there is room for beside those that still wait for a block."""
+        slot_duration = ctx.block0_in_work().dates.clock.slot_duration
+        room = max(0, mempool_entries(slot_duration) // SHARE - len(self._posted))
+        accepted, is_full = 0, False
+        for start in range(0, min(room, len(fragments)), AT_ONCE):
+            batch = fragments[start : min(start + AT_ONCE, room)]
+            for posted in await ctx.node.api.post_fragments([fragment.raw for fragment in batch]):
+                logger.debug("posted {} again: {}", posted.id, posted.reason or "accepted")
+                if posted.accepted:
+                    accepted += 1
+                    self._posted.add(posted.id)
+                    self._seen[posted.id] = height
+                elif posted.reason == IN_LOG:
+                    self._says_it_has(posted.id, height)
+                elif posted.reason == OVERFLOW:
+                    is_full = True
+                else:
+                    self._refuse(posted.id, posted.reason or "")
+            if is_full:
+                break
+        if accepted:
+            logger.info("posted {} votes again, {} wait for room", accepted, len(fragments) - accepted)
+
+    def _says_it_has(self, fragment_id: str, height: int) -> None:
+        self._stuck.setdefault(fragment_id, height)
+        self._seen[fragment_id] = height  # to be asked again in a few blocks
+
+    def _refuse(self, fragment_id: str, reason: str) -> None:
+        logger.warning("the vote {} is in no block: the node refuses it: {}", fragment_id, reason)
+        self._refused[fragment_id] = reason
+        self._stuck.pop(fragment_id, None)
+
+    def _may_restart(self, ctx: Context, height: int) -> None:
+        """Start the node anew, as the last means: it then takes again what it has in its log and in no block."""
+        lost = [id_ for id_, since in self._stuck.items() if height - since >= STUCK_BLOCKS]
+        now, dates = ctx.clock.monotonic(), ctx.block0_in_work().dates
+        is_late = ctx.clock.now() + timedelta(seconds=RESTART_TAKES_SECONDS) > dates.vote_end_time
+        is_soon = self._restarted_at is not None and now - self._restarted_at < RESTART_SECONDS
+        if lost and not is_soon and not is_late:
+            self._restarted_at = now
+            ctx.node.restart(f"it keeps {len(lost)} votes to itself that are in no block; they are posted again")
+
+    def _waiting(self, copy: BlockCopy, vote_start: datetime) -> list[Fragment]:
         """What is in no block, in the order in which to post it.
 
         A vote that came before voting began was refused, and its voter may have voted otherwise since: it stays out. So
@@ -53,7 +161,7 @@ class Resubmission:
         for entry in self._log.read():
             if not _is_early(entry, vote_start):
                 self._again.logged(entry, date, copy)
-        return [fragment.raw for fragment in self._again.fragments(date, copy)]
+        return self._again.fragments(date, copy)
 
 
 def _is_early(entry: LoggedFragment, vote_start: datetime) -> bool:

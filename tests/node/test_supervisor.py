@@ -72,6 +72,17 @@ async def test_runs_what_is_required(supervisor: NodeSupervisor, chain_run: Chai
     assert (await supervisor.api.stats()).height == 1
 
 
+async def test_a_node_is_restarted_for_what_it_keeps_to_itself(supervisor: NodeSupervisor, chain_run: ChainRun) -> None:
+    supervisor.restart("none runs yet")
+    supervisor.require(chain_run)
+    first = await started(supervisor, 1)
+    supervisor.restart("it keeps 3 votes to itself")
+    second = await started(supervisor, 2)
+    assert not is_running(first)
+    assert second != first
+    assert supervisor.state.restarts == 0, "nothing was wrong with it"
+
+
 async def test_requiring_the_same_again_changes_nothing(
     supervisor: NodeSupervisor, chain_run: ChainRun, fake_node: FakeNode
 ) -> None:

@@ -1,12 +1,12 @@
-"""Votes that a stopped node had accepted, and that are in no block, are posted again."""
+"""Votes that a node had accepted, and that are in no block, are posted again."""
 
-import io
 from struct import pack
 
 import pytest
 
+from node_fsm.core.capacity import mempool_entries
 from node_fsm.core.errors import TemporaryError
-from node_fsm.steps.resubmission import AT_ONCE, Resubmission
+from node_fsm.steps.resubmission import AT_ONCE, RESTART_SECONDS, SHARE, STUCK_BLOCKS, YOUNG_BLOCKS, Resubmission
 from node_fsm.storage.block_copy import BlockCopy
 from tests.chain import build
 from tests.phases.small_election import account
@@ -36,7 +36,7 @@ async def resubmitted(world: World, copy: BlockCopy | None = None) -> list[bytes
     world.node.posted.clear()
     copy = copy or BlockCopy.open(world.chain.blocks, world.chain.block0)
     await copy.advance(world.node)
-    await Resubmission(world.chain).post(world.ctx, copy)
+    await Resubmission(world.chain).follow(world.ctx, copy)
     return world.node.posted
 
 
@@ -148,12 +148,114 @@ async def test_one_that_is_refused_does_not_hold_up_the_others(voting: World) ->
     assert vote(voting, 6) in voting.node.chain.raw
 
 
-async def test_what_the_node_has_already_is_no_refusal(voting: World, log: io.StringIO) -> None:
-    assert len(await resubmitted(voting)) == 2
-    assert "votes again" not in log.getvalue()
-    voting.node.refusals.append("FragmentInvalid")
-    assert len(await resubmitted(voting)) == 2
-    assert "posted 0 votes again, 1 were refused" in log.getvalue()
+async def test_what_waits_for_the_next_block_is_not_posted_again(voting: World) -> None:
+    assert await resubmitted(voting) == []
+
+
+class Following:
+    """A service that follows the votes of a chain, block after block."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.copy = BlockCopy.open(world.chain.blocks, world.chain.block0)
+        self.votes = Resubmission(world.chain)
+
+    async def look(self, blocks: int = 1) -> list[bytes]:
+        """So many slots go by; what is posted again meanwhile."""
+        self.world.node.posted.clear()
+        for _ in range(blocks):
+            self.world.clock.advance(seconds=1)
+            await self.copy.advance(self.world.node)
+            await self.votes.follow(self.world.ctx, self.copy)
+        return list(self.world.node.posted)
+
+
+async def test_only_a_block_counts_as_in(voting: World) -> None:
+    """A block that outlasts its slot is rejected by its own node, which says "Pending" of its votes from then on."""
+    following = Following(voting)
+    voting.node.swallowing = True
+    assert await following.look() == []
+    voting.node.swallowing = False
+    assert await following.look(STUCK_BLOCKS - 1) == []
+    assert votes_cast(voting) == 0
+    assert voting.node.restarts == []
+    await following.look(YOUNG_BLOCKS + 2)
+    assert len(voting.node.restarts) == 1
+    assert votes_cast(voting) == 2
+
+
+async def test_votes_of_a_branch_that_was_given_up_come_back_though_the_node_has_them_in_its_log(voting: World) -> None:
+    following = Following(voting)
+    await following.look(2)
+    assert votes_cast(voting) == 2
+    voting.node.turn(2, keeps_log=True)
+    assert votes_cast(voting) == 0
+    await following.look(2 * YOUNG_BLOCKS + STUCK_BLOCKS)
+    assert len(voting.node.restarts) == 1
+    assert votes_cast(voting) == 2
+
+
+async def test_the_node_is_restarted_for_votes_once_in_a_while_and_not_near_the_end(voting: World) -> None:
+    following = Following(voting)
+    dates = voting.ctx.block0_in_work().dates
+    left = (dates.vote_end_time - voting.clock.now()).total_seconds()
+    assert left < RESTART_SECONDS, "else a second restart could follow"
+    for _ in range(int(left)):
+        await voting.node.post_fragment(vote(voting, len(voting.node.posted) + 5))
+        voting.node.swallowing = True
+        await following.look()
+        voting.node.swallowing = False
+    assert len(voting.node.restarts) <= 1
+
+
+async def test_new_votes_are_left_alone(voting: World) -> None:
+    following = Following(voting)
+    for voter in range(5, 15):
+        await voting.node.post_fragment(vote(voting, voter))
+        assert await following.look() == []
+
+
+async def test_what_waits_for_long_though_the_node_never_fell_is_posted_again(voting: World) -> None:
+    following = Following(voting)
+    await following.look(2)
+    log(voting, vote(voting, 5))  # and the node knows nothing of it
+    assert await following.look(YOUNG_BLOCKS) == []
+    assert await following.look() == [vote(voting, 5)]
+    assert await following.look(2 * YOUNG_BLOCKS) == []
+
+
+async def test_it_is_paced_by_what_comes_into_blocks(voting: World) -> None:
+    share = mempool_entries(1) // SHARE
+    following = Following(voting)
+    await following.look(2)
+    log(voting, *[vote(voting, 5, counter=number) for number in range(3 * share)])
+    voting.node.kill()
+    assert len(await following.look()) == share
+    voting.node.stalled = True
+    assert await following.look(2) == []
+    voting.node.stalled = False
+    assert len(await following.look(3)) == 2 * share
+    assert votes_cast(voting) >= 2
+
+
+async def test_a_mempool_that_is_full_is_tried_again_later(voting: World) -> None:
+    following = Following(voting)
+    await following.look(2)
+    log(voting, *[vote(voting, 5, counter=number) for number in range(AT_ONCE + 1)])
+    voting.node.kill()
+    voting.node.refusals.extend(["PoolOverflow"] * AT_ONCE)
+    assert len(await following.look()) == AT_ONCE
+    assert len(await following.look()) == AT_ONCE + 1
+
+
+async def test_what_the_ledger_refused_is_tried_again_only_after_a_loss(voting: World) -> None:
+    voting.node.rejections.extend(["the ledger says no"] * 2)
+    following = Following(voting)
+    await voting.node.post_fragment(vote(voting, 5))
+    assert await following.look(2 * (YOUNG_BLOCKS + STUCK_BLOCKS)) == []
+    assert voting.node.restarts == []
+    voting.node.kill()
+    assert await following.look() == [vote(voting, 0), vote(voting, 1, choice=1)]
 
 
 async def test_many_are_posted_in_batches(voting: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,6 +285,6 @@ async def test_a_node_that_dies_meanwhile_is_asked_again_later(voting: World) ->
     await copy.advance(voting.node)
     voting.node.kill(up=False)
     with pytest.raises(TemporaryError):
-        await Resubmission(voting.chain).post(voting.ctx, copy)
+        await Resubmission(voting.chain).follow(voting.ctx, copy)
     voting.node.start()
     assert len(await resubmitted(voting)) == 2

@@ -50,6 +50,10 @@ class ChainNode:
     failure: ServiceError | None = None
     is_overtaken: bool = False
     stops: int = 0
+    restarts: list[str] = field(default_factory=list)
+    swallowing: bool = False
+    """Whether its blocks outlast their slots: it rejects them, and their votes are pending for ever."""
+
     _pending: list[bytes] = field(default_factory=list)
     _statuses: dict[str, FragmentStatus] = field(default_factory=dict)
     _slots: int = 0
@@ -73,6 +77,10 @@ class ChainNode:
 
     def overtaken(self, by_others: bool) -> None:
         self.is_overtaken = by_others
+
+    def restart(self, why: str) -> None:
+        self.restarts.append(why)
+        self.kill()
 
     async def ready(self, timeout: float) -> None:
         if not self.state.running:
@@ -109,11 +117,15 @@ class ChainNode:
         if up:
             self.start()
 
-    def turn(self, blocks: int) -> None:
-        """The chain turns to another, which parted *blocks* ago; the node forgets what happened since."""
+    def turn(self, blocks: int, *, keeps_log: bool = False) -> None:
+        """The chain turns to another, which parted *blocks* ago; the node forgets what happened since.
+
+        A real node *keeps* some of it in its log, and takes none of that again.
+        """
         self.grow()
         self._chain.lose(blocks)
-        self._statuses = {}
+        if not keeps_log:
+            self._statuses = {}
 
     def grow(self) -> None:
         """Make the blocks of all slots up to now."""
@@ -188,6 +200,9 @@ class ChainNode:
 
     def _make_block(self, date: BlockDate) -> None:
         taken = []
+        if self.swallowing and self._pending:
+            self._pending = []
+            return
         for raw in self._pending:
             reason = self.rejections.popleft() if self.rejections else self._fault(raw)
             self._statuses[fragment_id(raw)] = (
