@@ -1,6 +1,7 @@
 """Connections that never ask anything to the end, and what is left to those that do."""
 
 import asyncio
+import resource
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +16,7 @@ from fastapi import FastAPI
 from node_fsm.sidecar import server
 from tests.sidecar.limited import FILES
 from tests.sidecar.test_server import app, serving
+from tests.support.polling import HANGING
 
 __all__ = ["app"]  # a fixture
 
@@ -27,7 +29,7 @@ UNFINISHED = {
     "half a head": HALF_A_REQUEST,
     "half a body": b"POST /heartbeat HTTP/1.1\r\nHost: sidecar\r\nContent-Length: 9\r\n\r\nhalf",
 }
-HANGS = 60.0
+CONNECTIONS = 1500
 
 
 @pytest.fixture
@@ -38,14 +40,27 @@ def limited() -> Iterator[int]:
     with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout
         yield int(process.stdout.readline())
-        process.communicate(timeout=HANGS)
+        process.communicate(timeout=HANGING)
     assert process.returncode == 0
 
 
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    """Enough of them for all connections, where a shell gives 1024 at first."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max(soft, 2 * CONNECTIONS)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        pytest.skip(f"this user may not open {wanted} files (ulimit -Hn says {hard})")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("descriptors")
 def test_1500_half_requests_take_neither_the_heartbeat_nor_the_services_descriptors(limited: int) -> None:
     with ExitStack() as opened:
-        for number in range(1500):
-            connection = opened.enter_context(create_connection(("127.0.0.1", limited), timeout=HANGS))
+        for number in range(CONNECTIONS):
+            connection = opened.enter_context(create_connection(("127.0.0.1", limited), timeout=HANGING))
             connection.sendall(HALF_A_REQUEST)
             if number % 100 == 99:
                 assert get(limited, "/heartbeat").status_code == 200
@@ -54,7 +69,7 @@ def test_1500_half_requests_take_neither_the_heartbeat_nor_the_services_descript
 
 
 def get(port: int, path: str) -> httpx.Response:
-    return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=HANGS, trust_env=False)
+    return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=HANGING, trust_env=False)
 
 
 @pytest.fixture
@@ -94,7 +109,7 @@ async def test_sending_on_and_on_gives_no_more_time(port: int) -> None:
 
 
 async def ended(reader: asyncio.StreamReader) -> None:
-    async with asyncio.timeout(HANGS):
+    async with asyncio.timeout(HANGING):
         try:
             await reader.read()
         except ConnectionResetError:
