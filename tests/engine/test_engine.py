@@ -343,6 +343,81 @@ async def test_the_database_is_read_at_every_scan_though_nothing_says_that_it_ch
         assert world.database.readings == before + 5
 
 
+async def test_edits_do_not_hurry_what_the_outside_refused(due: Callable[..., World]) -> None:
+    attempts = 0
+
+    async def fetch(ctx: Context) -> Decision:
+        nonlocal attempts
+        attempts += 1
+        raise TemporaryError("S3Unavailable", "no answer")
+
+    world = due(fetching_key=fetch)
+    async with world.running():
+        await asyncio.sleep(100)
+        before = attempts
+        for revision in range(2, 12):
+            world.database.answer = overview(election(revision=revision))
+            await world.rereads()
+        assert attempts <= before + 1
+
+
+async def test_a_node_that_was_started_and_does_not_answer_yet_hurries_nothing(
+    due: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node_fsm.engine.attempts.RETRY", Backoff(60.0, 60.0))
+    attempts = 0
+
+    async def fetch(ctx: Context) -> Decision:
+        nonlocal attempts
+        attempts += 1
+        raise TemporaryError("NodeUnavailable", "it does not answer")
+
+    world = due(fetching_key=fetch)
+    async with world.running():
+        await world.until(lambda: attempts == 1)
+        world.node.tells(phase=ProcessPhase.STARTING, starts=2)
+        await world.looks(3)
+        assert attempts == 1
+        world.node.tells(phase=ProcessPhase.RUNNING)
+        await world.looks(3)
+        assert attempts == 2
+
+
+async def test_the_task_ends_with_the_engine(due: Callable[..., World]) -> None:
+    ended: list[int] = []
+
+    async def fetch(ctx: Context) -> Decision:
+        try:
+            return await never(ctx)
+        finally:
+            await asyncio.sleep(5)
+            ended.append(world.node.stops)
+
+    world = due(fetching_key=fetch)
+    async with world.running():
+        await world.reaches(Phase.FETCHING_KEY)
+        await world.looks()
+        stops = world.node.stops
+    assert ended == [stops], "and before the node is stopped"
+    assert world.node.stops == stops + 1
+
+
+async def test_a_task_that_waits_for_the_next_look_goes_on_with_it(tmp_path: Path) -> None:
+    seen: list[object] = []
+
+    async def follow(ctx: Context) -> Decision:
+        while True:
+            seen.append(ctx.view)
+            await ctx.next_look(3600)
+
+    world = Voting(tmp_path, running=follow)
+    async with world.running():
+        await world.until(lambda: len(seen) >= 1)
+        await world.looks(3)
+        assert len(seen) >= 3
+        assert seen[-1] is world.ctx.view
+
+
 async def test_live_is_told_by_the_last_look(due: Callable[..., World]) -> None:
     world = due()
     async with world.running():

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import io
 import os
 from collections.abc import Callable, Collection
 from datetime import timedelta
@@ -101,7 +102,7 @@ async def test_a_defect_in_a_look_is_a_condition(tmp_path: Path, part: str, what
 
 
 async def test_two_defects_at_once_are_one_condition_that_does_not_flicker(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
 ) -> None:
     world = Voting(tmp_path)
     async with world.voting():
@@ -114,6 +115,22 @@ async def test_two_defects_at_once_are_one_condition_that_does_not_flicker(
         assert "one" in world.message("engine_failing")
         assert "two" in world.message("engine_failing")
         assert changes == []
+        assert log.getvalue().count("Traceback") == 2, "one for each"
+
+
+async def test_a_step_that_is_cut_short_at_its_end_is_one_condition_that_does_not_flicker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = Voting(tmp_path)
+    async with world.voting():
+        monkeypatch.setattr("node_fsm.engine.attempts.Attempts.pause", Raising(ValueError("a defect")))
+        await world.until(lambda: world.condition("engine_failing") is not None)
+        changes: list[object] = []
+        world.ctx.conditions.listeners.append(lambda *change: changes.append(change))
+        async with asyncio.timeout(600):
+            await asyncio.sleep(300)
+        assert changes == []
+        await world.goes_on()
 
 
 async def test_a_step_that_is_cut_short_every_time_is_not_tried_all_the_time(
@@ -128,6 +145,20 @@ async def test_a_step_that_is_cut_short_every_time_is_not_tried_all_the_time(
         assert 10 < tip.calls < 30
         assert world.rounds > rounds + 500, "the chain is followed all the while"
         assert world.engine.board.status().last_tick > world.clock.monotonic() - PAUSE.longest - 1
+
+
+async def test_a_deadline_that_passed_while_nothing_could_be_decided_is_not_waited_for_again_and_again(
+    due: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = due(early=5)
+    async with world.running():
+        await world.looks()
+        assert world.engine.board.deadline is not None
+        defect = Raising(OverflowError("date value out of range"))
+        monkeypatch.setattr("node_fsm.engine.loop.next_deadline", defect)
+        async with asyncio.timeout(600):
+            await asyncio.sleep(300)
+        assert 5 <= defect.calls <= 10
 
 
 @pytest.mark.parametrize("part", ["node_fsm.engine.telemetry.bind_context", "node_fsm.metrics.Metrics.transition"])
