@@ -17,7 +17,10 @@ def add(
         str | None, typer.Option(help="Its public key, ed25519_pk1…; without one the node is a follower.")
     ] = None,
 ) -> None:
-    """Add a node to jorm_nodes, or change whether it is a leader and with which key."""
+    """Add a node to jorm_nodes, or change whether it is a leader and with which key.
+
+    A key that another node has is refused: remove that node first.
+    """
     from node_fsm.chain.address import ed25519_public_key
     from node_fsm.database.administration import add_node
 
@@ -26,9 +29,26 @@ def add(
             ed25519_public_key(leader_id)
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--leader-id") from None
+    if not (hostname := hostname.strip()) or len(hostname.split()) > 1:
+        raise typer.BadParameter("must be one name, without white space", param_hint="HOSTNAME")
     before = on_database(partial(add_node, hostname=hostname, leader_id=leader_id))
     was = f"; it was a {kind(before.leader_id)}" if before and before.leader_id != leader_id else ""
     typer.echo(f"{hostname} is a {kind(leader_id)}{was}")
+
+
+@app.command("remove")
+def remove(hostname: Annotated[str, typer.Argument(help="The node's NODE_FSM_HOSTNAME.")]) -> None:
+    """Remove a node that is gone for good from jorm_nodes; another may then have its key.
+
+    A chain that runs keeps the leaders that stand in its block 0.
+    """
+    from node_fsm.database.administration import remove_node
+
+    removed = on_database(partial(remove_node, hostname=hostname))
+    if removed is None:
+        typer.echo(f"jorm_nodes has no row for {hostname!r}; nothing was changed", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"{hostname} is removed; it was a {kind(removed.leader_id)}")
 
 
 def kind(leader_id: str | None) -> str:

@@ -337,7 +337,7 @@ class Lease:
     """The right to publish, as this holder has it.
 
     *unconfirmed_holder* names another host that held it before and never said that it stopped: until somebody
-    confirms that, this holder may publish, but not start a node with leader 0's key.
+    confirms that, this holder may neither publish nor start a node with leader 0's key.
     """
 
     holder: str
@@ -347,7 +347,7 @@ class Lease:
 
     @property
     def problem(self) -> tuple[str, str] | None:
-        """(reason, message) of what forbids to start a node with leader 0's key: two of them must never run."""
+        """(reason, message) of what forbids to publish, and to start a node with leader 0's key: two must never run."""
         if self.unconfirmed_holder is None:
             return None
         return (

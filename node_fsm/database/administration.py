@@ -1,6 +1,6 @@
 """What operators do beside importing: nodes, cancelling, and taking the lease from a host that is gone."""
 
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from node_fsm.core.errors import PermanentError
@@ -30,14 +30,35 @@ _TAKE = text("""
 
 
 async def add_node(session: Session, hostname: str, leader_id: str | None) -> NodeRow | None:
-    """Write a node's row, a follower's without *leader_id*; the row as it was before, None when it is new."""
+    """Write a node's row, a follower's without *leader_id*; the row as it was before, None when it is new.
+
+    PermanentError ``KeyOfAnotherNode`` when another row has the key: no election could be built with both.
+    """
     node = tables.jorm_nodes
     known = select(node.c.hostname, node.c.leader_id, node.c.p2p_address).where(node.c.hostname == hostname)
+    twin = select(node.c.hostname).where(node.c.leader_id == leader_id, node.c.hostname != hostname)
     async with session.transaction("add_node") as connection:
+        if other := await connection.scalar(twin):
+            raise PermanentError(
+                "KeyOfAnotherNode",
+                f"{other} has this key in jorm_nodes, and every leader needs one of its own; when {hostname} takes its"
+                f" place, first run `node-fsm node remove {other}`",
+            )
         before = (await connection.execute(known)).one_or_none()
         row = insert(node).values(hostname=hostname, leader_id=leader_id)
         await connection.execute(row.on_conflict_do_update(index_elements=["hostname"], set_={"leader_id": leader_id}))
     return NodeRow(*before) if before else None
+
+
+async def remove_node(session: Session, hostname: str) -> NodeRow | None:
+    """Delete a node's row, which frees its key; the row as it was, None when there was none."""
+    node = tables.jorm_nodes
+    row = (
+        delete(node).where(node.c.hostname == hostname).returning(node.c.hostname, node.c.leader_id, node.c.p2p_address)
+    )
+    async with session.transaction("remove_node") as connection:
+        removed = (await connection.execute(row)).one_or_none()
+    return NodeRow(*removed) if removed else None
 
 
 async def cancel_election(session: Session, name: str) -> str | None:

@@ -1,8 +1,9 @@
 """The right to publish: one row, taken by compare-and-set, that says by the database's clock who holds it until when.
 
-Its generation grows with every holder, process by process, so that whoever was frozen and thaws cannot publish. What
-expires is the right to publish. That the holder's node has stopped is only known when the holder said so: until then
-the next one on another host has an *unconfirmed holder*, and must not start a node with the same key.
+Its generation grows with every holder, process by process, so that whoever was frozen and thaws cannot publish under
+an old one. That the holder's node has stopped is only known when the holder said so: until then the next one on another
+host has an *unconfirmed holder*, and may neither publish nor start a node with the same key. So an unconfirmed holder
+that shows up alive has the lease again at once: it alone may have a node.
 """
 
 from uuid import uuid4
@@ -28,6 +29,7 @@ _ACQUIRE = text("""
             coalesce(held.unconfirmed_holder, CASE WHEN NOT held.stopped THEN held.holder END), excluded.holder)
     WHERE held.stopped OR held.expires_at <= clock_timestamp()
         OR (held.holder, held.instance) = (excluded.holder, excluded.instance)
+        OR held.unconfirmed_holder = excluded.holder
     RETURNING holder, generation, expires_at, unconfirmed_holder
 """)
 _RELEASE = text("""
@@ -37,7 +39,8 @@ _RELEASE = text("""
 """)
 _REQUIRE = text("""
     SELECT generation FROM lease
-    WHERE generation = :generation AND NOT stopped AND expires_at > clock_timestamp() FOR SHARE
+    WHERE generation = :generation AND NOT stopped AND expires_at > clock_timestamp() AND unconfirmed_holder IS NULL
+    FOR SHARE
 """)
 
 
@@ -51,8 +54,9 @@ class Leases:
     async def acquire_lease(self, hostname: str, instance: str, seconds: float) -> Lease | None:
         """Take or renew the right to publish for *seconds*; None while another holder's has not expired.
 
-        *instance* names the storage directory (one process at a time): the same instance renews at once, also
-        after a crash, under a new generation when the process is new.
+        An unconfirmed holder has it back from whoever took it meanwhile. *instance* names the
+        storage directory (one process at a time): the same instance renews at once, also after a crash, under a new
+        generation when the process is new.
         """
         arguments = {"holder": hostname, "instance": instance, "process": self._process, "seconds": seconds}
         async with self._session.transaction("acquire_lease") as connection:
@@ -73,5 +77,6 @@ async def require_lease(connection: AsyncConnection, generation: int) -> None:
     if await connection.scalar(_REQUIRE, {"generation": generation}) is None:
         raise PermanentError(
             "PublicationRefused",
-            f"the right to publish under generation {generation} of the lease has expired or gone to another process",
+            f"the right to publish under generation {generation} of the lease has expired or gone to another process,"
+            " or another host held it before and never said that it stopped",
         )

@@ -9,7 +9,6 @@ from node_fsm.core.backoff import Backoff
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError, UnexpectedError, as_service_error
 from node_fsm.core.view import UNKNOWN, Decision, View
-from node_fsm.ports import NodeStatus
 from node_fsm.steps.context import Context
 from states.base import PhaseState
 
@@ -93,10 +92,10 @@ class Attempts:
     def reconsider(self, view: View) -> None:
         """Try again at once when *view* has what the last attempt may have failed for."""
         before = self._circumstances
-        self._circumstances = now = _Circumstances.seen(view, self._ctx.node.state, before)
+        self._circumstances = now = _Circumstances.seen(self._ctx, view, before)
         is_mended = isinstance(self.failure, PermanentError) and now.specified != before.specified
         # Votes that the node lost may expire, and the lease is what publications wait for.
-        if is_mended or (now.generation, now.node_start) != (before.generation, before.node_start):
+        if is_mended or (now.lease, now.node_start) != (before.lease, before.node_start):
             self._retry_at = 0.0
 
 
@@ -106,14 +105,15 @@ class _Circumstances(NamedTuple):
     *node_start* numbers the start of the node that answered last; *specified* is what was last read.
     """
 
-    generation: int | None
+    lease: object
     node_start: int
     specified: object
 
     @classmethod
-    def seen(cls, view: View, node: NodeStatus, before: "_Circumstances") -> "_Circumstances":
-        specified = before.specified
+    def seen(cls, ctx: Context, view: View, before: "_Circumstances") -> "_Circumstances":
+        specified, node = before.specified, ctx.node.state
+        lease = ctx.lease and (ctx.lease.generation, ctx.lease.unconfirmed_holder)
         if view.overview is not UNKNOWN:
             revisions = tuple((election.id, election.revision) for election in view.overview.elections)
             specified = (revisions, view.overview.nodes)
-        return cls(view.generation, node.starts if node.running else before.node_start, specified)
+        return cls(lease, node.starts if node.running else before.node_start, specified)

@@ -58,7 +58,7 @@ def _unknown(given: Collection[str], known: Collection[str]) -> list[str]:
 def _content(path: str) -> str:
     """The text of a file; ValueError saying why there is none."""
     try:
-        text = Path(path).read_text(encoding="utf-8").strip()
+        text = Path(path).read_text(encoding="utf-8-sig").strip()
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:

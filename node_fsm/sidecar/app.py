@@ -76,14 +76,17 @@ def _only_loopback(request: Request) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a peer address is of this machine, an IPv4 one in IPv6 notation included."""
+    """Whether a peer address is of this machine, an IPv4 one in IPv6 notation included.
+
+    Only the address itself: service meshes have requests from everywhere come from another one there, 127.0.0.6.
+    """
     try:
         address = ip_address(host)
     except ValueError:
         return False
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        return address.ipv4_mapped.is_loopback
-    return address.is_loopback
+        address = address.ipv4_mapped
+    return str(address) in {"127.0.0.1", "::1"}
 
 
 def _count_requests(app: FastAPI, registry: CollectorRegistry) -> None:

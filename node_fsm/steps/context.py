@@ -115,11 +115,16 @@ class Context:
         return node
 
     def publishing_lease(self) -> Lease:
-        """The lease that publications stand under; TemporaryError while another holds it."""
+        """The lease under which this service may publish and run leader 0's node: both, or neither.
+
+        TemporaryError while another holds it, PermanentError while another host may still run such a node.
+        """
         if self.lease is None:
             raise TemporaryError(
                 "LeaseNotHeld", "the right to publish is not this service's now; waiting until the other's expires"
             )
+        if self.lease.problem:
+            raise PermanentError(*self.lease.problem)
         return self.lease
 
     def fact(self, fact: Fact, election_id: int, election_name: str, reason: str) -> JournalEntry:

@@ -68,7 +68,7 @@ async def _chain_run(ctx: Context, chain: ChainDirectory, leaders: Collection[st
     overview = ctx.known_overview()
     block0 = ctx.block0_in_work()
     if ctx.policy.role is Role.LEADER0:
-        _check_lease(ctx)
+        ctx.publishing_lease()  # two nodes with leader 0's key must never run
     seed = await _is_seed(ctx, chain)
     return ChainRun(
         directory=chain,
@@ -132,12 +132,6 @@ def _held(copies: Collection[ChainCopy]) -> list[ChainCopy]:
 
 def _has_begun(copies: Collection[ChainCopy]) -> bool:
     return any(copy.height > 0 for copy in copies)
-
-
-def _check_lease(ctx: Context) -> None:
-    """A node with leader 0's key may start only where the lease is, and where the earlier one is known to be gone."""
-    if problem := ctx.publishing_lease().problem:
-        raise PermanentError(*problem)
 
 
 async def _secret(ctx: Context, leaders: Collection[str]) -> Secret | None:

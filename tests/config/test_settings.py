@@ -189,11 +189,12 @@ def test_foreign_variables_are_left_alone() -> None:
     load_settings(NODE | {"PATH": "/bin", "KUBERNETES_SERVICE_HOST": "10.96.0.1", "AWS_CONFIG_FILE": "x"}, Settings)
 
 
+@pytest.mark.parametrize("begin", ["", "\ufeff"], ids=["plain", "byte-order mark"])
 @pytest.mark.parametrize("name", ["NODE_FSM_DATABASE_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
-def test_secrets_may_come_from_files(tmp_path: Path, name: str) -> None:
+def test_secrets_may_come_from_files(tmp_path: Path, name: str, begin: str) -> None:
     environ = NODE | {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key", "AWS_SESSION_TOKEN": "token"}
     secret = tmp_path / "secret"
-    secret.write_text(environ.pop(name) + "\n")
+    secret.write_text(begin + environ.pop(name) + "\n")
     settings = load_settings(environ | {f"{name}_FILE": str(secret)}, Settings)
     assert settings.database_url.get_secret_value() == "postgresql://fsm:s3cr3t@db:5432/elections"
     assert settings.aws_credentials() == {

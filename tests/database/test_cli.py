@@ -59,6 +59,25 @@ def test_a_node_is_added_and_changed(run: Run) -> None:
     )
 
 
+def test_a_key_of_another_node_is_refused_until_that_one_is_removed(run: Run) -> None:
+    run("node", "add", "leader1", "--leader-id", LEADER_ID)
+    refused = run("node", "add", "leader2", "--leader-id", LEADER_ID)
+    assert refused.exit_code == 1
+    assert "node-fsm node remove leader1" in refused.stderr
+    assert run("node", "remove", "leader1").stdout == f"leader1 is removed; it was a leader with the key {LEADER_ID}\n"
+    assert run("node", "add", "leader2", "--leader-id", LEADER_ID).exit_code == 0
+    gone = run("node", "remove", "leader1")
+    assert (gone.exit_code, "no row" in gone.stderr) == (1, True)
+
+
+def test_a_hostname_has_no_white_space(run: Run) -> None:
+    assert run("node", "add", "leader1 ").stdout == "leader1 is a follower\n"
+    assert run("node", "add", "leader1").stdout == "leader1 is a follower\n", "the same row"
+    for hostname in (" ", "leader 1"):
+        result = run("node", "add", hostname)
+        assert (result.exit_code, "white space" in result.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("leader_id", ["ed25519_sk1qqqq", "00" * 32, LEADER_ID[:-1]])
 def test_what_is_no_public_key_is_no_leader_id(run: Run, leader_id: str) -> None:
     result = run("node", "add", "leader1", "--leader-id", leader_id)

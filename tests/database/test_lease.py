@@ -73,7 +73,24 @@ async def test_another_instance_waits_until_it_expires(
     assert taken is not None
     assert taken.generation == first.generation + 1
     assert taken.unconfirmed_holder == ("a" if hostname == "b" else None)
-    assert await acquire(database, "a") is None
+    assert await holds(database, taken.generation) is (hostname == "a")
+
+
+async def test_a_holder_that_was_frozen_has_it_back_from_one_that_took_it_unconfirmed(
+    database: PostgresDatabase, sql: asyncpg.Connection, database_url: str
+) -> None:
+    """Only the frozen one can have a node; were the other's right to last, neither could publish and run one."""
+    await acquire(database, "a")
+    await sql.execute(EXPIRE)
+    other = PostgresDatabase(database_url)
+    taken = await acquire(other, "b")
+    assert taken is not None
+    back = await acquire(database, "a")
+    assert back is not None
+    assert (back.generation, back.unconfirmed_holder) == (taken.generation + 1, None)
+    assert await holds(database, back.generation)
+    assert await acquire(other, "b") is None
+    await other.close()
 
 
 async def test_it_is_free_at_once_when_the_holder_has_stopped(database: PostgresDatabase, database_url: str) -> None:
@@ -98,6 +115,7 @@ async def test_a_holder_that_stops_late_confirms_it_to_its_successor(
     taken = await acquire(other, "b")
     assert taken is not None
     assert taken.unconfirmed_holder == "a"
+    assert not await holds(other, taken.generation), "the right to publish is where the node may be"
     await database.release_lease(first)
     assert await holds(other, taken.generation)
     confirmed = await acquire(other, "b")
@@ -167,6 +185,7 @@ class Hosts(RuleBasedStateMachine):
             return
         assert self.holders.setdefault(lease.generation, host) == host
         assert lease.generation == max(self.holders)
+        assert self.runner.run(holds(self.services[host], lease.generation)) is (lease.unconfirmed_holder is None)
         self.leases[host] = lease
         if lease.unconfirmed_holder is None:
             self.with_node.add(host)

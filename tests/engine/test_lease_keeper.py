@@ -11,8 +11,12 @@ from pathlib import Path
 import pytest
 
 from node_fsm.core.conditions import ConditionType
+from node_fsm.core.errors import TemporaryError
 from node_fsm.core.model import Lease
 from node_fsm.engine.lease_keeper import LEASE_SECONDS, RENEWAL_SECONDS, LeaseKeeper
+from node_fsm.ports import ProcessPhase
+from node_fsm.steps.adopt import adopt_block0
+from node_fsm.steps.wiring import require_node
 from tests.phases.world import World
 from tests.support.memory_database import DATABASE_AWAY
 from tests.support.memory_lease import HeldLease
@@ -148,6 +152,59 @@ async def test_what_is_held_stays_held_while_the_database_is_away(kept: Kept) ->
         kept.world.database.failure = None
         await kept.world.until(lambda: kept.lease != held, seconds=RENEWAL_SECONDS + 1)
         assert kept.lease is not None
+
+
+async def test_a_node_whose_lease_another_has_is_stopped_and_that_is_recorded(kept: Kept) -> None:
+    """A person gave the lease to another host: two nodes with leader 0's key must not run, nor be thought to."""
+    world = kept.world
+    await world.publish()
+    world.ctx.lease = None
+    async with kept.keeping():
+        chain, head = await adopt_block0(world.ctx)
+        await require_node(world.ctx, chain, head.leader_ids)
+        assert world.node.state.running
+        assert kept.generation
+        world.database.lease = replace(
+            held_by(world, "other", seconds=1000, generation=kept.generation + 1), unconfirmed_holder=None
+        )
+        await world.until(lambda: world.node.state.phase is ProcessPhase.STOPPED, seconds=RENEWAL_SECONDS + 1)
+        assert kept.lease is None
+        assert world.condition(ConditionType.OTHER_LEADER0) == "LeaseHeldElsewhere"
+        with pytest.raises(TemporaryError, match="LeaseNotHeld"):
+            await require_node(world.ctx, chain, head.leader_ids)
+        await world.until(lambda: world.database.calls["release_lease"] == 1, seconds=2)
+        world.node.require(world.node.required[-1])  # by a step that was under way
+        await world.until(lambda: world.node.state.phase is ProcessPhase.STOPPED, seconds=RENEWAL_SECONDS + 1)
+
+
+async def test_one_that_was_frozen_goes_on_although_another_took_the_lease(kept: Kept) -> None:
+    world = kept.world
+    await world.publish()
+    world.ctx.lease = None
+    async with kept.keeping():
+        await world.until(lambda: kept.lease is not None)
+        chain, head = await adopt_block0(world.ctx)
+        await require_node(world.ctx, chain, head.leader_ids)
+        assert kept.generation
+        taken = held_by(world, "other", seconds=1000, generation=kept.generation + 1)
+        world.database.lease = replace(taken, unconfirmed_holder="leader0")
+        await world.until(lambda: kept.generation == taken.generation + 1, seconds=RENEWAL_SECONDS + 1)
+        assert world.node.state.running
+        assert kept.lease is not None
+        assert kept.lease.unconfirmed_holder is None
+
+
+async def test_a_lease_that_is_confirmed_is_news(kept: Kept) -> None:
+    """What failed for want of it is tried again at once, not at the next scan."""
+    world = kept.world
+    world.database.lease = held_by(world, "other", seconds=0)
+    async with kept.keeping():
+        assert world.condition(ConditionType.OTHER_LEADER0) == "OtherLeader0Unconfirmed"
+        await signalled(world)
+        assert world.database.lease is not None
+        world.database.lease = replace(world.database.lease, unconfirmed_holder=None)
+        await world.until(lambda: world.condition(ConditionType.OTHER_LEADER0) is None, seconds=RENEWAL_SECONDS + 1)
+        assert await signalled(world)
 
 
 async def test_it_is_given_up_when_the_service_stops(kept: Kept) -> None:

@@ -136,7 +136,8 @@ async def test_no_password_leaves_by_an_answer(source: Source, registry: Collect
     ("peer", "allowed"),
     [
         ("127.0.0.1", True),
-        ("127.8.9.10", True),
+        ("127.0.0.6", False),
+        ("::ffff:127.0.0.6", False),
         ("::1", True),
         ("::ffff:127.0.0.1", True),
         ("10.0.0.7", False),

@@ -369,7 +369,11 @@ class MemoryDatabase:
 
     def _require_lease(self, generation: int) -> None:
         lease = self.lease
-        if lease is None or lease.generation != generation or lease.stopped or lease.expires_at <= self.clock.now():
+        if (
+            lease is None
+            or (lease.generation, lease.stopped, lease.unconfirmed_holder) != (generation, False, None)
+            or lease.expires_at <= self.clock.now()
+        ):
             raise _refused("the right to publish has expired or gone to another process")
 
     def _require_plans(self, block0_hash: str, by_plan: dict[str, Any]) -> None:

@@ -24,7 +24,8 @@ class HeldLease:
 
     def is_free_for(self, holder: str, instance: str, now: datetime) -> bool:
         """Whether this one may take or renew it."""
-        return self.stopped or self.expires_at <= now or (self.holder, self.instance) == (holder, instance)
+        is_own = (self.holder, self.instance) == (holder, instance) or self.unconfirmed_holder == holder
+        return self.stopped or self.expires_at <= now or is_own
 
     def taken(self, holder: str, instance: str, process: str, until: datetime) -> "HeldLease":
         """After *holder* took or renewed it."""
