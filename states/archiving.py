@@ -11,7 +11,7 @@ from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind, StoredArchive
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision, LocalChain
-from node_fsm.steps.archive import About, archive, archive_fact, write_record
+from node_fsm.steps.archive import About, archive, record_archive, write_record
 from node_fsm.steps.context import Context
 from states.base import PhaseState
 
@@ -47,7 +47,7 @@ class Archiving(PhaseState):
             if about.kind is ArchiveKind.SUPERSEDED and self._is_out_of_patience(ctx, block0.hash):
                 return await self._set_aside(ctx, error)
             raise
-        await ctx.database.save_archive(made, archive_fact(ctx, made))
+        await record_archive(ctx, ctx.chain(), made)
         ctx.metrics.archive_verified(made.bytes, made.verified_at)
         ctx.database_changed()
         return Decision(Event.ARCHIVED, f"the archive {made.uri} ({made.bytes} bytes) was read back and is whole")

@@ -8,17 +8,18 @@ from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.current import current
 from node_fsm.core.decide import is_leftover
+from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind, Overview
-from node_fsm.core.phases import Phase, Role
+from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision, LocalChain
-from node_fsm.steps.archive import About
+from node_fsm.steps.archive import About, is_covered
 from node_fsm.steps.context import Context
 from states.base import PhaseState
 
 
 class Reset(PhaseState):
-    """Only what a verified archive covers, or what no node ever ran on, is deleted; the rest is set aside."""
+    """Only what archives hold block by block, or what no node ever ran on, is deleted; the rest is set aside."""
 
     phase = Phase.RESET
     conditions = frozenset({ConditionType.TALLY_WINDOW_MISSED, ConditionType.KEY_NOT_IN_CHAIN})
@@ -31,9 +32,9 @@ class Reset(PhaseState):
         for chain in await in_thread(DISK, ctx.workspace.chains):
             if not is_leftover(chain, election, overview):
                 continue
-            if chain.has_blocks and not _is_covered(ctx, chain, overview):
+            if chain.has_blocks and not await _is_covered(ctx, chain):
                 kept.append(await in_thread(LONG, _set_aside, ctx, chain, overview, ctx.clock.now()))
-                logger.warning("no archive surely covers the chain {}: set aside as {}", chain.block0_hash, kept[-1])
+                logger.warning("no archive has all votes of {} yet: set aside as {}", chain.block0_hash, kept[-1])
             else:
                 await in_thread(LONG, ctx.workspace.remove, chain)
                 deleted.append(chain.block0_hash or f"the draft of election {chain.election_id}")
@@ -43,11 +44,14 @@ class Reset(PhaseState):
         return Decision(Event.LOCAL_DATA_RESET, "; ".join(what) or "there was nothing left to delete")
 
 
-def _is_covered(ctx: Context, local: LocalChain, overview: Overview) -> bool:
-    """Whether an archive has what is here. One of another part of a chain that had split has it perhaps not."""
+async def _is_covered(ctx: Context, local: LocalChain) -> bool:
+    """Whether archives have all votes that are here; not, when that cannot be told."""
     assert local.block0_hash is not None, "only a chain has blocks"
-    is_disputed = ctx.workspace.chain(local.election_id, local.block0_hash).disputed.exists()
-    return local.block0_hash in overview.archived and not (is_disputed and ctx.policy.role is Role.NODE)
+    try:
+        return await is_covered(ctx, ctx.workspace.chain(local.election_id, local.block0_hash), local.block0_hash)
+    except PermanentError as error:
+        logger.warning("what stands in the chain {} cannot be told: {}", local.block0_hash, error)
+        return False
 
 
 def _set_aside(ctx: Context, chain: LocalChain, overview: Overview, now: datetime) -> str:

@@ -7,9 +7,9 @@ from node_fsm.core.events import Fact
 from node_fsm.core.model import ElectionOverview, JournalEntry, Overview
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import UNKNOWN, Decision
-from node_fsm.steps.archive import SetAsideArchiver
 from node_fsm.steps.context import Context
 from node_fsm.steps.publish import check
+from node_fsm.steps.set_aside import SetAside
 from states.base import PhaseState
 
 
@@ -23,7 +23,7 @@ class Waiting(PhaseState):
         """Never returns: what ends Waiting is decided from the view."""
         checked: Overview | None = None
         journalled: set[int] = set()
-        set_aside = SetAsideArchiver()
+        set_aside = SetAside()
         while True:
             overview = ctx.overview()
             if ctx.policy.role is Role.LEADER0 and overview is not UNKNOWN:
@@ -34,7 +34,8 @@ class Waiting(PhaseState):
                 if overview is not checked:  # read anew
                     await _check(ctx, overview)
                     checked = overview
-                await set_aside.archive_all(ctx)
+            if overview is not UNKNOWN:
+                await set_aside.clear(ctx)
             ctx.progress()
             await ctx.next_look()
 

@@ -22,6 +22,9 @@ class ArchiveKind(StrEnum):
     SUPERSEDED = "superseded"
     """Block 0 was withdrawn and the chain given up."""
 
+    DIVERGENT = "divergent"
+    """A node's own chain, with votes in blocks that the final or superseded archive of it does not have."""
+
     SALVAGE = "salvage"
     """Set-aside data whose election is not known any more."""
 
@@ -96,8 +99,8 @@ class Overview:
     *elections*: those published and not closed, and those not published whose voting has not ended, by
     (voting_start, id). *missed*: neither published nor cancelled, and voting has ended; without fingerprints.
     *archived* and *withdrawn* hold those of the asked-for block 0 hashes that have a verified final or superseded
-    archive, or were withdrawn: a salvaged copy may lack blocks. *unreadable*: left out, because their rows cannot be
-    read; nothing is known of them, and nothing is decided from that. *disputed*: of all elections, also closed ones.
+    archive, or were withdrawn: copies of other kinds may lack blocks. *unreadable*: left out, because their rows cannot
+    be read; nothing is known of them, and nothing is decided from that. *disputed*: of all elections, also closed ones.
     """
 
     elections: tuple[ElectionOverview, ...]

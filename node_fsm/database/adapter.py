@@ -53,6 +53,7 @@ class PostgresDatabase:
         archives = Archives(self.session)
         self.save_archive = archives.save_archive
         self.archive = archives.archive
+        self.archived_blocks = archives.archived_blocks
 
         cluster = Cluster(self.session)
         self.journal = cluster.journal

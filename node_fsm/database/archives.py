@@ -1,5 +1,7 @@
 """Records of archives, which outlive the elections they are of."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -10,6 +12,8 @@ from node_fsm.database.journal import write_entries
 from node_fsm.database.session import Session
 from node_fsm.database.times import readable
 
+ID_SIZE = 32
+
 
 class Archives:
     """Of the Database port: the records of archives."""
@@ -17,8 +21,11 @@ class Archives:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def save_archive(self, archive: StoredArchive, entry: JournalEntry) -> None:
-        """Write an archive's row; the same again is a no-op, PermanentError ``ArchiveDiffers`` if different."""
+    async def save_archive(self, archive: StoredArchive, entry: JournalEntry, blocks: Sequence[str] = ()) -> None:
+        """Write an archive's row and the ids of its *blocks* that hold fragments; the same again is a no-op.
+
+        PermanentError ``ArchiveDiffers`` when another manifest stands there.
+        """
         column = tables.archive.c
         row = {
             "block0_hash": archive.block0_hash,
@@ -42,19 +49,34 @@ class Archives:
                     column.block0_hash == archive.block0_hash, column.run_id == archive.run_id
                 )
             )
+            if standing == archive.manifest:
+                ids = {"block0_hash": archive.block0_hash, "run_id": archive.run_id, "ids": _packed(blocks)}
+                await connection.execute(insert(tables.archived_block).values(ids).on_conflict_do_nothing())
         if standing != archive.manifest:
             raise PermanentError(
                 "ArchiveDiffers",
                 f"archive has run {archive.run_id} of block 0 {archive.block0_hash} with another manifest; it is kept",
             )
 
+    async def archived_blocks(self, block0_hash: str) -> frozenset[str]:
+        """The ids of all blocks with fragments that verified archives of this chain hold, of whatever kind."""
+        block = tables.archived_block.c
+        async with self._session.transaction("archived_blocks") as connection:
+            rows = await connection.scalars(select(block.ids).where(block.block0_hash == block0_hash))
+            packed = b"".join(rows)
+        return frozenset(packed[start : start + ID_SIZE].hex() for start in range(0, len(packed), ID_SIZE))
+
     async def archive(self, block0_hash: str) -> StoredArchive | None:
-        """The verified archive of this chain, final before any other kind, then the newest."""
+        """The verified archive of this chain: final, else superseded, else the newest of another kind."""
         column = tables.archive.c
         query = (
             select(tables.archive)
             .where(column.block0_hash == block0_hash)
-            .order_by((column.kind == ArchiveKind.FINAL.value).desc(), column.verified_at.desc())
+            .order_by(
+                (column.kind == ArchiveKind.FINAL.value).desc(),
+                (column.kind == ArchiveKind.SUPERSEDED.value).desc(),
+                column.verified_at.desc(),
+            )
             .limit(1)
         )
         async with self._session.transaction("archive") as connection:
@@ -75,3 +97,8 @@ class Archives:
             manifest=row.manifest,
             verified_at=verified_at,
         )
+
+
+def _packed(ids: Sequence[str]) -> bytes:
+    """Ids of blocks, one after the other: 32 bytes each."""
+    return b"".join(map(bytes.fromhex, ids))

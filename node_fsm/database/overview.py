@@ -40,7 +40,7 @@ _ELECTIONS = text("""
     ORDER BY election.voting_start, election.id
 """)
 _CHAINS = text("""
-    SELECT hash, EXISTS (SELECT FROM archive WHERE block0_hash = hash AND kind <> 'salvage') AS archived,
+    SELECT hash, EXISTS (SELECT FROM archive WHERE block0_hash = hash AND kind IN ('final', 'superseded')) AS archived,
         EXISTS (SELECT FROM vote_plan WHERE block0_hash = hash AND withdrawn_at IS NOT NULL) AS withdrawn
     FROM unnest(CAST(:hashes AS text[])) AS hash
 """)

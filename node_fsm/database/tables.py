@@ -231,6 +231,15 @@ archive = Table(
     _time("verified_at"),
 )
 
+archived_block = Table(
+    "archived_block",
+    metadata,
+    Column("block0_hash", Text, primary_key=True),
+    Column("run_id", Text, primary_key=True),
+    Column("ids", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["block0_hash", "run_id"], ["archive.block0_hash", "archive.run_id"]),
+)
+
 lease = Table(
     "lease",
     metadata,

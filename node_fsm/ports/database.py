@@ -105,12 +105,19 @@ class Records(Protocol):
         """The posted results by plan index; empty when there are none."""
         ...
 
-    async def save_archive(self, archive: StoredArchive, entry: JournalEntry) -> None:
-        """Write an archive's row; the same again is a no-op, PermanentError ``ArchiveDiffers`` if different."""
+    async def save_archive(self, archive: StoredArchive, entry: JournalEntry, blocks: Sequence[str] = ()) -> None:
+        """Write an archive's row and the ids of its *blocks* that hold fragments; the same again is a no-op.
+
+        PermanentError ``ArchiveDiffers`` when another manifest stands there.
+        """
         ...
 
     async def archive(self, block0_hash: str) -> StoredArchive | None:
-        """The verified archive of this chain, final before any other kind, then the newest."""
+        """The verified archive of this chain: final, else superseded, else the newest of another kind."""
+        ...
+
+    async def archived_blocks(self, block0_hash: str) -> frozenset[str]:
+        """The ids of all blocks with fragments that verified archives of this chain hold, of whatever kind."""
         ...
 
 

@@ -123,7 +123,9 @@ class Settings(DatabaseSettings):
         "Without it the members of a private election post their shares themselves",
     )
     archive_s3_uri: S3Prefix | None = Field(
-        None, description="s3://BUCKET/PREFIX under which chains are archived. Leader 0 needs it"
+        None,
+        description="s3://BUCKET/PREFIX under which chains are archived. Leader 0 needs it; other nodes archive there "
+        "what leader 0's part of a split chain lacks, and keep it on their disk without it",
     )
     storage_dir: AbsolutePath = Field(
         Path("/var/lib/node-fsm"), description="Directory of chains, node configurations and set-aside data"

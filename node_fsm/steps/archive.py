@@ -1,28 +1,24 @@
-"""What goes into the archive of the chain in work, and of a chain that was set aside."""
+"""What goes into the archive of a chain, and what is recorded of it."""
 
 import json
 from dataclasses import asdict, dataclass
 
-from loguru import logger
-
-from node_fsm.aio.threads import DISK, in_thread
+from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.archive.manifest import Election, Tip
 from node_fsm.archive.store import ArchiveRequest, archive_chain
 from node_fsm.chain.recount import Recount
-from node_fsm.core.conditions import ConditionType
-from node_fsm.core.errors import PermanentError, ServiceError
+from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Fact
-from node_fsm.core.model import ArchiveKind, JournalEntry, PlanResult, StoredArchive
+from node_fsm.core.model import ArchiveKind, PlanResult, StoredArchive
 from node_fsm.steps.context import Context
 from node_fsm.steps.tally import count
 from node_fsm.steps.versions import ask_versions
+from node_fsm.storage.block_copy import blocks_with_fragments
 from node_fsm.storage.files import make_private, write_private
 from node_fsm.storage.workspace import ChainDirectory
 
 ABOUT = "about.json"
-ARCHIVED = "archived.json"
 RECOUNT = "recount.json"
-SET_ASIDE_RETRY_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,52 +74,29 @@ async def archive(
     return await archive_chain(ctx.store, ctx.settings.archive_uri, request, ctx.clock)
 
 
-def archive_fact(ctx: Context, made: StoredArchive) -> JournalEntry:
-    """What the journal tells of a verified archive."""
+async def record_archive(ctx: Context, chain: ChainDirectory, made: StoredArchive) -> None:
+    """Record a verified archive, with the blocks of *chain* that it holds: by them other nodes know what it covers."""
     reason = f"the {made.kind} archive {made.uri} of block 0 {made.block0_hash} is verified"
-    return ctx.fact(Fact.ARCHIVE_WRITTEN, made.election_id, made.election_name, reason)
+    entry = ctx.fact(Fact.ARCHIVE_WRITTEN, made.election_id, made.election_name, reason)
+    await ctx.database.save_archive(made, entry, await in_thread(LONG, blocks_with_fragments, chain.blocks))
+
+
+async def is_covered(ctx: Context, chain: ChainDirectory, block0_hash: str) -> bool:
+    """Whether archives hold every block with fragments that this machine has of a chain; others hold nothing to lose.
+
+    PermanentError when the copy of the blocks cannot be read. A node's store without the copy of its blocks proves
+    nothing, unless it is one that only waited for its peers.
+    """
+    if not chain.blocks.exists():
+        return not chain.is_held
+    own = await in_thread(LONG, blocks_with_fragments, chain.blocks)
+    return not own or await ctx.database.archived_blocks(block0_hash) >= set(own)
 
 
 def write_record(chain: ChainDirectory, name: str, document: bytes) -> None:
     """Put another file beside what the node said after voting."""
     make_private(chain.record)
     write_private(chain.record / name, document)
-
-
-class SetAsideArchiver:
-    """Archives, while leader 0 waits, what had to be set aside because S3 or the row was away at the time."""
-
-    def __init__(self) -> None:
-        self._next_attempt = 0.0
-
-    async def archive_all(self, ctx: Context) -> None:
-        """Try each chain that has no archive yet; after a failure, not again for some minutes."""
-        if ctx.clock.monotonic() < self._next_attempt:
-            return
-        failed = [
-            f"{directory.name}: {error.message}"
-            for directory in await in_thread(DISK, ctx.workspace.set_aside_chains)
-            if (error := await self._try(ctx, ChainDirectory(directory)))
-        ]
-        self._next_attempt = ctx.clock.monotonic() + SET_ASIDE_RETRY_SECONDS if failed else 0.0
-        ctx.conditions.set(ConditionType.SET_ASIDE_UNARCHIVED, ("ArchiveFailed", "; ".join(failed)) if failed else None)
-
-    async def _try(self, ctx: Context, chain: ChainDirectory) -> ServiceError | None:
-        if (chain.path / ARCHIVED).exists() or not chain.blocks.exists():
-            return None
-        about = await in_thread(DISK, About.read, chain)
-        if about is None:
-            return PermanentError(
-                "ArchiveFailed", f"no {ABOUT} says whose chain it is; move the directory to where it is kept"
-            )
-        try:
-            made = await archive(ctx, chain, about, results=None, untallied="set aside before it was tallied")
-            await ctx.database.save_archive(made, archive_fact(ctx, made))
-        except ServiceError as error:
-            return error
-        await in_thread(DISK, write_private, chain.path / ARCHIVED, made.manifest.encode())
-        logger.info("the chain that was set aside as {} is archived at {}", chain.path.name, made.uri)
-        return None
 
 
 def _counts(counted: Recount) -> list[dict[str, object]]:

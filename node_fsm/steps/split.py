@@ -6,9 +6,7 @@ each other through ``node_status``: marks of their chains, and whom each found o
 """
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 
-from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.confirmation import Confirmation, Statement, confirm
 from node_fsm.core.errors import TemporaryError
@@ -18,7 +16,6 @@ from node_fsm.core.phases import Role
 from node_fsm.steps.context import Context
 from node_fsm.steps.settling import has_settled
 from node_fsm.storage.block_copy import BlockCopy
-from node_fsm.storage.files import write_private
 
 CONDITIONS = frozenset({ConditionType.ISOLATED, ConditionType.SPLIT_BRAIN, ConditionType.CHAIN_BEHIND})
 
@@ -120,8 +117,6 @@ class Neighbours:
             ctx.conditions.set(ConditionType.SPLIT_BRAIN, _split([other.report for other in apart]))
         ctx.conditions.set(ConditionType.CHAIN_BEHIND, _behind([other.report for other in ahead]))
         ctx.node.overtaken(any(other.report.height > copy.tip.height for other in heard))
-        agreeing = {other.report.hostname for other in heard if other.agreement is Agreement.SAME}
-        await in_thread(DISK, self._note_dispute, {other.report.hostname for other in apart}, agreeing)
 
     def _statement(self, copy: BlockCopy) -> ChainStatement:
         ctx = self._ctx
@@ -132,17 +127,6 @@ class Neighbours:
             apart=tuple(sorted(name for name, other in self._others.items() if other.agreement is Agreement.APART)),
             last_counted=last.id if last and has_settled(ctx, copy, last) else None,
         )
-
-    def _note_dispute(self, apart: set[str], agreeing: set[str]) -> None:
-        """Keep beside the chain who reported another one, until each of them has reported this one."""
-        disputed = self._ctx.chain().disputed
-        noted = set(disputed.read_text().split()) if disputed.exists() else set()
-        left = (noted | apart) - agreeing
-        with suppress(OSError):  # a full disk: it is tried again at the next comparison
-            if left and left != noted:
-                write_private(disputed, "\n".join(sorted(left)).encode())
-            elif not left:
-                disputed.unlink(missing_ok=True)
 
     def _isolation(self, copy: BlockCopy) -> tuple[str, str] | None:
         is_over = copy.tip.date >= self._ctx.block0_in_work().dates.vote_end and self._ctx.policy.role is Role.NODE

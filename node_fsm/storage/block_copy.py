@@ -164,6 +164,25 @@ class BlockCopy:
         logger.warning("block {} of height {} is no longer on the chain", dropped.id, dropped.height)
 
 
+def blocks_with_fragments(file: Path) -> list[str]:
+    """The ids of the whole blocks after block 0 in *file* that hold fragments, by height.
+
+    PermanentError when the file holds something else than a chain.
+    """
+    found = []
+    try:
+        with file.open("rb") as stream:
+            for block in verify_chain(read_blocks(stream)):
+                block.skip()
+                if block.header.height and block.header.content_size:
+                    found.append(block.header.id)
+    except TruncatedError:
+        pass
+    except ChainDataError as error:
+        raise _damaged(file, str(error)) from error
+    return found
+
+
 def _read(file: Path) -> BlockIndex:
     """An index of the whole blocks in *file*; an unfinished one is cut off."""
     index = BlockIndex()

@@ -6,7 +6,7 @@
     <root>/instance                        names the directory in the lease
     <root>/elections/<id>/draft/           plans and genesis before publication; made again after a crash
     <root>/elections/<id>/<block 0 hash>/  a chain: see ChainDirectory
-    <root>/set-aside/...                   chains that no archive covers; the service never empties it
+    <root>/set-aside/...                   chains that no archive covered, until archives have all of their votes
 
 Directories are 0700, files 0600.
 """
@@ -77,11 +77,6 @@ class ChainDirectory:
         if not self.is_held:
             with suppress(OSError):
                 self.held.touch(mode=0o600)
-
-    @property
-    def disputed(self) -> Path:
-        """Names the nodes that reported blocks which are not on this node's chain, until each has agreed again."""
-        return self.path / "disputed"
 
     @property
     def tally_disputed(self) -> Path:
@@ -214,6 +209,10 @@ class Workspace:
         if not [path for path in _subdirectories(election) if path.name not in {DRAFT, DRY_RUN}]:
             shutil.rmtree(election)
         return target
+
+    def remove_set_aside(self, directory: Path) -> None:
+        """Delete what :meth:`set_aside_chains` named."""
+        shutil.rmtree(self._set_aside / directory.name)
 
     def set_aside_chains(self) -> tuple[Path, ...]:
         """What was set aside, oldest first."""

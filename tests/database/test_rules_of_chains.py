@@ -255,6 +255,35 @@ async def test_an_archive_is_recorded_once_and_the_final_one_counts(stand: Stand
     assert caught.value.reason == "ArchiveDiffers"
 
 
+async def test_what_archives_hold_is_told_block_by_block(stand: Stand) -> None:
+    def archive(kind: ArchiveKind, manifest: str = "{}") -> StoredArchive:
+        return StoredArchive(1, "Fund 1", "a" * 64, kind, kind, "tip", f"s3://b/{kind}", "00", 9, manifest, START)
+
+    blocks = [f"{number:064x}" for number in range(3)]
+    assert await stand.database.archived_blocks("a" * 64) == frozenset()
+    for _ in range(2):
+        await stand.database.save_archive(archive(ArchiveKind.FINAL), FACT, blocks[:2])
+        await stand.database.save_archive(archive(ArchiveKind.DIVERGENT), FACT, blocks[1:])
+    assert await stand.database.archived_blocks("a" * 64) == set(blocks)
+    assert await stand.database.archived_blocks("b" * 64) == frozenset()
+    with pytest.raises(PermanentError):
+        await stand.database.save_archive(archive(ArchiveKind.FINAL, '{"other": 1}'), FACT, ["ff" * 32])
+    assert "ff" * 32 not in await stand.database.archived_blocks("a" * 64)
+
+
+async def test_a_superseded_archive_comes_before_a_divergent_one_that_is_newer(stand: Stand) -> None:
+    superseded, divergent = (
+        StoredArchive(1, "Fund 1", "a" * 64, kind, kind, "tip", f"s3://b/{kind}", "00", 9, "{}", START + later)
+        for kind, later in ((ArchiveKind.SUPERSEDED, timedelta(0)), (ArchiveKind.DIVERGENT, timedelta(1)))
+    )
+    await stand.database.save_archive(divergent, FACT)
+    assert await stand.database.archive("a" * 64) == divergent
+    assert (await stand.database.overview(["a" * 64])).archived == frozenset()
+    await stand.database.save_archive(superseded, FACT)
+    assert await stand.database.archive("a" * 64) == superseded
+    assert (await stand.database.overview(["a" * 64])).archived == {"a" * 64}
+
+
 async def acquire(database: Database, hostname: str, instance: str = "storage") -> Lease | None:
     return await database.acquire_lease(hostname, instance, 600)
 

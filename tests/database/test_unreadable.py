@@ -107,6 +107,7 @@ async def fill(database: PostgresDatabase, sql: asyncpg.Connection, election: in
     await sql.execute(
         "INSERT INTO tally VALUES ($1, 'plan', 0, $2, 'Fund 1', NULL, false, '')", publication.hash, election
     )
+    await sql.execute("INSERT INTO tally_confirmation VALUES ($1, $2, 'Fund 1')", publication.hash, election)
     return publication.hash
 
 

@@ -1,5 +1,6 @@
 """Killed at any of its effects and started again, the service reaches the same end."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -92,9 +93,9 @@ async def test_what_prometheus_is_told_of_a_whole_life(cluster: Cluster, monkeyp
     votes: list[float | None] = []
     save = cluster.database.save_archive
 
-    async def save_archive(archive: StoredArchive, entry: JournalEntry) -> None:
+    async def save_archive(archive: StoredArchive, entry: JournalEntry, blocks: Sequence[str] = ()) -> None:
         votes.append(metric("votes_cast"))
-        await save(archive, entry)
+        await save(archive, entry, blocks)
 
     monkeypatch.setattr(cluster.database, "save_archive", save_archive)
     began = cluster.world.clock.now().timestamp()

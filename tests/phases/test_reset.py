@@ -1,6 +1,7 @@
 """Reset: what an archive covers is deleted, everything else is set aside, what is in use stays."""
 
 import errno
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +15,28 @@ from node_fsm.steps.archive import About
 from node_fsm.storage.files import make_private, write_private
 from node_fsm.storage.workspace import ChainDirectory
 from states.reset import Reset
+from tests.chain import build
 from tests.phases.small_election import ID, TALLYING_END
 from tests.phases.world import World
 from tests.support.fakes import FACT, START
+from tests.support.main_chain import MainChain
 from tests.support.memory_database import DATABASE_AWAY
 
 OLD, GONE = "cd" * 32, "ef" * 32
+PLAN_ID = "ab" * 32
+
+
+def a_chain() -> MainChain:
+    """A block with a vote, one without, and another with one."""
+    chain = MainChain(build.block([build.initial()]))
+    for slot in range(1, 4):
+        chain.append((0, slot), [build.vote(PLAN_ID, bytes([slot]) * 32)] if slot != 2 else ())
+    return chain
+
+
+CHAIN = a_chain()
+BLOCKS = CHAIN.raw
+VOTED = [CHAIN.ids[1], CHAIN.ids[3]]
 
 
 def make_chain(world: World, election_id: int, block0_hash: str, *, blocks: bool = True) -> ChainDirectory:
@@ -27,23 +44,28 @@ def make_chain(world: World, election_id: int, block0_hash: str, *, blocks: bool
     make_private(chain.path)
     write_private(chain.block0, b"block 0")
     if blocks:
-        write_private(chain.blocks, b"blocks")
+        write_private(chain.blocks, BLOCKS)
         make_private(chain.storage / "volatile")
+        chain.mark_held()
     return chain
 
 
-def archive(block0_hash: str, kind: ArchiveKind = ArchiveKind.FINAL) -> StoredArchive:
-    return StoredArchive(9, "old", block0_hash, "run", kind, "ab" * 32, "s3://x", "", 1, "{}", START)
+async def archived(
+    world: World, block0_hash: str, kind: ArchiveKind = ArchiveKind.FINAL, blocks: Sequence[str] = VOTED
+) -> None:
+    """Record an archive of that chain with these blocks in it."""
+    made = StoredArchive(9, "old", block0_hash, kind, kind, "ab" * 32, "s3://x", "", 1, "{}", START)
+    await world.database.save_archive(made, FACT, blocks)
 
 
 def set_aside(world: World) -> list[ChainDirectory]:
     return [ChainDirectory(path) for path in world.ctx.workspace.set_aside_chains()]
 
 
-@pytest.mark.parametrize("kind", [ArchiveKind.FINAL, ArchiveKind.SUPERSEDED])
+@pytest.mark.parametrize("kind", ArchiveKind)
 async def test_what_an_archive_covers_is_deleted(world: World, kind: ArchiveKind) -> None:
     make_chain(world, 9, OLD)
-    world.database.archives.append(archive(OLD, kind))
+    await archived(world, OLD, kind)
     decision = await world.finish(Reset())
     assert decision.event is Event.LOCAL_DATA_RESET
     assert OLD in decision.why
@@ -51,9 +73,56 @@ async def test_what_an_archive_covers_is_deleted(world: World, kind: ArchiveKind
     assert set_aside(world) == []
 
 
-async def test_a_salvaged_copy_covers_nothing_because_it_may_lack_blocks(world: World) -> None:
+@pytest.mark.parametrize("role", Role)
+async def test_an_archive_that_lacks_a_block_with_votes_does_not_cover(
+    new_world: Callable[..., World], role: Role
+) -> None:
+    """It is of the other part of a chain that had split; that it has the same block 0 proves nothing."""
+    world = new_world(role)
     make_chain(world, 9, OLD)
-    world.database.archives.append(archive(OLD, ArchiveKind.SALVAGE))
+    await archived(world, OLD, blocks=[*VOTED[:1], "99" * 32])
+    await world.finish(Reset())
+    assert [aside.blocks.read_bytes() for aside in set_aside(world)] == [BLOCKS]
+
+
+async def test_archives_cover_a_chain_together(world: World) -> None:
+    make_chain(world, 9, OLD)
+    await archived(world, OLD, blocks=VOTED[:1])
+    await archived(world, OLD, ArchiveKind.DIVERGENT, blocks=VOTED[1:])
+    await world.finish(Reset())
+    assert (world.ctx.workspace.chains(), set_aside(world)) == ((), [])
+
+
+async def test_an_archive_of_before_its_blocks_were_recorded_covers_nothing(world: World) -> None:
+    make_chain(world, 9, OLD)
+    world.database.archives.append(StoredArchive(9, "old", OLD, "r", ArchiveKind.FINAL, "", "", "", 1, "{}", START))
+    await world.finish(Reset())
+    assert len(set_aside(world)) == 1
+
+
+async def test_blocks_without_votes_are_nothing_to_keep(world: World) -> None:
+    chain = make_chain(world, 9, OLD)
+    empty = MainChain(CHAIN.blocks[0])
+    empty.append((0, 1))
+    chain.blocks.write_bytes(empty.raw)
+    await world.finish(Reset())
+    assert (world.ctx.workspace.chains(), set_aside(world)) == ((), [])
+
+
+@pytest.mark.parametrize(("is_held", "kept"), [(True, 1), (False, 0)])
+async def test_a_store_without_a_copy_is_kept_if_it_has_blocks(world: World, is_held: bool, kept: int) -> None:
+    chain = make_chain(world, 9, OLD)
+    chain.blocks.unlink()
+    if not is_held:
+        chain.held.unlink()
+    await archived(world, OLD)
+    await world.finish(Reset())
+    assert len(set_aside(world)) == kept
+
+
+async def test_a_copy_that_cannot_be_read_is_kept(world: World) -> None:
+    make_chain(world, 9, OLD).blocks.write_bytes(b"\x07 is no block")
+    await archived(world, OLD)
     await world.finish(Reset())
     assert len(set_aside(world)) == 1
 
@@ -61,12 +130,12 @@ async def test_a_salvaged_copy_covers_nothing_because_it_may_lack_blocks(world: 
 async def test_what_no_archive_covers_is_set_aside(world: World) -> None:
     make_chain(world, 9, OLD)
     make_chain(world, 9, GONE)
-    world.database.archives.append(archive(GONE))
+    await archived(world, GONE)
     decision = await world.finish(Reset())
     assert world.ctx.workspace.chains() == ()
     (aside,) = set_aside(world)
     assert aside.path.name == f"9-{OLD[:8]}-20300101T120000Z"
-    assert aside.blocks.read_bytes() == b"blocks"
+    assert aside.blocks.read_bytes() == BLOCKS
     assert (aside.storage / "volatile").is_dir()
     assert aside.path.name in decision.why
     assert About.read(aside) == About(9, "unknown", OLD, ArchiveKind.SALVAGE, None)
@@ -155,7 +224,7 @@ async def test_nothing_is_deleted_while_the_database_is_away(world: World) -> No
 async def test_a_crash_half_way_is_made_up_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for election_id, block0_hash in ((7, OLD), (8, GONE), (9, OLD)):
         make_chain(world, election_id, block0_hash)
-    world.database.archives.append(archive(GONE))
+    await archived(world, GONE)
     remove = world.ctx.workspace.remove
 
     def fail(local: object) -> None:
@@ -174,7 +243,7 @@ async def test_it_works_on_a_full_disk(world: World, monkeypatch: pytest.MonkeyP
     with world.ctx.workspace.exclusively():
         make_chain(world, 8, GONE)
         make_chain(world, 9, OLD)
-        world.database.archives.append(archive(GONE))
+        await archived(world, GONE)
 
         def refuse(file: Path, data: bytes) -> None:
             raise OSError(errno.ENOSPC, "No space left on device", str(file))
@@ -183,7 +252,7 @@ async def test_it_works_on_a_full_disk(world: World, monkeypatch: pytest.MonkeyP
         await world.finish(Reset())
     assert world.ctx.workspace.chains() == ()
     (aside,) = set_aside(world)
-    assert aside.blocks.read_bytes() == b"blocks"
+    assert aside.blocks.read_bytes() == BLOCKS
     assert About.read(aside) is None
 
 
@@ -201,5 +270,5 @@ async def test_a_chain_whose_block0_vanished_from_its_row_stays(published: World
     chain = make_chain(published, ID, published.hash)
     published.row.block0 = None
     await published.finish(Reset())
-    assert chain.blocks.read_bytes() == b"blocks"
+    assert chain.blocks.read_bytes() == BLOCKS
     assert set_aside(published) == []

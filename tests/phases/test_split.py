@@ -8,15 +8,13 @@ import pytest
 
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.marks import Mark
-from node_fsm.core.model import ArchiveKind, ChainStatement, NodeReport, StoredArchive
+from node_fsm.core.model import ChainStatement, NodeReport
 from node_fsm.steps.split import CONDITIONS, SILENT_SECONDS
-from states.reset import Reset
 from states.running import Running
 from states.tallying import Tallying
 from tests.phases.small_election import VOTING_END
 from tests.phases.test_running import copied, height, is_followed, vote, votes_cast
 from tests.phases.world import World
-from tests.support.fakes import FACT
 from tests.support.memory_database import DATABASE_AWAY
 
 
@@ -159,30 +157,6 @@ async def test_once_voting_is_over_other_nodes_may_be_left_alone(leader1: World)
         await leader1.until(lambda: leader1.condition(ConditionType.ISOLATED) is None, 5)
 
 
-async def test_a_split_is_noted_beside_the_chain_until_it_is_healed(in_company: World) -> None:
-    async with in_company.doing(Running()):
-        await in_company.until(lambda: height(in_company) > 20)
-        await hear(in_company, 3, 10, "other chain")
-        assert in_company.chain.disputed.exists()
-        await hear(in_company, 1, 12)
-        assert not in_company.chain.disputed.exists()
-
-
-async def test_a_chain_that_was_split_is_set_aside_although_an_archive_has_its_name(in_company: World) -> None:
-    """Leader 0 archived the other part of it."""
-    async with in_company.doing(Running()):
-        await in_company.until(lambda: height(in_company) > 20)
-        await hear(in_company, 3, 10, "other chain")
-    archived = StoredArchive(
-        *(1, "first", in_company.hash, "run", ArchiveKind.FINAL, "other tip", "s3://x", "", 1, ""),
-        verified_at=in_company.clock.now(),
-    )
-    await in_company.database.save_archive(archived, FACT)
-    await in_company.finish(Reset())
-    assert in_company.ctx.workspace.chains() == ()
-    assert len(in_company.ctx.workspace.set_aside_chains()) == 1
-
-
 async def test_votes_of_a_part_of_the_chain_that_was_given_up_are_posted_again(published: World) -> None:
     """Two halves of a cluster meet again: the shorter one's blocks are gone, and with them the votes in them."""
     async with published.doing(Running()) as failures:
@@ -209,7 +183,8 @@ async def test_a_split_is_not_healed_by_the_silence_of_the_other_part(in_company
             tip = replace(in_company.database.statuses["leader2"], height=len(ids) - 1, updated_at=at, statement=said)
             in_company.database.statuses["leader3"] = replace(tip, hostname="leader3")
             await asyncio.sleep(5)
-            assert in_company.chain.disputed.read_text() == "leader2", number
+            assert in_company.ctx.statement is not None
+            assert in_company.ctx.statement.apart == ("leader2",), number
 
 
 async def test_a_difference_deep_below_both_tips_needs_no_second_report(in_company: World) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from node_fsm.core.chain_time import BlockDate
-from node_fsm.core.errors import TemporaryError
-from node_fsm.storage.block_copy import BlockCopy
+from node_fsm.core.errors import PermanentError, TemporaryError
+from node_fsm.storage.block_copy import BlockCopy, blocks_with_fragments
 from tests.chain import build
 from tests.support.genesis_encoder import fragment_id, tally
 from tests.support.main_chain import MainChain
@@ -251,3 +251,15 @@ async def test_what_a_failed_write_left_behind_is_written_over(chain: MainChain,
         stream.write(b"half of a block, when the disk was full" * 100)
     await copy.advance(chain)
     assert files[0].read_bytes() == chain.raw
+
+
+async def test_blocks_with_fragments_are_told(chain: MainChain, tmp_path: Path) -> None:
+    """Block 0 and the empty block 5 are not among them, nor is one that is not whole."""
+    file = tmp_path / "blocks.bin"
+    file.write_bytes(chain.raw)
+    assert blocks_with_fragments(file) == chain.ids[1:5]
+    file.write_bytes(b"".join(chain.blocks[:5])[:-1])
+    assert blocks_with_fragments(file) == chain.ids[1:4]
+    file.write_bytes(b"something else" * 100)
+    with pytest.raises(PermanentError, match="BlockCopyDamaged"):
+        blocks_with_fragments(file)

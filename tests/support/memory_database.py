@@ -87,6 +87,8 @@ class MemoryDatabase:
     disputed: dict[str, DisputedTally] = field(default_factory=dict)
     confirmed: set[str] = field(default_factory=set)
     archives: list[StoredArchive] = field(default_factory=list)
+    blocks: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    """By block 0 and run id of an archive the ids of its blocks with fragments."""
     journalled: list[JournalEntry] = field(default_factory=list)
     statuses: dict[str, NodeReport] = field(default_factory=dict)
     copies: dict[str, dict[str, ChainCopy]] = field(default_factory=dict)
@@ -118,7 +120,9 @@ class MemoryDatabase:
                 missed=tuple(self._election(row) for row in missed if not row.fault),
                 nodes=tuple(sorted(self.nodes, key=lambda node: node.hostname)),
                 archived=frozenset(
-                    archive.block0_hash for archive in self.archives if archive.kind is not ArchiveKind.SALVAGE
+                    archive.block0_hash
+                    for archive in self.archives
+                    if archive.kind in {ArchiveKind.FINAL, ArchiveKind.SUPERSEDED}
                 )
                 & frozenset(hashes),
                 withdrawn=frozenset(self.withdrawn) & frozenset(hashes),
@@ -265,7 +269,7 @@ class MemoryDatabase:
         with self._call("tally_confirmed"):
             return block0_hash in self.confirmed
 
-    async def save_archive(self, archive: StoredArchive, entry: JournalEntry) -> None:
+    async def save_archive(self, archive: StoredArchive, entry: JournalEntry, blocks: Sequence[str] = ()) -> None:
         with self._call("save_archive"):
             key = (archive.block0_hash, archive.run_id)
             standing = next((kept for kept in self.archives if (kept.block0_hash, kept.run_id) == key), None)
@@ -274,11 +278,21 @@ class MemoryDatabase:
                 self._write(entry)
             elif standing.manifest != archive.manifest:
                 raise PermanentError("ArchiveDiffers", f"run {archive.run_id} stands with another manifest")
+            self.blocks.setdefault(key, frozenset(blocks))
 
     async def archive(self, block0_hash: str) -> StoredArchive | None:
         with self._call("archive"):
             found = [archive for archive in self.archives if archive.block0_hash == block0_hash]
-            return max(found, key=lambda kept: (kept.kind is ArchiveKind.FINAL, kept.verified_at), default=None)
+            order = [ArchiveKind.SUPERSEDED, ArchiveKind.FINAL]
+            return max(
+                found,
+                key=lambda kept: (order.index(kept.kind) if kept.kind in order else -1, kept.verified_at),
+                default=None,
+            )
+
+    async def archived_blocks(self, block0_hash: str) -> frozenset[str]:
+        with self._call("archived_blocks"):
+            return frozenset().union(*(ids for (of, _), ids in self.blocks.items() if of == block0_hash))
 
     async def journal(self, entries: Sequence[JournalEntry]) -> None:
         with self._call("journal"):

@@ -1,0 +1,207 @@
+"""What had to be set aside is archived while the service waits, and deleted once archives have all of its votes."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from node_fsm.core.conditions import ConditionType
+from node_fsm.core.errors import PermanentError
+from node_fsm.core.model import ArchiveKind, StoredArchive
+from node_fsm.core.phases import Role
+from node_fsm.core.view import LocalChain
+from node_fsm.steps.archive import About
+from node_fsm.steps.set_aside import PATIENCE_SECONDS, RETRY_SECONDS, SetAside
+from node_fsm.storage.block_copy import blocks_with_fragments
+from node_fsm.storage.files import make_private
+from node_fsm.storage.workspace import ChainDirectory
+from states.reset import Reset
+from states.waiting import Waiting
+from tests.phases.small_election import ID
+from tests.phases.world import ARCHIVE_URI, World
+from tests.support.fakes import FACT, START
+from tests.support.memory_database import DATABASE_AWAY
+from tests.support.memory_store import S3_AWAY
+
+
+@pytest.fixture
+async def world(world: World) -> World:
+    """A superseded chain was set aside."""
+    await world.end_voting()
+    chain = world.chain
+    assert world.node.chain is not None
+    chain.blocks.write_bytes(world.node.chain.raw)
+    About.in_work(world.ctx, ArchiveKind.SUPERSEDED).write(chain)
+    world.ctx.workspace.set_aside(LocalChain(ID, world.hash, has_blocks=True), world.clock.now())
+    await world.database.withdraw_block0(ID, world.hash, 1, FACT)
+    world.row.cancelled = True
+    world.store.requests.clear()
+    return world
+
+
+@pytest.fixture
+async def follower(world: World, tmp_path: Path) -> World:
+    """Another node, which set the same chain aside, and waits."""
+    directory = tmp_path / "leader1"
+    directory.mkdir()
+    node = World(directory, Role.NODE, beside=world)
+    make_private(node.chain.path)
+    node.chain.block0.write_bytes(aside(world).block0.read_bytes())
+    node.chain.blocks.write_bytes(aside(world).blocks.read_bytes())
+    await node.look()
+    node.ctx.work = None
+    await node.finish(Reset())
+    return node
+
+
+def asides(world: World) -> list[ChainDirectory]:
+    return [ChainDirectory(path) for path in world.ctx.workspace.set_aside_chains()]
+
+
+def aside(world: World) -> ChainDirectory:
+    (chain,) = asides(world)
+    return chain
+
+
+async def leader0_archives(world: World, kind: ArchiveKind, blocks: Sequence[str]) -> None:
+    block0_hash = next(iter(world.database.published))
+    made = StoredArchive(ID, "first", block0_hash, "run", kind, "ab" * 32, "s3://x", "", 1, "{}", START)
+    await world.database.save_archive(made, FACT, blocks)
+
+
+async def test_it_is_archived_recorded_and_deleted(world: World) -> None:
+    voted = blocks_with_fragments(aside(world).blocks)
+    async with world.doing(Waiting()) as failures:
+        await world.until(lambda: not asides(world))
+    assert failures == []
+    (record,) = world.database.archives
+    assert (record.kind, record.block0_hash, record.election_name) == (ArchiveKind.SUPERSEDED, world.hash, "first")
+    assert voted
+    assert await world.database.archived_blocks(world.hash) == set(voted)
+    assert world.condition(ConditionType.SET_ASIDE_UNARCHIVED) is None
+
+
+async def test_s3_that_is_away_is_tried_again_after_some_minutes(world: World) -> None:
+    world.store.failure = S3_AWAY
+    set_aside = SetAside()
+    await set_aside.clear(world.ctx)
+    assert world.condition(ConditionType.SET_ASIDE_UNARCHIVED) == "ArchiveFailed"
+    assert aside(world).path.name in world.message(ConditionType.SET_ASIDE_UNARCHIVED)
+    assert S3_AWAY.message in world.message(ConditionType.SET_ASIDE_UNARCHIVED)
+    requests = len(world.store.requests)
+    world.store.failure = None
+    await asyncio.sleep(RETRY_SECONDS - 1)
+    await set_aside.clear(world.ctx)
+    assert len(world.store.requests) == requests
+    assert world.condition(ConditionType.SET_ASIDE_UNARCHIVED) == "ArchiveFailed"
+    await asyncio.sleep(1)
+    await set_aside.clear(world.ctx)
+    assert len(world.database.archives) == 1
+    assert asides(world) == []
+    assert world.condition(ConditionType.SET_ASIDE_UNARCHIVED) is None
+
+
+async def test_a_crash_before_it_was_recorded_is_made_up_for(world: World) -> None:
+    world.database.refused["save_archive"] = deque([DATABASE_AWAY])
+    await SetAside().clear(world.ctx)
+    made = dict(world.store.objects)
+    assert aside(world).blocks.exists()
+    await SetAside().clear(world.ctx)
+    assert world.store.objects == made
+    assert len(world.database.archives) == 1
+    assert asides(world) == []
+
+
+async def test_one_that_cannot_be_archived_does_not_hold_up_the_others(world: World) -> None:
+    first = aside(world).path
+    second = first.with_name("2-12345678-20310101T120000Z")
+    second.mkdir()
+    for file in first.iterdir():
+        if file.is_file():
+            (second / file.name).write_bytes(file.read_bytes())
+    ChainDirectory(first).blocks.write_bytes(b"\x07 is no block")
+    await SetAside().clear(world.ctx)
+    assert len(world.database.archives) == 1
+    assert aside(world).path == first
+    message = world.message(ConditionType.SET_ASIDE_UNARCHIVED)
+    assert first.name in message
+    assert second.name not in message
+
+
+async def test_a_chain_without_a_note_is_told(world: World) -> None:
+    (aside(world).path / "about.json").unlink()
+    await SetAside().clear(world.ctx)
+    assert world.database.archives == []
+    assert world.condition(ConditionType.SET_ASIDE_UNARCHIVED) == "ArchiveFailed"
+    assert "about.json" in world.message(ConditionType.SET_ASIDE_UNARCHIVED)
+
+
+async def test_what_is_in_the_nodes_store_alone_is_told(world: World) -> None:
+    chain = aside(world)
+    chain.blocks.unlink()
+    make_private(chain.storage)
+    chain.mark_held()
+    await SetAside().clear(world.ctx)
+    assert world.store.requests == []
+    assert "node's store" in world.message(ConditionType.SET_ASIDE_UNARCHIVED)
+
+
+async def test_what_another_archive_has_already_is_deleted_without_one_of_its_own(world: World) -> None:
+    await leader0_archives(world, ArchiveKind.FINAL, blocks_with_fragments(aside(world).blocks))
+    await SetAside().clear(world.ctx)
+    assert asides(world) == []
+    assert world.store.requests == []
+
+
+async def test_a_node_keeps_a_superseded_chain_until_leader_0_has_archived_it(world: World, follower: World) -> None:
+    async with follower.doing(Waiting()) as failures:
+        await asyncio.sleep(60)
+        assert len(asides(follower)) == 1
+        assert follower.condition(ConditionType.SET_ASIDE_UNARCHIVED) is None, "it takes leader 0 a moment"
+        await SetAside().clear(world.ctx)
+        await follower.until(lambda: not asides(follower))
+    assert failures == []
+    assert follower.store.objects.keys() == {"s3://keys/leader0"}, "it had nothing to archive"
+
+
+async def test_an_archive_that_does_not_come_is_told(follower: World) -> None:
+    set_aside = SetAside()
+    await set_aside.clear(follower.ctx)
+    await asyncio.sleep(PATIENCE_SECONDS)
+    await set_aside.clear(follower.ctx)
+    assert aside(follower).path.name in follower.message(ConditionType.SET_ASIDE_UNARCHIVED)
+    await leader0_archives(follower, ArchiveKind.SUPERSEDED, blocks_with_fragments(aside(follower).blocks))
+    await set_aside.clear(follower.ctx)
+    assert asides(follower) == []
+    assert follower.condition(ConditionType.SET_ASIDE_UNARCHIVED) is None
+
+
+@pytest.mark.parametrize("kind", [ArchiveKind.FINAL, ArchiveKind.SUPERSEDED])
+async def test_a_node_archives_what_leader_0s_archive_lacks(follower: World, kind: ArchiveKind) -> None:
+    """Two parts of a split chain: leader 0 archived its own, and another node has votes that it does not."""
+    voted = set(blocks_with_fragments(aside(follower).blocks))
+    block0_hash = next(iter(follower.database.published))
+    await leader0_archives(follower, kind, ["99" * 32])
+    await SetAside().clear(follower.ctx)
+    assert asides(follower) == []
+    divergent = follower.database.archives[-1]
+    assert divergent.kind is ArchiveKind.DIVERGENT
+    assert divergent.uri.startswith(f"{ARCHIVE_URI}/{ID}-first/{block0_hash}/divergent-")
+    assert await follower.database.archived_blocks(block0_hash) >= voted
+    assert (await follower.database.archive(block0_hash)) != divergent, "it closes nothing"
+
+
+async def test_a_node_that_cannot_archive_keeps_its_chain_and_says_so(follower: World) -> None:
+    await leader0_archives(follower, ArchiveKind.FINAL, ["99" * 32])
+    follower.store.failure = PermanentError("S3AccessDenied", "no right to put_object")
+    await SetAside().clear(follower.ctx)
+    assert "no right to put_object" in follower.message(ConditionType.SET_ASIDE_UNARCHIVED)
+    follower.ctx.settings = replace(follower.ctx.settings, archive_uri=None)
+    await SetAside().clear(follower.ctx)
+    message = follower.message(ConditionType.SET_ASIDE_UNARCHIVED)
+    assert "NODE_FSM_ARCHIVE_S3_URI" in message
+    assert aside(follower).path.name in message
+    assert len(follower.database.archives) == 1
