@@ -14,6 +14,7 @@ class ConditionType(StrEnum):
     """All that is observed. What each means, and what to do about it, stands in docs/runbook.md."""
 
     BLOCK0_CONFLICT = "block0_conflict"
+    BLOCKS_TOO_LARGE = "blocks_too_large"
     CHAIN_BEHIND = "chain_behind"
     CHAIN_STALLED = "chain_stalled"
     CLOCK_WRONG = "clock_wrong"

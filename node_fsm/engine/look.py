@@ -10,12 +10,14 @@ from typing import Literal, TypeVar
 from loguru import logger
 
 from node_fsm.aio.deadline import deadline
+from node_fsm.block0.template import Template
+from node_fsm.core.capacity import fitting_block_size
 from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import ServiceError, UnexpectedError, as_service_error
 from node_fsm.core.model import Overview
 from node_fsm.core.observe import observations
-from node_fsm.core.phases import NODE_MUST_RUN
+from node_fsm.core.phases import NODE_MUST_RUN, Role
 from node_fsm.core.view import UNKNOWN, LocalChain, Unknown, View
 from node_fsm.engine.faults import Faults
 from node_fsm.steps.context import Context
@@ -50,14 +52,13 @@ class Look:
         is_due = ctx.clock.monotonic() >= self.next_scan
         if ctx.mailbox.take_database_change() or is_due or not hashes <= self._asked:
             await self._read_database(hashes)
+        template = self._read(ConditionType.TEMPLATE_INVALID, "reading NODE_FSM_BLOCK0_TEMPLATE", ctx.template)
+        if template is not UNKNOWN and ctx.policy.role is Role.LEADER0:
+            ctx.conditions.set(ConditionType.BLOCKS_TOO_LARGE, _too_large(template))
         view = View(
             overview=self._overview,
             local=local,
-            slot_duration=self._read(
-                ConditionType.TEMPLATE_INVALID,
-                "reading NODE_FSM_BLOCK0_TEMPLATE",
-                lambda: ctx.template().slot_duration,
-            ),
+            slot_duration=UNKNOWN if template is UNKNOWN else template.slot_duration,
             generation=ctx.lease.generation if ctx.lease else None,
             tip=self._tip() or UNKNOWN,
             failure=failure,
@@ -124,3 +125,17 @@ class Look:
         if phase in NODE_MUST_RUN and work and work.block0 and work.block0.hash == node.block0_hash:
             return node.tip_date
         return None
+
+
+def _too_large(template: Template) -> tuple[str, str] | None:
+    fitting = fitting_block_size(template.slot_duration)
+    if template.block_content_max_size <= fitting:
+        return None
+    return (
+        "SlotTooShort",
+        (
+            f"NODE_FSM_BLOCK0_TEMPLATE: blocks of {template.block_content_max_size} bytes can hold more votes than a"
+            f" node puts into one within {template.slot_duration} s, and a late block loses its votes;"
+            f" set block_content_max_size to {fitting} or less, or slot_duration higher"
+        ),
+    )

@@ -6,11 +6,12 @@ from typing import Any
 
 import yaml
 
+from node_fsm.core.capacity import mempool_entries
 from node_fsm.core.listen import Listen
 from node_fsm.core.multiaddr import Multiaddr
 
-MEMPOOL_ENTRIES = 200_000
-"""Votes that may wait for a block; one that finds the mempool full is refused."""
+FRAGMENT_LOG_ENTRIES = 200_000
+"""Fragments of which the node can say what became of them. With fewer than come in it forgot some that still waited."""
 
 LEADER_LOG_ENTRIES = 1_024
 
@@ -37,6 +38,7 @@ class NodeConfig:
     public_address: str
     storage: Path
     fragment_log: Path
+    slot_duration: int
     trusted_peers: tuple[str, ...] = ()
     seed: bool = False
 
@@ -71,8 +73,8 @@ class NodeConfig:
             "rest": {"listen": str(self.rest)},
             "p2p": p2p,
             "mempool": {
-                "pool_max_entries": MEMPOOL_ENTRIES,
-                "log_max_entries": MEMPOOL_ENTRIES,
+                "pool_max_entries": mempool_entries(self.slot_duration),
+                "log_max_entries": FRAGMENT_LOG_ENTRIES,
                 "persistent_log": {"dir": str(self.fragment_log)},
             },
             "leadership": {"logs_capacity": LEADER_LOG_ENTRIES},

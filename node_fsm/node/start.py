@@ -48,6 +48,7 @@ class Starter:
                 public_address=settings.public_address,
                 storage=directory.storage,
                 fragment_log=directory.fragments,
+                slot_duration=run.clock.slot_duration,
                 trusted_peers=run.peers,
                 seed=run.seed,
             ),

@@ -87,7 +87,7 @@ class NodeSupervisor:
         self._wanted.set()
 
     def overtaken(self, by_others: bool) -> None:
-        """Say whether other nodes have blocks of the chain that this one lacks: a standstill is then its own fault."""
+        """Say whether others go on without this node, or none is connected: a standstill is then its own fault."""
         self._overtaken = by_others
 
     def restart(self, why: str) -> None:

@@ -113,7 +113,7 @@ class Node(Protocol):
         ...
 
     def overtaken(self, by_others: bool) -> None:
-        """Say whether other nodes have blocks of the chain that this one lacks: a standstill is then its own fault."""
+        """Say whether others go on without this node, or none is connected: a standstill is then its own fault."""
         ...
 
     def restart(self, why: str) -> None:

@@ -46,6 +46,7 @@ class Neighbours:
         self._began = self._next_comparison = ctx.clock.monotonic()
         self._lonely_since: float | None = None
         self._others: dict[str, _Other] = {}
+        self._is_overtaken = False
         self.database_answers = False
         """Whether the database gave what the others reported when it was last asked."""
 
@@ -62,10 +63,13 @@ class Neighbours:
         if self.alone:
             return
         ctx, now = self._ctx, self._ctx.clock.monotonic()
-        ctx.conditions.set(ConditionType.ISOLATED, self._isolation(copy))
+        isolation = self._isolation(copy)
+        ctx.conditions.set(ConditionType.ISOLATED, isolation)
         if at_once or now >= self._next_comparison:
             self._next_comparison = now + COMPARE_SECONDS
             await self._hear(copy, now)
+        # Of itself a node does not look for lost peers again; this is seen without the database.
+        ctx.node.overtaken(self._is_overtaken or isolation is not None)
         ctx.state_chain(self._statement(copy))
 
     def confirmation(self, last_counted: str) -> Confirmation:
@@ -88,6 +92,7 @@ class Neighbours:
         """Nothing can be said while the node does not run, and what was known is old when it runs again."""
         self._lonely_since = None
         self._others.clear()
+        self._is_overtaken = False
         self._ctx.node.overtaken(False)
         self._ctx.state_chain(None)
         for condition in CONDITIONS:
@@ -98,8 +103,7 @@ class Neighbours:
         try:
             reports = await ctx.database.neighbours(ctx.block0_in_work().hash, ctx.settings.hostname)
         except TemporaryError:
-            self.database_answers = False
-            ctx.node.overtaken(False)
+            self.database_answers = self._is_overtaken = False
             return  # the chain goes on without the database; what was known of the others stays
         self.database_answers = True
         for report in reports:
@@ -116,7 +120,7 @@ class Neighbours:
         if apart or all(other.agreement is Agreement.SAME for other in heard):
             ctx.conditions.set(ConditionType.SPLIT_BRAIN, _split([other.report for other in apart]))
         ctx.conditions.set(ConditionType.CHAIN_BEHIND, _behind([other.report for other in ahead]))
-        ctx.node.overtaken(any(other.report.height > copy.tip.height for other in heard))
+        self._is_overtaken = any(other.report.height > copy.tip.height for other in heard)
 
     def _statement(self, copy: BlockCopy) -> ChainStatement:
         ctx = self._ctx

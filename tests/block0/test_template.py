@@ -27,7 +27,7 @@ def test_the_shipped_template_is_for_a_production_chain_with_slots_of_4_seconds(
 
     assert (template.slot_duration, template.slots_per_epoch) == (4, 900)
     assert (template.production, template.address_prefix) == (True, "ca")
-    assert (template.block_content_max_size, template.tx_max_expiry_epochs) == (20971520, 2)
+    assert (template.block_content_max_size, template.tx_max_expiry_epochs) == (640_000, 2)
 
 
 def test_a_test_chain_has_test_addresses(tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ class Node:
             public_address=self.public_address,
             storage=self.directory / "storage",
             fragment_log=self.fragments,
+            slot_duration=1,
             trusted_peers=tuple(self.peers),
             seed=self.seed,
         ).to_yaml()

@@ -5,6 +5,7 @@ import errno
 import io
 import os
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,20 @@ async def test_a_source_that_cannot_be_read_is_a_condition(
         await world.rereads()
         assert list(world.ctx.conditions) == []
         await world.goes_on()
+
+
+async def test_a_template_whose_blocks_do_not_fit_into_a_slot_is_a_condition(tmp_path: Path) -> None:
+    world = Voting(tmp_path / "storage")
+    shipped = world.ctx.settings.block0_template.read_text()
+    template = tmp_path / "template.yaml"
+    world.ctx.settings = replace(world.ctx.settings, block0_template=template)
+    template.write_text(shipped.replace("size: 640000", "size: 644001"))
+    async with world.voting():
+        await world.until(lambda: world.condition("blocks_too_large") == "SlotTooShort")
+        assert "644000 or less" in world.message("blocks_too_large")
+        template.write_text(shipped.replace("size: 640000", "size: 644000"))
+        os.utime(template, (1, 1))  # another time than before, however quick this is
+        await world.until(lambda: world.condition("blocks_too_large") is None)
 
 
 @pytest.mark.parametrize(("part", "what"), PARTS, ids=[part for part, _ in PARTS])

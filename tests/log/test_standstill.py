@@ -34,7 +34,9 @@ def launch(directory: Path) -> Launch:
     rest, p2p = (Listen("127.0.0.1", free_port()) for _ in range(2))
     return Launch(
         executable=str(node.executable),
-        config=NodeConfig(rest, p2p, f"/ip4/127.0.0.1/tcp/{p2p.port}", directory / "storage", directory / "fragments"),
+        config=NodeConfig(
+            rest, p2p, f"/ip4/127.0.0.1/tcp/{p2p.port}", directory / "storage", directory / "fragments", 1
+        ),
         config_file=directory / "node.yaml",
         block0_file=directory / "block0.bin",
         block0_hash=BLOCK0_HASH,

@@ -19,6 +19,7 @@ CONFIG = NodeConfig(
     public_address=OWN,
     storage=Path("/data/storage"),
     fragment_log=Path("/data/fragments"),
+    slot_duration=4,
     trusted_peers=(PEER,),
 )
 
@@ -37,8 +38,14 @@ def test_says_what_it_was_given() -> None:
     assert config["p2p"]["public_address"] == OWN
     assert config["p2p"]["trusted_peers"] == [{"address": PEER}]
     assert config["mempool"]["persistent_log"] == {"dir": "/data/fragments"}
-    assert min(config["mempool"]["pool_max_entries"], config["mempool"]["log_max_entries"]) >= 100_000
+    assert config["mempool"]["log_max_entries"] >= 100_000
     assert config["log"] == {"level": "info", "format": "json", "output": "stdout"}
+
+
+@pytest.mark.parametrize(("slot_duration", "entries"), [(1, 1_000), (4, 4_000), (20, 20_000)])
+def test_no_more_votes_may_wait_than_a_block_can_be_made_of_in_its_slot(slot_duration: int, entries: int) -> None:
+    config = document(replace(CONFIG, slot_duration=slot_duration))
+    assert config["mempool"]["pool_max_entries"] == entries
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ def config(tmp_path: Path) -> NodeConfig:
         public_address="/ip4/127.0.0.1/tcp/1",
         storage=tmp_path / "storage",
         fragment_log=tmp_path / "fragments",
+        slot_duration=1,
     )
 
 
@@ -93,6 +94,7 @@ async def test_an_address_of_another_machine_is_for_a_person_to_mend(tmp_path: P
         public_address="/ip4/127.0.0.1/tcp/1",
         storage=tmp_path,
         fragment_log=tmp_path,
+        slot_duration=1,
     )
     with pytest.raises(PermanentError, match=r"192\.0\.2\.1:8443.*NODE_FSM_NODE_REST_LISTEN"):
         await wait_until_free(config, timeout=HANGING)

@@ -32,6 +32,7 @@ def launch(tmp_path: Path, fake_node: FakeNode, node_settings: NodeSettings) -> 
             public_address=node_settings.public_address,
             storage=tmp_path / "storage",
             fragment_log=tmp_path / "fragments",
+            slot_duration=1,
         ),
         config_file=tmp_path / "node-config.yaml",
         block0_file=tmp_path / "block0.bin",

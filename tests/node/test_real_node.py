@@ -183,7 +183,7 @@ async def test_owner_killed_node_is_asked_to_end_and_loses_no_block(
 ) -> None:
     run, fixed = chain.run(tmp_path / "node"), settings(real_jormungandr)
     directory = run.directory
-    config = NodeConfig(fixed.rest, fixed.p2p, fixed.public_address, directory.storage, directory.fragments)
+    config = NodeConfig(fixed.rest, fixed.p2p, fixed.public_address, directory.storage, directory.fragments, 1)
     launch = Launch(fixed.executable, config, directory.node_config, directory.block0, chain.block0_hash, 10.0)
     owner, pid = await start_owner(launch, chain.leaders[0].secret.reveal())
     supervisor = supervise(fixed)

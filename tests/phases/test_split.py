@@ -61,6 +61,22 @@ async def test_a_node_without_peers_says_so(leader1: World) -> None:
         await leader1.until(lambda: leader1.condition(ConditionType.ISOLATED) is None, 5)
 
 
+async def test_the_standstill_of_a_node_without_peers_is_its_own_fault_also_while_the_database_is_away(
+    leader1: World,
+) -> None:
+    """A real node does not look for lost peers again; the restart that helps needs nobody's word."""
+    leader1.node.tells(peers_connected=1)
+    async with leader1.doing(Running()):
+        await leader1.until(lambda: height(leader1) > 3)
+        leader1.database.failure = DATABASE_AWAY
+        await asyncio.sleep(30)
+        assert not leader1.node.is_overtaken
+        leader1.node.tells(peers_connected=0)
+        await leader1.until(lambda: leader1.node.is_overtaken, 30)
+        leader1.node.tells(peers_connected=1)
+        await leader1.until(lambda: not leader1.node.is_overtaken, 5)
+
+
 async def test_a_leader_0_that_is_the_only_leader_is_not_isolated(world: World) -> None:
     world.database.nodes = world.database.nodes[:1]
     await world.publish()
