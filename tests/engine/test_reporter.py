@@ -254,3 +254,11 @@ async def test_what_nobody_foresaw_is_logged_once_and_ends_nothing(
             patch.undo()
             await reporting.until(lambda: reporting.written == [1] and reporting.reported == 0, seconds=60)
     assert log.getvalue().count("Traceback") == 1
+
+
+async def test_a_database_that_is_away_is_no_news(reporting: Reporting, log: io.StringIO) -> None:
+    reporting.database.failure = DATABASE_AWAY
+    async with reporting.running():
+        reporting.journal(1)
+        await asyncio.sleep(10 * REPORT_SECONDS)
+    assert "Traceback" not in log.getvalue()
