@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Event
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import Decision
 from node_fsm.steps.context import Context
-from node_fsm.steps.signing_key import fetch_signing_key
+from node_fsm.steps.signing_key import own_signing_key
 from states.base import PhaseState
 
 
@@ -19,21 +18,9 @@ class FetchingKey(PhaseState):
     async def run(self, ctx: Context) -> Decision:
         """Fetch the key; followers need none."""
         node = ctx.own_node()
-        if ctx.policy.role is Role.NODE and node.leader_id is None:
-            ctx.signing_key = None  # it may have been a leader a moment ago
+        ctx.signing_key = await own_signing_key(ctx)
+        if ctx.signing_key is None:  # it may have been a leader a moment ago
             return Decision(Event.KEY_NOT_NEEDED, f"{node.hostname} is a follower: its jorm_nodes.leader_id is null")
-        if node.leader_id is None:
-            raise PermanentError(
-                "LeaderIdMissing",
-                f"jorm_nodes.leader_id of {node.hostname} is null, but NODE_FSM_ROLE is leader0; set it with"
-                f" `node-fsm node add {node.hostname} --leader-id PUBLIC_KEY`",
-            )
-        if ctx.settings.signing_key_uri is None:
-            raise PermanentError(
-                "SettingMissing",
-                f"NODE_FSM_SIGNING_KEY_S3_URI is not set, but {node.hostname} is a leader by jorm_nodes.leader_id",
-            )
-        ctx.signing_key = await fetch_signing_key(ctx.store, ctx.jcli, ctx.settings.signing_key_uri, node)
         election = ctx.published_election()
         if ctx.policy.role is Role.LEADER0 and election and election.block0:
             work = replace(ctx.election_in_work(), block0=election.block0)

@@ -7,8 +7,10 @@ from node_fsm.core.events import Fact
 from node_fsm.core.model import ElectionOverview, JournalEntry, Overview
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import UNKNOWN, Decision
+from node_fsm.steps import readiness
 from node_fsm.steps.context import Context
 from node_fsm.steps.publish import check
+from node_fsm.steps.readiness import Readiness
 from node_fsm.steps.set_aside import SetAside
 from states.base import PhaseState
 
@@ -17,13 +19,13 @@ class Waiting(PhaseState):
     """Leader 0 checks the next election as soon as its row is there, so that a person has time to mend it."""
 
     phase = Phase.WAITING
-    conditions = frozenset({ConditionType.ELECTION_INVALID, ConditionType.ELECTION_DOUBTFUL})
+    conditions = readiness.CONDITIONS | {ConditionType.ELECTION_INVALID, ConditionType.ELECTION_DOUBTFUL}
 
     async def run(self, ctx: Context) -> Decision:
         """Never returns: what ends Waiting is decided from the view."""
         checked: Overview | None = None
         journalled: set[int] = set()
-        set_aside = SetAside()
+        set_aside, ready, voters = SetAside(), Readiness(), 0
         while True:
             overview = ctx.overview()
             if ctx.policy.role is Role.LEADER0 and overview is not UNKNOWN:
@@ -32,9 +34,10 @@ class Waiting(PhaseState):
                         await _journal_missed(ctx, election)
                         journalled.add(election.id)
                 if overview is not checked:  # read anew
-                    await _check(ctx, overview)
+                    voters = await _check(ctx, overview)
                     checked = overview
             if overview is not UNKNOWN:
+                await ready.keep_checked(ctx, voters)
                 await set_aside.clear(ctx)
             ctx.progress()
             await ctx.next_look()
@@ -54,20 +57,22 @@ async def _journal_missed(ctx: Context, election: ElectionOverview) -> None:
     await ctx.database.journal([entry])
 
 
-async def _check(ctx: Context, overview: Overview) -> None:
-    """Say in a condition what is wrong with the current election, or that nothing is."""
+async def _check(ctx: Context, overview: Overview) -> int:
+    """Say in a condition what is wrong with the current election, or that nothing is; how many voters it has."""
     election = current(overview, ctx.clock.now(), ctx.policy)
     if election is None or election.block0:
         ctx.conditions.clear(ConditionType.ELECTION_INVALID)
         ctx.conditions.clear(ConditionType.ELECTION_DOUBTFUL)
-        return
+        return 0
     try:
-        checked = check(ctx, await ctx.database.specification(election.id))
+        spec = await ctx.database.specification(election.id)
+        checked = check(ctx, spec)
     except PermanentError as error:
         ctx.conditions.raise_(ConditionType.ELECTION_INVALID, error.reason, error.message)
-        return
+        return 0
     ctx.conditions.clear(ConditionType.ELECTION_INVALID)
     doubts = "; ".join(checked.warnings)
     ctx.conditions.set(
         ConditionType.ELECTION_DOUBTFUL, ("SpecificationDoubtful", f"{election.name}: {doubts}") if doubts else None
     )
+    return sum(group.voters for group in spec.groups)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from node_fsm.core.decide import decide, next_deadline
 from node_fsm.core.machine import PhaseMachine
 from node_fsm.core.phases import NODE_MUST_RUN, Phase
-from node_fsm.core.view import Decision, View
+from node_fsm.core.view import UNKNOWN, Decision, View
 from node_fsm.engine.attempts import Attempts
 from node_fsm.engine.faults import Faults
 from node_fsm.engine.journal import Journal
@@ -64,6 +64,7 @@ class Engine:
         self._attempts.note_progress()
         view = await self._look.look(self._attempts.failure)
         self._ctx.view = view
+        self.board.database_known |= view.overview is not UNKNOWN
         self._ctx.looked.beat()
         self._attempts.reconsider(view)
         now = self._ctx.clock.now()

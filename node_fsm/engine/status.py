@@ -5,12 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from node_fsm.core.conditions import Condition
+from node_fsm.core.conditions import Condition, ConditionType
 from node_fsm.core.model import NodeReport
 from node_fsm.core.phases import NODE_MUST_RUN, Phase, Role
 from node_fsm.core.view import Deadline
 from node_fsm.engine.attempts import Attempts
+from node_fsm.steps import readiness
 from node_fsm.steps.context import Context
+
+DISABLING = readiness.CONDITIONS | {
+    ConditionType.CLOCK_WRONG,
+    ConditionType.PROGRAM_UNUSABLE,
+    ConditionType.WORK_FAILING,
+}
+"""The conditions with which the service is not able to do what comes next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +26,8 @@ class ServiceStatus:
     """The service at one moment.
 
     *election* is the name of the one in work; *last_error* the present failure of the phase's task; *last_tick* when
-    the engine last looked at the world, by the monotonic clock; *node_problems* says why the node is not ready, empty
-    when it is.
+    the engine last looked at the world, by the monotonic clock; *database_known* says whether the database was read
+    since the start; *node_problems* says why the node is not ready, empty when it is.
     """
 
     phase: Phase
@@ -32,12 +40,20 @@ class ServiceStatus:
     conditions: tuple[Condition, ...]
     last_error: str | None
     last_tick: float
+    database_known: bool
     node_problems: tuple[str, ...]
 
     @property
     def unready(self) -> tuple[str, ...]:
-        """Why the service does not do what its phase asks of it; empty when it does."""
-        return self.node_problems if self.phase in NODE_MUST_RUN else ()
+        """Why the service does not do what its phase asks of it; empty when it does.
+
+        While people vote that is the node's matter alone: what else fails then must not take it from the voters.
+        """
+        if self.phase is Phase.RUNNING:
+            return self.node_problems
+        unread = () if self.database_known else ("the database has not been read since the start",)
+        held = tuple(f"{held.type}: {held.message}" for held in self.conditions if held.type in DISABLING)
+        return (*unread, *held, *(self.node_problems if self.phase in NODE_MUST_RUN else ()))
 
 
 class StateSource(Protocol):
@@ -57,6 +73,7 @@ class StatusBoard:
         self.since = ctx.clock.now()
         self.deadline: Deadline | None = None
         self.last_tick = ctx.clock.monotonic()
+        self.database_known = False
 
     def status(self) -> ServiceStatus:
         """The present state, for the sidecar."""
@@ -73,6 +90,7 @@ class StatusBoard:
             conditions=tuple(ctx.conditions),
             last_error=str(failure) if failure else None,
             last_tick=self.last_tick,
+            database_known=self.database_known,
             node_problems=() if node.running else (problem[1],),
         )
 

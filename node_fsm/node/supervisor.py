@@ -15,8 +15,9 @@ from loguru import logger
 from node_fsm.aio.threads import to_the_end
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError, UnexpectedError, as_service_error
 from node_fsm.node.board import StatusBoard
-from node_fsm.node.config import rest_url
+from node_fsm.node.config import P2P_SETTING, REST_SETTING, rest_url
 from node_fsm.node.exit import Exit, Remedy, explain
+from node_fsm.node.preflight import check_port
 from node_fsm.node.process import NodeProcess
 from node_fsm.node.rest import RECORDS, NodeRest
 from node_fsm.node.start import Starter
@@ -113,6 +114,12 @@ class NodeSupervisor:
             self._keeping.cancel()
         while self.state.phase is not ProcessPhase.STOPPED:
             await self._board.changed()
+
+    async def check_ports(self) -> None:
+        """Bind both ports and let them go, when no node runs; raises as :func:`~.preflight.check_port` does."""
+        if self.state.phase is ProcessPhase.STOPPED:
+            check_port(self._settings.rest, REST_SETTING)
+            check_port(self._settings.p2p, P2P_SETTING)
 
     async def save_records(self, directory: Path) -> None:
         """Write what the node says at the end of an election into files of *directory*, one answer after the other."""

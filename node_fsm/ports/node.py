@@ -124,6 +124,10 @@ class Node(Protocol):
         """Wait until it runs; TemporaryError saying what holds it up after *timeout* seconds."""
         ...
 
+    async def check_ports(self) -> None:
+        """See that its ports can be had, when none runs; PermanentError or TemporaryError names the setting."""
+        ...
+
     async def save_records(self, directory: Path) -> None:
         """Write what the node says at the end of an election into files of *directory*, each answer as it printed it.
 

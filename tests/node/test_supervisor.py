@@ -5,6 +5,7 @@ import errno
 import os
 import shutil
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -125,6 +126,20 @@ async def test_stop_leaves_nothing(supervisor: NodeSupervisor, chain_run: ChainR
     supervisor.require(chain_run)
     await supervisor.ready(HANGING)
     assert (supervisor.state.starts, supervisor.state.restarts) == (2, 0)
+
+
+async def test_ports_are_looked_at_while_no_node_has_them(
+    supervisor: NodeSupervisor, node_settings: NodeSettings, chain_run: ChainRun
+) -> None:
+    await supervisor.check_ports()
+    with (
+        socket.create_server((node_settings.p2p.host, node_settings.p2p.port)),
+        pytest.raises(TemporaryError, match="P2P_LISTEN"),
+    ):
+        await supervisor.check_ports()
+    supervisor.require(chain_run)
+    await supervisor.ready(HANGING)
+    await supervisor.check_ports()  # the node's own
 
 
 async def test_stop_works_at_any_moment_of_a_start(

@@ -13,8 +13,8 @@ from node_fsm.core.model import VotingGroup
 from node_fsm.core.payload_type import PayloadType
 from node_fsm.core.phases import Role
 from states.waiting import Waiting
-from tests.phases.small_election import ID, row
-from tests.phases.world import World
+from tests.phases.small_election import ID, LEADER1, row
+from tests.phases.world import KEY_URI, World
 from tests.support.memory_database import DATABASE_AWAY
 
 
@@ -159,6 +159,7 @@ async def test_it_waits_while_the_database_is_away(world: World) -> None:
 
 async def test_other_nodes_leave_all_that_to_leader_0(new_world: Callable[..., World]) -> None:
     world = new_world(Role.NODE)
+    world.store.objects[KEY_URI] = LEADER1.reveal().encode()
     world.row.edit(voting_end=world.row.spec.voting_end + timedelta(microseconds=1))
     async with world.doing(Waiting()):
         await world.until(lambda: world.database.calls["overview"] > 5)

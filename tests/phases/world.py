@@ -52,6 +52,7 @@ class World:
         groups: int = 1,
         beside: "World | None" = None,
     ) -> None:
+        (directory / "storage").mkdir(parents=True, exist_ok=True)
         self.clock: LoopClock = beside.clock if beside else LoopClock()
         self.database: MemoryDatabase = beside.database if beside else cluster(self.clock, groups)
         self.store = MemoryStore({KEY_URI: f"{LEADER0.reveal()}\n".encode()})

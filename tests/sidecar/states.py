@@ -22,6 +22,7 @@ RUNNING = ServiceStatus(
     conditions=(Condition(ConditionType.SPEC_DRIFT, "TimesChanged", "voting_end differs; put it back", SINCE),),
     last_error=None,
     last_tick=1000.0,
+    database_known=True,
     node_problems=(),
 )
 

@@ -7,6 +7,7 @@ from httpx import ASGITransport, AsyncClient
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from node_fsm.core.conditions import Condition, ConditionType
 from node_fsm.core.phases import NODE_MUST_RUN, Phase, Role
 from node_fsm.metrics import Metrics
 from node_fsm.sidecar.app import create_app, is_loopback
@@ -83,6 +84,29 @@ async def test_ready_is_a_node_that_is_ready_where_the_phase_needs_one(
         assert response.json()["reasons"] == (["the node bootstraps", "no peer"] if phase in NODE_MUST_RUN else [])
         source.change(node_problems=())
         assert (await http.get("/health/ready")).json() == {"status": "ok", "reasons": []}
+
+
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize("condition", ["work_failing", "program_unusable", "clock_wrong", "archive_unusable"])
+async def test_ready_is_a_service_that_is_able(
+    source: Source, registry: CollectorRegistry, phase: Phase, condition: str
+) -> None:
+    """But while people vote the node is enough: a database that is away must not take it from them."""
+    source.change(phase=phase, conditions=(Condition(ConditionType(condition), "Why", "because", SINCE),))
+    async with client(source, registry) as http:
+        reasons = (await http.get("/health/ready")).json()["reasons"]
+        assert reasons == ([] if phase is Phase.RUNNING else [f"{condition}: because"])
+        source.change(conditions=RUNNING.conditions)
+        assert (await http.get("/health/ready")).status_code == 200
+
+
+async def test_a_service_that_never_read_the_database_is_not_ready(source: Source, registry: CollectorRegistry) -> None:
+    source.change(phase=Phase.WAITING, database_known=False)
+    async with client(source, registry) as http:
+        response = await http.get("/health/ready")
+        assert (await http.get("/health/live")).status_code == 200
+    assert response.status_code == 503
+    assert response.json()["reasons"] == ["the database has not been read since the start"]
 
 
 async def test_state_has_exactly_the_promised_fields(source: Source, registry: CollectorRegistry) -> None:

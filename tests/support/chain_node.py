@@ -75,6 +75,10 @@ class ChainNode:
         if not self.state.running and not self.broken:
             self.start()
 
+    async def check_ports(self) -> None:
+        if self.failure:
+            raise self.failure
+
     def overtaken(self, by_others: bool) -> None:
         self.is_overtaken = by_others
 

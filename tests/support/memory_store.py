@@ -28,7 +28,9 @@ class MemoryStore:
 
     async def write_once(self, uri: str, data: bytes) -> bool:
         self._request("write_once", uri)
-        return self.objects.setdefault(uri, data) is data
+        is_new = uri not in self.objects
+        self.objects.setdefault(uri, data)
+        return is_new
 
     async def upload(self, uri: str, chunks: AsyncIterator[bytes]) -> None:
         self._request("upload", uri)
