@@ -1,26 +1,27 @@
 """Archiving: the chain and what was recorded of it go to S3, and are read back."""
 
-import json
-from dataclasses import asdict
+from datetime import timedelta
 
 from loguru import logger
 
 from node_fsm.aio.threads import DISK, LONG, in_thread
+from node_fsm.core.current import due_time, is_closed, is_to_come
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.events import Event
-from node_fsm.core.model import ArchiveKind, StoredArchive
+from node_fsm.core.model import ArchiveKind
 from node_fsm.core.phases import Phase
-from node_fsm.core.view import Decision, LocalChain
-from node_fsm.steps.archive import About, archive, record_archive, write_record
+from node_fsm.core.view import UNKNOWN, Decision, LocalChain
+from node_fsm.steps.archive import About, archive, record_archive
 from node_fsm.steps.context import Context
 from states.base import PhaseState
 
-SUPERSEDED_PATIENCE_SECONDS = 120.0
-RESULTS = "results.json"
+PATIENCE_SECONDS = 120.0
+AHEAD = timedelta(minutes=5)
+"""So long before the next election is due its machine is to be free."""
 
 
 class Archiving(PhaseState):
-    """A final archive is waited for as long as it takes. A superseded chain gives way to the next one."""
+    """A final archive is waited for until the next election is due. A superseded chain gives way after two minutes."""
 
     phase = Phase.ARCHIVING
 
@@ -42,9 +43,9 @@ class Archiving(PhaseState):
             )
         await in_thread(DISK, about.write, ctx.chain())
         try:
-            made = await self._archive(ctx, about)
+            made = await archive(ctx, ctx.chain(), about)
         except ServiceError as error:
-            if about.kind is ArchiveKind.SUPERSEDED and self._is_out_of_patience(ctx, block0.hash):
+            if self._is_out_of_patience(ctx, block0.hash) and (withdrawn or _is_held_up(ctx)):
                 return await self._set_aside(ctx, error)
             raise
         await record_archive(ctx, ctx.chain(), made)
@@ -52,25 +53,27 @@ class Archiving(PhaseState):
         ctx.database_changed()
         return Decision(Event.ARCHIVED, f"the archive {made.uri} ({made.bytes} bytes) was read back and is whole")
 
-    async def _archive(self, ctx: Context, about: About) -> StoredArchive:
-        chain = ctx.chain()
-        if about.kind is ArchiveKind.SUPERSEDED:
-            return await archive(ctx, chain, about, results=None, untallied="block 0 was withdrawn")
-        results = await ctx.database.results(about.block0_hash)
-        if not results:
-            return await archive(ctx, chain, about, results=None, untallied="no result could be had in time")
-        document = json.dumps([asdict(result) for result in results], indent=1).encode()
-        await in_thread(DISK, write_record, chain, RESULTS, document)
-        return await archive(ctx, chain, about, results=results, untallied=None)
-
     def _is_out_of_patience(self, ctx: Context, block0_hash: str) -> bool:
         if self._first_refusal is None or self._first_refusal[0] != block0_hash:
             self._first_refusal = (block0_hash, ctx.clock.monotonic())
-        return ctx.clock.monotonic() - self._first_refusal[1] > SUPERSEDED_PATIENCE_SECONDS
+        return ctx.clock.monotonic() - self._first_refusal[1] > PATIENCE_SECONDS
 
     async def _set_aside(self, ctx: Context, error: ServiceError) -> Decision:
         work, block0 = ctx.election_in_work(), ctx.block0_in_work()
         local = LocalChain(work.election_id, block0.hash, has_blocks=True)
         target = await in_thread(LONG, ctx.workspace.set_aside, local, ctx.clock.now())
-        logger.warning("the superseded chain {} is archived later: {}", block0.hash, error)
-        return Decision(Event.ARCHIVED, f"the superseded chain was set aside as {target.name}, to be archived later")
+        logger.warning("the chain {} is archived later: {}", block0.hash, error)
+        ctx.database_changed()
+        return Decision(Event.ARCHIVED, f"the chain was set aside as {target.name}, to be archived later")
+
+
+def _is_held_up(ctx: Context) -> bool:
+    """Whether another election is due, or will be in a moment."""
+    view, now = ctx.view, ctx.clock.now()
+    if view is None or view.overview is UNKNOWN:
+        return False
+    others = [other for other in view.overview.elections if other.id != ctx.election_in_work().election_id]
+    if any(other.block0 and not is_closed(other, now, ctx.policy) for other in others):
+        return True
+    dues = (due_time(other, view, ctx.policy) for other in others if is_to_come(other, now))
+    return any(due and now >= due - AHEAD for due in dues)

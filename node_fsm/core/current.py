@@ -19,18 +19,26 @@ def current(overview: Overview, now: datetime, policy: Policy) -> ElectionOvervi
         if election.block0 and not is_closed(election, now, policy):
             return election
     for election in elections:
-        if not election.block0 and not election.cancelled and election.voting_end > now:
+        if is_to_come(election, now):
             return election
     return None
+
+
+def is_to_come(election: ElectionOverview, now: datetime) -> bool:
+    """Whether a block 0 may yet be made of an election."""
+    return not election.block0 and not election.cancelled and election.voting_end > now
 
 
 def is_closed(election: ElectionOverview, now: datetime, policy: Policy) -> bool:
     """Whether nothing is left to do for a published election.
 
-    For leader 0 only a verified final archive closes it; other nodes also let go after the close grace.
+    For leader 0 only a verified final archive closes it, or one that has to wait because the next election may not;
+    other nodes also let go after the close grace.
     """
-    if election.archived or election.block0 is None or policy.role is Role.LEADER0:
-        return election.archived
+    if election.archived or election.archive_deferred:
+        return True
+    if election.block0 is None or policy.role is Role.LEADER0:
+        return False
     return now >= closing_time(election.block0.dates.committee_end_time, policy)
 
 

@@ -59,6 +59,7 @@ class ElectionOverview:
 
     *fingerprint* is that of the specification now, None while it is not known: it takes a reading of all voters, which
     only leader 0 makes. *results_posted* and *archived* (a verified final archive) speak of the published block 0.
+    *archive_deferred*: this machine set its chain aside, and archives it later.
     """
 
     id: int
@@ -72,6 +73,7 @@ class ElectionOverview:
     block0: Block0Ref | None
     results_posted: bool
     archived: bool
+    archive_deferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from node_fsm.core.conditions import ConditionType
-from node_fsm.core.current import due_time
+from node_fsm.core.current import due_time, is_to_come
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import UNKNOWN, Policy, View, Work
 
@@ -66,7 +66,7 @@ def _overlap(phase: Phase, work: Work | None, view: View, now: datetime, policy:
     if work is None or work.block0 is None:
         return None
     for election in view.overview.elections:
-        if election.id == work.election_id or election.block0 or election.cancelled or election.voting_end <= now:
+        if election.id == work.election_id or not is_to_come(election, now):
             continue
         due = due_time(election, view, policy)
         if due and now >= due:

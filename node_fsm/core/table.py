@@ -68,7 +68,7 @@ LEADER0: tuple[Transition, ...] = (
                "the time to tally and its grace have passed, and no result can be had"),
 
     Transition(Phase.ARCHIVING, Event.ARCHIVED, Phase.RESET,
-               "the archive was read back and verified, or a superseded chain was set aside"),
+               "the archive was read back and verified, or the chain was set aside, to be archived later"),
 
     Transition(Phase.RESET, Event.LOCAL_DATA_RESET, Phase.WAITING,
                "nothing of the finished chain is left in the working directory"),

@@ -21,6 +21,7 @@ from node_fsm.core.phases import NODE_MUST_RUN, Role
 from node_fsm.core.view import UNKNOWN, LocalChain, Unknown, View
 from node_fsm.engine.faults import Faults
 from node_fsm.steps.context import Context
+from node_fsm.steps.set_aside import with_deferred
 
 OVERVIEW_SECONDS = 10.0
 DATABASE_RETRY_SECONDS = 5.0
@@ -88,7 +89,7 @@ class Look:
             self.next_scan = ctx.clock.monotonic() + min(DATABASE_RETRY_SECONDS, self._rescan_seconds)
             self._unreadable(ConditionType.DATABASE_UNAVAILABLE, "reading the database", error)
         else:
-            self._overview = overview
+            self._overview = with_deferred(overview, ctx.workspace)
             ctx.conditions.clear(ConditionType.DATABASE_UNAVAILABLE)
             self._compare_clocks(overview.database_time, took=ctx.clock.monotonic() - asked)
 

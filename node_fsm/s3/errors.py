@@ -32,7 +32,16 @@ _NO_ANSWER = (
     MetadataRetrievalError,
 )
 _BUSY = frozenset({"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "RequestLimitExceeded"})
-_CREDENTIALS_REFUSED = frozenset({"ExpiredToken", "InvalidToken"})
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired"})
+_UNKNOWN_KEY = frozenset({"InvalidAccessKeyId", "SignatureDoesNotMatch"})
+_WRONG_REGION = frozenset(
+    {"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect", "TemporaryRedirect"}
+)
+_SKEWED = "RequestTimeTooSkewed"
+
+
+class UnsupportedError(PermanentError):
+    """The server does not have what the request asks for, as conditional writes."""
 
 
 def translate(error: Exception, operation: str, uri: str, endpoint: str) -> ServiceError:
@@ -96,12 +105,34 @@ def _refused(error: ClientError, operation: str, uri: str, endpoint: str) -> Ser
         return ObjectMissingError(
             "S3ObjectMissing", f"{endpoint} has no object {uri}; put it there, or correct the URI in the settings"
         )
-    if status in {401, 403} or code in _CREDENTIALS_REFUSED:
+    if reason := _reason(error, status, code):
+        return PermanentError(reason[0], f"{endpoint} refuses {operation} of {uri} ({answer}); {reason[1]}")
+    if status in {401, 403}:
         return PermanentError(
             "S3AccessDenied",
             f"{endpoint} refuses {operation} of {uri} ({answer}); give the credentials of this service the right to it,"
             " and s3:ListBucket, without which a missing object is refused, too",
         )
+    if status == 501 or code == "NotImplemented":
+        return UnsupportedError(
+            "S3Unsupported",
+            f"{endpoint} cannot do {operation} of {uri} ({answer}); what a store must be able to do is in the runbook",
+        )
     if status >= 500 or status in {408, 409, 429} or code in _BUSY:
         return TemporaryError(UNAVAILABLE, f"{endpoint} could not do {operation} of {uri} ({answer})")
     return PermanentError("S3Refused", f"{endpoint} refuses {operation} of {uri} with status {status} ({answer})")
+
+
+def _reason(error: ClientError, status: int, code: str) -> tuple[str, str] | None:
+    """What has a better name than a refusal: its reason, and what to do."""
+    if code == _SKEWED:
+        return "S3ClockSkewed", "this machine's clock and the server's differ too much, mend the one that is wrong"
+    if code in _EXPIRED:
+        return "S3CredentialsExpired", "renew the credentials of this service"
+    if code in _UNKNOWN_KEY:
+        return "S3AccessDenied", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not a pair that it knows"
+    if code in _WRONG_REGION or status in {301, 307}:
+        headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        region = error.response.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region")
+        return "S3RegionWrong", f"set AWS_DEFAULT_REGION to {region or 'the region of the bucket'}"
+    return None

@@ -13,18 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, aclosing, closing, nullcontext, suppress
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
+from loguru import logger
 
 from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.s3_uri import S3Uri
 from node_fsm.ports.object_errors import ObjectExistsError, ObjectMissingError
-from node_fsm.s3.errors import UNAVAILABLE, exists, translate
+from node_fsm.s3.errors import UNAVAILABLE, UnsupportedError, exists, translate
 from node_fsm.s3.parts import in_order, patiently, regroup
 
 if TYPE_CHECKING:
@@ -35,6 +36,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Observe = Callable[[str], AbstractContextManager[None]]
 """Entered around each request, with the name of the S3 operation; the request's error passes through it."""
+
+
+class _Checksum(TypedDict, total=False):
+    ChecksumAlgorithm: Literal["CRC32"]
+
+
+class _Condition(TypedDict, total=False):
+    IfNoneMatch: str
+
 
 PART_BYTES = 8 * 2**20
 """An object may have 10,000 parts, so this allows 80 GiB."""
@@ -87,6 +97,9 @@ class S3Store:
             ) from None
         except (BotoCoreError, OSError) as error:
             raise PermanentError("S3SettingsInvalid", f"{error}; correct the AWS_* variables and files") from error
+        configured = self._client.meta.config.request_checksum_calculation  # type: ignore[attr-defined]
+        self._checksummed: _Checksum = {} if configured == "when_required" else {"ChecksumAlgorithm": "CRC32"}
+        self._told_unconditional = False
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="s3")
 
     async def close(self) -> None:
@@ -123,7 +136,28 @@ class S3Store:
             )
         except ObjectExistsError:
             return False
+        except UnsupportedError as error:
+            return await self._write_unconditionally(target, data, error)
         return True
+
+    async def _write_unconditionally(self, target: S3Uri, data: bytes, why: UnsupportedError) -> bool:
+        """Look first, write, and read back: what two writers at once leave is one whole object, and one hears False."""
+        self._tell_unconditional(why)
+        if await self._is_there(target):
+            return False
+        await patiently(
+            lambda: self._request(
+                "put_object",
+                target,
+                lambda: self._client.put_object(Bucket=target.bucket, Key=target.key, Body=data),
+            )
+        )
+        return await self._size(target) == len(data) and await self.read(str(target), len(data)) == data
+
+    def _tell_unconditional(self, why: UnsupportedError) -> None:
+        if not self._told_unconditional:
+            self._told_unconditional = True
+            logger.warning("{}; objects are written without conditions, looked for before and read back", why)
 
     async def upload(self, uri: str, chunks: AsyncIterator[bytes]) -> None:
         """Create the object from a stream; nothing is left behind when that fails.
@@ -147,11 +181,7 @@ class S3Store:
         The next chunk is fetched while one is worked on.
         """
         target = _object(uri)
-        size = await self._request(
-            "head_object",
-            target,
-            lambda: self._client.head_object(Bucket=target.bucket, Key=target.key)["ContentLength"],
-        )
+        size = await self._size(target)
 
         async def starts() -> AsyncIterator[int]:
             for start in range(0, size, PART_BYTES):
@@ -187,9 +217,9 @@ class S3Store:
             upload_id = await self._request(
                 "create_multipart_upload",
                 target,
-                lambda: self._client.create_multipart_upload(
-                    Bucket=target.bucket, Key=target.key, ChecksumAlgorithm="CRC32"
-                )["UploadId"],
+                lambda: self._client.create_multipart_upload(Bucket=target.bucket, Key=target.key, **self._checksummed)[
+                    "UploadId"
+                ],
             )
         except asyncio.CancelledError:
             with suppress(ServiceError):  # it may have begun, under an id that nobody was told
@@ -207,23 +237,38 @@ class S3Store:
         try:
             async with aclosing(in_order(send, numbered(), at_once=PARTS_AT_ONCE)) as sent:
                 completed = [part async for part in sent]
-            await patiently(
-                lambda: self._request(
-                    "complete_multipart_upload",
-                    target,
-                    lambda: self._client.complete_multipart_upload(
-                        Bucket=target.bucket,
-                        Key=target.key,
-                        UploadId=upload_id,
-                        MultipartUpload={"Parts": completed},
-                        IfNoneMatch="*",
-                    ),
-                )
-            )
+            try:
+                await self._complete(target, upload_id, completed, {"IfNoneMatch": "*"})
+            except UnsupportedError as error:
+                self._tell_unconditional(error)
+                if await self._is_there(target):
+                    raise exists(str(target)) from None
+                await self._complete(target, upload_id, completed, {})
         except BaseException:  # a cancelled upload, too, leaves no parts behind
             with suppress(ServiceError):  # what went wrong first is what to report; the next upload aborts this one
                 await self._abort(target, upload_id)
             raise
+
+    async def _complete(
+        self,
+        target: S3Uri,
+        upload_id: str,
+        parts: "list[CompletedPartTypeDef]",
+        condition: "_Condition",
+    ) -> None:
+        await patiently(
+            lambda: self._request(
+                "complete_multipart_upload",
+                target,
+                lambda: self._client.complete_multipart_upload(
+                    Bucket=target.bucket,
+                    Key=target.key,
+                    UploadId=upload_id,
+                    MultipartUpload={"Parts": parts},
+                    **condition,
+                ),
+            )
+        )
 
     async def _send_part(self, target: S3Uri, upload_id: str, part: tuple[int, bytes]) -> "CompletedPartTypeDef":
         number, data = part
@@ -235,7 +280,7 @@ class S3Store:
                 UploadId=upload_id,
                 PartNumber=number,
                 Body=data,
-                ChecksumAlgorithm="CRC32",
+                **self._checksummed,
             )
             completed: CompletedPartTypeDef = {"PartNumber": number, "ETag": sent["ETag"]}
             if "ChecksumCRC32" in sent:
@@ -267,12 +312,27 @@ class S3Store:
 
     async def _is_there(self, target: S3Uri) -> bool:
         try:
-            await self._request(
-                "head_object", target, lambda: self._client.head_object(Bucket=target.bucket, Key=target.key)
-            )
+            await self._size(target)
         except ObjectMissingError:
             return False
         return True
+
+    async def _size(self, target: S3Uri) -> int:
+        """The object's size in bytes. The answer to HEAD has no words: of a refusal they are asked for by GET."""
+        bucket, key = target.bucket, target.key
+        try:
+            return await self._request(
+                "head_object", target, lambda: self._client.head_object(Bucket=bucket, Key=key)["ContentLength"]
+            )
+        except (ObjectMissingError, TemporaryError):
+            raise
+        except PermanentError:
+
+            def get() -> None:
+                self._client.get_object(Bucket=bucket, Key=key, Range="bytes=0-0")["Body"].close()
+
+            await self._request("get_object", target, get)
+            raise
 
     async def _request(self, operation: str, target: S3Uri, request: Callable[[], T]) -> T:
         """Run *request* on a thread; its errors come as the service's own."""

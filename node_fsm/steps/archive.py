@@ -9,7 +9,7 @@ from node_fsm.archive.store import ArchiveRequest, archive_chain
 from node_fsm.chain.recount import Recount
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Fact
-from node_fsm.core.model import ArchiveKind, PlanResult, StoredArchive
+from node_fsm.core.model import ArchiveKind, StoredArchive
 from node_fsm.steps.context import Context
 from node_fsm.steps.tally import count
 from node_fsm.steps.versions import ask_versions
@@ -19,6 +19,15 @@ from node_fsm.storage.workspace import ChainDirectory
 
 ABOUT = "about.json"
 RECOUNT = "recount.json"
+RESULTS = "results.json"
+
+_UNTALLIED = {
+    ArchiveKind.FINAL: "no result could be had in time",
+    ArchiveKind.SUPERSEDED: "block 0 was withdrawn",
+    ArchiveKind.DIVERGENT: "a part of the chain that was given up",
+    ArchiveKind.SALVAGE: "set aside before it was tallied",
+}
+"""What an archive without results says of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +60,14 @@ class About:
             return None
 
 
-async def archive(
-    ctx: Context, chain: ChainDirectory, about: About, results: tuple[PlanResult, ...] | None, untallied: str | None
-) -> StoredArchive:
+async def archive(ctx: Context, chain: ChainDirectory, about: About) -> StoredArchive:
     """Archive a chain whose node has stopped, with its votes counted, and verify the archive."""
     if ctx.settings.archive_uri is None:
         raise PermanentError("SettingMissing", "NODE_FSM_ARCHIVE_S3_URI is not set; set it to s3://BUCKET/PREFIX")
+    results = await ctx.database.results(about.block0_hash) if about.kind is ArchiveKind.FINAL else ()
+    if results:
+        document = json.dumps([asdict(result) for result in results], indent=1).encode()
+        await in_thread(DISK, write_record, chain, RESULTS, document)
     counted = await count(chain)
     await in_thread(DISK, write_record, chain, RECOUNT, json.dumps(_counts(counted), indent=1).encode())
     request = ArchiveRequest(
@@ -66,8 +77,8 @@ async def archive(
         block0_hash=about.block0_hash,
         tip=Tip(hash=counted.tip.id, date=str(counted.tip.date), height=counted.tip.height),
         vote_plan_ids=tuple(plan.id for plan in counted.block0.vote_plans),
-        results=results,
-        untallied=untallied,
+        results=results or None,
+        untallied=None if results else _UNTALLIED[about.kind],
         fingerprint=about.fingerprint,
         versions=await ask_versions(ctx),
     )

@@ -8,17 +8,30 @@ from loguru import logger
 from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
-from node_fsm.core.model import ArchiveKind
+from node_fsm.core.model import ArchiveKind, Overview
 from node_fsm.core.phases import Role
 from node_fsm.steps.archive import ABOUT, About, archive, is_covered, record_archive
 from node_fsm.steps.context import Context
-from node_fsm.storage.workspace import ChainDirectory
+from node_fsm.storage.workspace import ChainDirectory, Workspace
 
 RETRY_SECONDS = 300.0
 PATIENCE_SECONDS = 900.0
 """For so long a node keeps a chain silently that leader 0 is to archive."""
 
 CLOSING_KINDS = frozenset({ArchiveKind.FINAL, ArchiveKind.SUPERSEDED})
+
+
+def with_deferred(overview: Overview, workspace: Workspace) -> Overview:
+    """The *overview*, in which elections are marked whose final archive this machine makes later."""
+    notes = map(About.read, map(ChainDirectory, workspace.set_aside_chains()))
+    deferred = {note.block0_hash for note in notes if note and note.kind is ArchiveKind.FINAL}
+    if not deferred:
+        return overview
+    marked = (
+        replace(election, archive_deferred=True) if election.block0 and election.block0.hash in deferred else election
+        for election in overview.elections
+    )
+    return replace(overview, elections=tuple(marked))
 
 
 class SetAside:
@@ -67,6 +80,7 @@ class SetAside:
             await self._archive(ctx, chain, about)
         await in_thread(LONG, ctx.workspace.remove_set_aside, directory)
         logger.info("{} is deleted: archives have all votes of the chain {}", directory.name, about.block0_hash)
+        ctx.database_changed()
 
     def _await_archive(self, ctx: Context, directory: Path, about: About) -> None:
         since = self._awaited_since.setdefault(directory, ctx.clock.monotonic())
@@ -84,7 +98,6 @@ class SetAside:
                 "its blocks are in the node's store alone, and no archive can be made of that; move the directory to"
                 " where it is kept",
             )
-        why = "a part of the chain that was given up" if about.kind is ArchiveKind.DIVERGENT else None
-        made = await archive(ctx, chain, about, results=None, untallied=why or "set aside before it was tallied")
+        made = await archive(ctx, chain, about)
         await record_archive(ctx, chain, made)
         logger.info("the chain that was set aside as {} is archived at {}", chain.path.name, made.uri)

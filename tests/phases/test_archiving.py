@@ -1,23 +1,26 @@
-"""Archiving: the chain goes to S3 and is read back, or gives way when it is superseded and S3 refuses."""
+"""Archiving: the chain goes to S3 and is read back, or gives way when S3 refuses."""
 
 import asyncio
 import json
 from collections import deque
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from node_fsm.core.current import current
 from node_fsm.core.errors import PermanentError, ServiceError
 from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind
 from node_fsm.steps.archive import ABOUT, About
 from node_fsm.storage.workspace import ChainDirectory
-from states.archiving import SUPERSEDED_PATIENCE_SECONDS, Archiving
+from states.archiving import AHEAD, PATIENCE_SECONDS, Archiving
 from states.tallying import Tallying
+from states.waiting import Waiting
 from tests.phases.world import ARCHIVE_URI, World
 from tests.support.fakes import FACT
-from tests.support.memory_database import DATABASE_AWAY
+from tests.support.memory_database import DATABASE_AWAY, Row
 from tests.support.memory_store import S3_AWAY
 
 
@@ -141,11 +144,61 @@ async def test_a_final_archive_is_waited_for_as_long_as_it_takes(tallied: World)
     state = Archiving()
     for _ in range(3):
         assert await refused(tallied, state) == S3_AWAY
-        await asyncio.sleep(10 * SUPERSEDED_PATIENCE_SECONDS)
+        await asyncio.sleep(10 * PATIENCE_SECONDS)
     assert set_aside(tallied) == []
     tallied.store.failure = None
     await tallied.finish(state)
     assert len(tallied.database.archives) == 1
+
+
+def next_election(world: World, *, starts_in: float) -> None:
+    """Add an election whose chain starts in so many seconds."""
+    begin = world.clock.now() + timedelta(seconds=starts_in) + timedelta(minutes=1)
+    end = begin + timedelta(hours=1)
+    spec = replace(world.row.spec, id=2, name="second", voting_start=begin, voting_end=end, tallying_end=end)
+    world.database.rows[2] = Row(spec, world.row.voters)
+
+
+@pytest.mark.parametrize("failure", [S3_AWAY, PermanentError("S3AccessDenied", "no right to put_object")])
+async def test_a_final_archive_that_cannot_be_made_gives_way_before_the_next_election_is_due(
+    tallied: World, failure: ServiceError
+) -> None:
+    tallied.store.failure = failure
+    next_election(tallied, starts_in=3600)
+    state = Archiving()
+    for _ in range(2):
+        assert await refused(tallied, state) == failure
+        await asyncio.sleep(1500)
+    await asyncio.sleep(3600 - 3000 - AHEAD.total_seconds() + 1)
+    decision = await tallied.finish(state)
+    assert decision.event is Event.ARCHIVED
+    assert "to be archived later" in decision.why
+    election = current(tallied.ctx.known_overview(), tallied.clock.now(), tallied.ctx.policy)
+    assert election is not None
+    assert election.name == "second"
+    assert tallied.database.posted, "the results stand"
+
+    tallied.store.failure = None
+    tallied.ctx.work = None
+    async with tallied.doing(Waiting()) as failures:
+        await tallied.until(lambda: not set_aside(tallied))
+    assert failures == []
+    (record,) = tallied.database.archives
+    assert (record.kind, record.election_name) == (ArchiveKind.FINAL, "first")
+    said = manifest(tallied)
+    assert [entry["votes"] for entry in said["results"]] == [[[1, 10, 0], [0, 0]]]
+
+
+async def test_a_next_election_that_is_due_already_leaves_two_minutes_to_the_archive(tallied: World) -> None:
+    tallied.store.failure = S3_AWAY
+    next_election(tallied, starts_in=-10)
+    state = Archiving()
+    assert await refused(tallied, state) == S3_AWAY
+    await asyncio.sleep(PATIENCE_SECONDS - 1)
+    assert await refused(tallied, state) == S3_AWAY
+    await asyncio.sleep(2)
+    assert (await tallied.finish(state)).event is Event.ARCHIVED
+    assert len(set_aside(tallied)) == 1
 
 
 async def test_a_superseded_chain_gives_way_when_s3_refuses_for_two_minutes(withdrawn: World) -> None:
@@ -154,8 +207,8 @@ async def test_a_superseded_chain_gives_way_when_s3_refuses_for_two_minutes(with
     state = Archiving()
     for _ in range(2):
         assert await refused(withdrawn, state) == S3_AWAY
-        await asyncio.sleep(SUPERSEDED_PATIENCE_SECONDS / 4)
-    await asyncio.sleep(SUPERSEDED_PATIENCE_SECONDS)
+        await asyncio.sleep(PATIENCE_SECONDS / 4)
+    await asyncio.sleep(PATIENCE_SECONDS)
     decision = await withdrawn.finish(state)
     assert decision.event is Event.ARCHIVED
     assert "to be archived later" in decision.why
@@ -169,7 +222,7 @@ async def test_a_superseded_chain_gives_way_when_s3_refuses_for_two_minutes(with
 async def test_patience_begins_anew_with_each_chain(withdrawn: World) -> None:
     withdrawn.store.failure = S3_AWAY
     state = Archiving()
-    await asyncio.sleep(2 * SUPERSEDED_PATIENCE_SECONDS)
+    await asyncio.sleep(2 * PATIENCE_SECONDS)
     state._first_refusal = ("cd" * 32, 0.0)  # of a chain superseded long ago
     assert await refused(withdrawn, state) == S3_AWAY
     assert set_aside(withdrawn) == []
@@ -180,7 +233,7 @@ async def test_a_superseded_chain_is_archived_when_s3_is_back_in_time(withdrawn:
     state = Archiving()
     await refused(withdrawn, state)
     withdrawn.store.failure = None
-    await asyncio.sleep(2 * SUPERSEDED_PATIENCE_SECONDS)
+    await asyncio.sleep(2 * PATIENCE_SECONDS)
     await withdrawn.finish(state)
     assert set_aside(withdrawn) == []
     assert len(withdrawn.database.archives) == 1

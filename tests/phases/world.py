@@ -19,6 +19,7 @@ from node_fsm.metrics import Metrics
 from node_fsm.steps.adopt import adopt_block0
 from node_fsm.steps.context import Context, PhaseSettings
 from node_fsm.steps.mailbox import Mailbox, Pulse
+from node_fsm.steps.set_aside import with_deferred
 from node_fsm.steps.settling import SETTLING
 from node_fsm.steps.signing_key import fetch_signing_key
 from node_fsm.steps.wiring import require_node
@@ -128,7 +129,7 @@ class World:
         except ServiceError:
             overview = None
         ctx.view = View(
-            overview=overview or UNKNOWN,
+            overview=with_deferred(overview, ctx.workspace) if overview else UNKNOWN,
             local=ctx.workspace.chains(),
             slot_duration=1,
             generation=ctx.lease.generation if ctx.lease else None,

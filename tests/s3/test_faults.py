@@ -213,7 +213,10 @@ async def test_a_server_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> N
         ("409 Conflict|ConditionalRequestConflict", TemporaryError, "S3Unavailable"),
         ("404 Not Found|NoSuchUpload", TemporaryError, "S3UploadLost"),
         ("403 Forbidden|SignatureDoesNotMatch", PermanentError, "S3AccessDenied"),
-        ("400 Bad Request|ExpiredToken", PermanentError, "S3AccessDenied"),
+        ("400 Bad Request|ExpiredToken", PermanentError, "S3CredentialsExpired"),
+        ("403 Forbidden|RequestTimeTooSkewed", PermanentError, "S3ClockSkewed"),
+        ("400 Bad Request|AuthorizationHeaderMalformed", PermanentError, "S3RegionWrong"),
+        ("501 Not Implemented|NotImplemented", PermanentError, "S3Unsupported"),
         ("404 Not Found|NoSuchBucket", PermanentError, "S3BucketMissing"),
         ("400 Bad Request|InvalidArgument", PermanentError, "S3Refused"),
     ],
@@ -274,3 +277,33 @@ def test_a_configuration_that_cannot_be_read_is_named(monkeypatch: pytest.Monkey
     with pytest.raises(PermanentError, match=r"/root/\.aws/config") as caught:
         S3Store()
     assert caught.value.reason == "S3SettingsInvalid"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("403 Forbidden|RequestTimeTooSkewed", "S3ClockSkewed"),
+        ("400 Bad Request|ExpiredToken", "S3CredentialsExpired"),
+        ("400 Bad Request|AuthorizationHeaderMalformed", "S3RegionWrong"),
+        ("403 Forbidden|AccessDenied", "S3AccessDenied"),
+    ],
+)
+async def test_a_refusal_without_words_is_asked_for_them(answer: str, reason: str) -> None:
+    """The answer to HEAD has no body, so that it says 403 or 400 and nothing else."""
+    status, code = answer.split("|")
+    body = f"<Error><Code>{code}</Code><Message>why</Message><Region>eu-north-1</Region></Error>"
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        said = "" if request.startswith(b"HEAD") else body
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{said}".encode())
+        await writer.drain()
+
+    async with server(refuse) as url:
+        store = S3Store(url)
+        for attempt in (collected(store.download(URI)), store.upload(URI, stream(b"data"))):
+            with pytest.raises(PermanentError, match=code) as caught:
+                await attempt
+            assert caught.value.reason == reason
+        assert reason != "S3RegionWrong" or "eu-north-1" in caught.value.message
+        await store.close()
