@@ -16,6 +16,7 @@ from node_fsm.core.phases import Role
 from node_fsm.core.table import TABLES
 from node_fsm.core.view import Policy
 from node_fsm.database.adapter import PostgresDatabase
+from node_fsm.database.errors import LOST_CONNECTION
 from node_fsm.engine.lease_keeper import LeaseKeeper
 from node_fsm.engine.loop import Engine
 from node_fsm.log import bind_context
@@ -49,6 +50,7 @@ async def run_service(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    asyncio.get_running_loop().set_exception_handler(left_over)
     bind_context(hostname=settings.hostname, role=settings.role)
     workspace = Workspace(settings.storage_dir)
     with workspace.exclusively():
@@ -101,7 +103,9 @@ class Service:
         machine = build_machine(TABLES[settings.role], states_of(settings.role))
         self._rescan_seconds = settings.rescan_seconds
         self.engine = Engine(self.ctx, machine, self._rescan_seconds, advertise=settings.node_p2p_advertise)
-        self.lease = LeaseKeeper(self.ctx, workspace.instance) if settings.role is Role.LEADER0 else None
+        self.lease = None
+        if settings.role is Role.LEADER0:
+            self.lease = LeaseKeeper(self.ctx, workspace.instance, self.engine.unwritten)
         app = create_app(
             self.engine.board,
             self.metrics.registry,
@@ -161,6 +165,17 @@ class Service:
                     await self.lease.release()
         await self.sidecar.stop(GOODBYE_SECONDS)
         await asyncio.wait({tasks["the sidecar"]})
+
+
+def left_over(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what nobody waited for; what the driver leaves behind when connections are lost is no news."""
+    error = context.get("exception")
+    if isinstance(error, LOST_CONNECTION):
+        logger.debug("{}: {!r}", context["message"], error)
+    elif isinstance(error, Exception):
+        logger.opt(exception=error).error("{}", context["message"])
+    else:
+        loop.default_exception_handler(context)
 
 
 async def _close(close: Callable[[], Awaitable[None]]) -> None:

@@ -15,7 +15,7 @@ from node_fsm.steps.agreement import agree, note, noted
 from node_fsm.steps.context import Context
 from node_fsm.steps.split import Neighbours
 from node_fsm.steps.tally import check_count, count, read_snapshot, record, results
-from node_fsm.steps.tally_chain import check_still_there, follow_tallies, settle, tally_on_chain
+from node_fsm.steps.tally_chain import check_still_there, follow_tallies, settle, tally_on_chain, window_open
 from node_fsm.steps.wiring import rewire
 from node_fsm.storage.block_copy import BlockCopy
 from node_fsm.storage.block_index import CopiedBlock
@@ -37,8 +37,8 @@ class Tallying(PhaseState):
         standing = await _posted(ctx, block0.hash)
         chain, head = await adopt_block0(ctx)
         copy = await open_copy(chain)
-        window_open = ctx.clock.now() < block0.dates.committee_end_time
-        if window_open or not _is_complete(chain, copy, ctx):
+        was_open = window_open(ctx, copy)
+        if was_open or not _is_complete(chain, copy, ctx):
             if not ctx.node.state.running:
                 await rewire(ctx, chain, head.leader_ids)
             await ctx.node.ready(READY_SECONDS)
@@ -55,7 +55,7 @@ class Tallying(PhaseState):
         plan_ids = [plan.id for plan in counted.block0.vote_plans]
         snapshot = await read_snapshot(chain, plan_ids)
         check_count(counted, snapshot.plans)
-        if window_open:
+        if was_open:
             await tally_on_chain(ctx, copy, counted.block0)
             check_still_there(copy, last)
         posted = results(counted, copy)

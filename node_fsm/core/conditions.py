@@ -29,6 +29,7 @@ class ConditionType(StrEnum):
     KEY_NOT_IN_CHAIN = "key_not_in_chain"
     KEY_UNUSABLE = "key_unusable"
     NODE_NOT_RUNNING = "node_not_running"
+    NOT_WRITTEN = "not_written"
     NOTIFICATIONS_LOST = "notifications_lost"
     OTHER_LEADER0 = "other_leader0"
     OVERLAP = "overlap"

@@ -11,6 +11,9 @@ from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 
 READ_ONLY = "DatabaseReadOnly"
 
+LOST_CONNECTION = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""What the tasks of a connection end with when it is lost."""
+
 DRIVER_ERRORS = (
     SQLAlchemyError,
     asyncpg.PostgresError,

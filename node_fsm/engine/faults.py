@@ -11,6 +11,8 @@ from node_fsm.core.errors import ServiceError, UnexpectedError, as_service_error
 
 PAUSE = Backoff(first=1.0, longest=60.0)
 
+_AWAY = {"DatabaseUnavailable", "DatabaseTimeout", "DatabaseBusy"}
+
 
 class Faults:
     """Turns it into a condition, and once into a traceback in the log: it must not end a running election."""
@@ -58,24 +60,48 @@ class Faults:
         self._cut_short = 0
 
 
-class Outage:
-    """A row of failures of something that goes on by itself; *what* it means is said in the log.
+class Unwritten:
+    """What this service has to tell and cannot: a condition that says what is not being written, and why."""
 
-    What the outside refuses is no news there, what nobody foresaw is: once, until it goes well again.
+    def __init__(self, conditions: Conditions) -> None:
+        self._conditions = conditions
+        self._failing: dict[str, ServiceError] = {}
+
+    def outage(self, what: str) -> "Outage":
+        """The writing of *what*, the object of a sentence."""
+        return Outage(what, self)
+
+    def say(self, what: str, problem: ServiceError | None) -> None:
+        """*what* could not be written, or was. A database that is away is told of by who reads it."""
+        self._failing.pop(what, None)
+        if problem and problem.reason not in _AWAY:
+            self._failing[what] = problem
+        first = self._failing[min(self._failing)] if self._failing else None
+        message = f"the service cannot write {', '.join(sorted(self._failing))}: {first.message}" if first else ""
+        self._conditions.set(ConditionType.NOT_WRITTEN, (first.reason, message) if first else None)
+
+
+class Outage:
+    """A row of failures to write *what*, by something that goes on by itself; :class:`Unwritten` makes them.
+
+    In the log what the outside refuses is no news, what nobody foresaw is: once, until it goes well again.
     """
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, unwritten: Unwritten) -> None:
         self._what = what
+        self._unwritten = unwritten
         self._is_told = False
 
     def failed(self, error: Exception) -> None:
         """It failed, once or once more."""
+        self._unwritten.say(self._what, as_service_error(error, f"writing {self._what}"))
         if isinstance(error, ServiceError) or self._is_told:
-            logger.debug("{}: {!r}", self._what, error)
+            logger.debug("{} waits: {!r}", self._what, error)
         else:
             self._is_told = True
-            logger.opt(exception=error).error("{}: {!r}", self._what, error)
+            logger.opt(exception=error).error("{} waits: {!r}", self._what, error)
 
     def ended(self) -> None:
         """It went well."""
         self._is_told = False
+        self._unwritten.say(self._what, None)

@@ -17,7 +17,7 @@ from loguru import logger
 from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.backoff import Backoff
 from node_fsm.core.model import JournalEntry
-from node_fsm.engine.faults import Outage
+from node_fsm.engine.faults import Unwritten
 from node_fsm.ports import Database
 from node_fsm.storage.files import write_private
 
@@ -26,15 +26,15 @@ RETRY = Backoff(first=1.0, longest=5.0)
 
 
 class Journal:
-    """Entries on their way to the database; *unwritten* is the file of those that wait."""
+    """Entries on their way to the database; *file* has those that wait."""
 
-    def __init__(self, database: Database, unwritten: Path) -> None:
+    def __init__(self, database: Database, file: Path, unwritten: Unwritten) -> None:
         self._database = database
-        self._unwritten = unwritten
+        self._file = file
         self._in_file: list[JournalEntry] = []
         self._entries: deque[JournalEntry] = deque(maxlen=KEPT_ENTRIES)
         self._wake = asyncio.Event()
-        self._outage = Outage("the journal waits")
+        self._outage = unwritten.outage("the journal")
 
     def add(self, entry: JournalEntry) -> None:
         """Queue *entry*; it is written at once."""
@@ -43,7 +43,7 @@ class Journal:
 
     async def run(self) -> None:
         """Write what an earlier life left behind, then whatever comes, until cancelled."""
-        self._in_file = await in_thread(DISK, _read, self._unwritten)
+        self._in_file = await in_thread(DISK, _read, self._file)
         self._entries.extendleft(reversed(self._in_file))
         failures = 0
         while True:
@@ -75,7 +75,7 @@ class Journal:
         """Have the file say what waits; what the disk refuses is only in memory."""
         if entries != self._in_file:
             with suppress(OSError):
-                await in_thread(DISK, _write, self._unwritten, entries)
+                await in_thread(DISK, _write, self._file, entries)
                 self._in_file = entries
 
 

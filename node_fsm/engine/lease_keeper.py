@@ -6,7 +6,7 @@ from loguru import logger
 
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.model import Lease
-from node_fsm.engine.faults import Outage
+from node_fsm.engine.faults import Unwritten
 from node_fsm.ports import ProcessPhase
 from node_fsm.steps.context import Context
 
@@ -21,12 +21,12 @@ HELD_ELSEWHERE = (
 class LeaseKeeper:
     """Renews the lease for as long as it runs, and tells the context what it holds."""
 
-    def __init__(self, ctx: Context, instance: str) -> None:
+    def __init__(self, ctx: Context, instance: str, unwritten: Unwritten) -> None:
         self._ctx = ctx
         self._instance = instance
         self._held: Lease | None = None
         """The last lease that this service had, until it has said that its node stopped."""
-        self._outage = Outage("the lease could not be renewed")
+        self._outage = unwritten.outage("the lease")
 
     async def run(self) -> None:
         """Take and renew the lease until cancelled; while another has it, see that no node runs here."""

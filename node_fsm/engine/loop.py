@@ -13,7 +13,7 @@ from node_fsm.core.machine import PhaseMachine
 from node_fsm.core.phases import NODE_MUST_RUN, Phase
 from node_fsm.core.view import UNKNOWN, Decision, View
 from node_fsm.engine.attempts import Attempts
-from node_fsm.engine.faults import Faults
+from node_fsm.engine.faults import Faults, Unwritten
 from node_fsm.engine.journal import Journal
 from node_fsm.engine.look import Look
 from node_fsm.engine.reporter import Reporter
@@ -39,8 +39,9 @@ class Engine:
         self._look = Look(ctx, rescan_seconds, self._faults)
         self._attempts = Attempts(ctx, rescan_seconds)
         self.board = StatusBoard(ctx, self._attempts)
-        journal = Journal(ctx.database, ctx.workspace.root / "journal.json")
-        self.reporter = Reporter(ctx.database, self.board.report, advertise, journal)
+        self.unwritten = Unwritten(ctx.conditions)
+        journal = Journal(ctx.database, ctx.workspace.root / "journal.json", self.unwritten)
+        self.reporter = Reporter(ctx.database, self.board.report, advertise, journal, self.unwritten)
         self._telemetry = Telemetry(ctx, self.reporter, self._faults)
 
     async def run(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from node_fsm.core.model import JournalEntry, NodeReport
-from node_fsm.engine.faults import Outage
+from node_fsm.engine.faults import Unwritten
 from node_fsm.engine.journal import Journal
 from node_fsm.ports import Database
 
@@ -16,14 +16,21 @@ QUIET_SECONDS = 60.0
 class Reporter:
     """The outgoing side of the engine: the journal at once, and the latest status in its own time."""
 
-    def __init__(self, database: Database, status: Callable[[], NodeReport], advertise: str, journal: Journal) -> None:
+    def __init__(
+        self,
+        database: Database,
+        status: Callable[[], NodeReport],
+        advertise: str,
+        journal: Journal,
+        unwritten: Unwritten,
+    ) -> None:
         self._database = database
         self.advertise = advertise
         self._status = status
         self._journal = journal
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
-        self._outage = Outage("the status waits")
+        self._outage = unwritten.outage("its status")
 
     def journal(self, entry: JournalEntry) -> None:
         """Have *entry* written at once, and the status, which says the phase, soon."""

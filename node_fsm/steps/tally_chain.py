@@ -13,6 +13,7 @@ from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.chain.address import account_address, ed25519_public_key
 from node_fsm.chain.block0 import Block0Summary
 from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import Payer, PlanResult
 from node_fsm.ports.answers import FragmentState
@@ -39,6 +40,18 @@ async def settle(ctx: Context, copy: BlockCopy, date: BlockDate) -> None:
             await ctx.next_look(clock.slot_duration / 2)
 
 
+def window_open(ctx: Context, copy: BlockCopy) -> bool:
+    """Whether the chain still takes tallies: by the date of its own tip.
+
+    This machine's clock counts as well, unless it is known to be wrong: a chain that stands still for good closes no
+    window by itself.
+    """
+    dates = ctx.block0_in_work().dates
+    if copy.tip.date >= dates.committee_end:
+        return False
+    return ConditionType.CLOCK_WRONG in ctx.conditions or ctx.clock.now() < dates.committee_end_time
+
+
 def check_still_there(copy: BlockCopy, block: CopiedBlock) -> None:
     """TemporaryError ``ChainTurned`` when the first block after voting, up to which votes were counted, is gone."""
     if not copy.has_block(block.id):
@@ -50,12 +63,11 @@ def check_still_there(copy: BlockCopy, block: CopiedBlock) -> None:
 
 async def tally_on_chain(ctx: Context, copy: BlockCopy, chain: Block0Summary) -> None:
     """Have every plan's tally in a settled block, as long as the chain takes tallies."""
-    block0 = ctx.block0_in_work()
     plan_ids = [plan.id for plan in chain.vote_plans]
     for plan_id in plan_ids:
         for lane in range(ATTEMPTS):
             await copy.advance(ctx.node.api)
-            if copy.tally(plan_id) or ctx.clock.now() >= block0.dates.committee_end_time:
+            if copy.tally(plan_id) or not window_open(ctx, copy):
                 break
             if await _post_tally(ctx, copy, plan_id, lane, production=chain.production):
                 break
@@ -65,7 +77,7 @@ async def tally_on_chain(ctx: Context, copy: BlockCopy, chain: Block0Summary) ->
     if newest:
         await settle(ctx, copy, newest)
     lost = [plan_id for plan_id in plan_ids if copy.tally(plan_id) is None]
-    if lost and ctx.clock.now() < block0.dates.committee_end_time:
+    if lost and window_open(ctx, copy):
         raise TemporaryError("TallyLost", f"the block with the tally of plan {lost[0]} left the chain; trying again")
 
 

@@ -201,3 +201,18 @@ async def test_an_address_that_stays_is_not_notified(
     await database.announce("unknown", "/ip4/127.0.0.1/tcp/3000")
     await sql.execute("SELECT pg_notify('node_fsm', '{\"table\": \"end\"}')")
     assert await next_of(notifications) == {"table": "end"}
+
+
+async def test_edits_count_in_a_session_without_a_search_path(sql: asyncpg.Connection, election: int) -> None:
+    """As pg_restore writes rows: every trigger names what it needs by itself."""
+    revision = "SELECT revision FROM public.election_revision WHERE election = $1"
+    before = await sql.fetchval(revision, election)
+    await sql.execute("SELECT set_config('search_path', '', false)")
+    await sql.execute("UPDATE public.election SET description = 'restored'")
+    await sql.execute("UPDATE public.proposal SET title = title || ' restored'")
+    await sql.execute("DELETE FROM public.voter")
+    await sql.execute("TRUNCATE public.voter")
+    await sql.execute("INSERT INTO public.jorm_nodes (hostname) VALUES ('restored')")
+    assert await sql.fetchval(revision, election) == before + 4
+    await sql.execute("DELETE FROM public.election")
+    assert await sql.fetchval(revision, election) is None

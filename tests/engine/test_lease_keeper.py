@@ -13,6 +13,7 @@ import pytest
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.model import Lease
+from node_fsm.engine.faults import Unwritten
 from node_fsm.engine.lease_keeper import LEASE_SECONDS, RENEWAL_SECONDS, LeaseKeeper
 from node_fsm.ports import ProcessPhase
 from node_fsm.steps.adopt import adopt_block0
@@ -29,7 +30,7 @@ class Kept:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.keeper = LeaseKeeper(world.ctx, INSTANCE)
+        self.keeper = LeaseKeeper(world.ctx, INSTANCE, Unwritten(world.ctx.conditions))
 
     @property
     def lease(self) -> Lease | None:

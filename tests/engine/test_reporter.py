@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from node_fsm.core.errors import PermanentError
+from node_fsm.core.conditions import Condition, Conditions
+from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.model import JournalEntry, NodeReport, NodeRow
+from node_fsm.engine.faults import Unwritten
 from node_fsm.engine.journal import KEPT_ENTRIES, Journal
 from node_fsm.engine.reporter import QUIET_SECONDS, REPORT_SECONDS, Reporter
 from tests.support.fakes import START
@@ -24,10 +26,13 @@ ADDRESS = "/dns4/leader0/tcp/9000"
 class Reporting:
     """A reporter with its database; *height* is in the status."""
 
-    def __init__(self, unwritten: Path) -> None:
+    def __init__(self, file: Path) -> None:
         self.database = MemoryDatabase(LoopClock(), nodes=[NodeRow("leader0", None, None)])
         self.height = 0
-        self.reporter = Reporter(self.database, self.status, ADDRESS, Journal(self.database, unwritten))
+        self.conditions = Conditions(self.database.clock.now)
+        unwritten = Unwritten(self.conditions)
+        journal = Journal(self.database, file, unwritten)
+        self.reporter = Reporter(self.database, self.status, ADDRESS, journal, unwritten)
 
     def status(self) -> NodeReport:
         return NodeReport(
@@ -262,3 +267,34 @@ async def test_a_database_that_is_away_is_no_news(reporting: Reporting, log: io.
         reporting.journal(1)
         await asyncio.sleep(10 * REPORT_SECONDS)
     assert "Traceback" not in log.getvalue()
+
+
+@pytest.mark.parametrize(
+    "error", [TemporaryError("DatabaseReadOnly", "a standby"), PermanentError("DatabaseRefused", "permission denied")]
+)
+async def test_what_is_not_written_is_a_condition_until_it_is(tmp_path: Path, error: ServiceError) -> None:
+    reporting = Reporting(tmp_path / "journal.json")
+
+    def held() -> list[Condition]:
+        return list(reporting.conditions)
+
+    async with reporting.running():
+        reporting.database.refused["journal"] = deque([error] * 3)
+        reporting.database.refused["report_status"] = deque([error] * 3)
+        reporting.journal(1)
+        await asyncio.sleep(2)
+        (condition,) = held()
+        assert (condition.type, condition.reason) == ("not_written", error.reason)
+        assert "its status, the journal" in condition.message
+        await asyncio.sleep(4 * REPORT_SECONDS)
+        assert held() == []
+    assert reporting.written == [1]
+
+
+async def test_a_database_that_is_away_is_told_of_by_who_reads_it(tmp_path: Path) -> None:
+    reporting = Reporting(tmp_path / "journal.json")
+    reporting.database.failure = DATABASE_AWAY
+    async with reporting.running():
+        reporting.journal(1)
+        await asyncio.sleep(2 * REPORT_SECONDS)
+        assert list(reporting.conditions) == []

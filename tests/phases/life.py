@@ -44,7 +44,7 @@ class Cluster:
         self.world = world = self._born()
         machine = build_machine(TABLES[Role.LEADER0], states_of(Role.LEADER0))
         engine = Engine(world.ctx, machine, rescan_seconds=30, advertise="")
-        keeper = LeaseKeeper(world.ctx, "instance")
+        keeper = LeaseKeeper(world.ctx, "instance", engine.unwritten)
         parts: list[Coroutine[Any, Any, None]] = [
             *(engine.run(), engine.reporter.run(), keeper.run()),
             *(self._time_passes(), self._vote(), self._end()),

@@ -2,7 +2,9 @@
 
 import json
 from collections import deque
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -17,6 +19,7 @@ from tests.phases.small_election import TALLYING_END, VOTING_END
 from tests.phases.world import World
 from tests.support.genesis_encoder import fragment_id
 from tests.support.memory_database import DATABASE_AWAY
+from tests.support.virtual_time import LoopClock
 
 VOTES = ((1, 10, 0), (0, 0))
 WINDOW = TALLYING_END - VOTING_END
@@ -228,3 +231,31 @@ async def test_a_window_that_closes_while_the_database_is_away(ended: World) -> 
     ended.database.failure = None
     await ended.finish(Tallying())
     assert not ended.results[0].on_chain
+
+
+class Ahead(NamedTuple):
+    """A clock that is ahead of another one."""
+
+    clock: LoopClock
+    by: timedelta
+
+    def now(self) -> datetime:
+        return self.clock.now() + self.by
+
+    def monotonic(self) -> float:
+        return self.clock.monotonic()
+
+
+async def test_a_clock_that_is_ahead_closes_no_window(ended: World) -> None:
+    """The chain takes tallies by its own dates."""
+    ended.ctx.clock = Ahead(ended.clock, timedelta(hours=1))
+    ended.ctx.conditions.raise_(ConditionType.CLOCK_WRONG, "ClockWrong", "an hour ahead")
+    await ended.finish(Tallying())
+    assert_tallied_on_chain(ended)
+
+
+async def test_a_clock_that_is_behind_keeps_no_window_open(ended: World) -> None:
+    ended.clock.advance(seconds=WINDOW)
+    ended.ctx.clock = Ahead(ended.clock, timedelta(seconds=-2 * WINDOW))
+    await ended.insist(Tallying())
+    assert ended.condition(ConditionType.TALLY_WINDOW_MISSED) == "TallyNotOnChain"
