@@ -50,17 +50,18 @@ def base_image() -> str:
 
 
 @pytest.fixture(scope="session")
-def pip_config(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def pip_config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
     """A pip.conf that installs from /wheels alone, and the directory to mount there: the locked wheels."""
     directory = tmp_path_factory.mktemp("pip")
     wheels, config = directory / "wheels", directory / "pip.conf"
     download_packages(wheels, "runtime.txt", "build.txt")
     config.write_text(f"# {uuid.uuid4()}\n[global]\nno-index = true\nfind-links = /wheels\n")
-    return config, wheels
+    yield config, wheels
+    shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")
-def sandbox_packages(base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sandbox_packages(base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A directory with the stand-ins and what they need beside the image's packages, to mount at SANDBOX_PACKAGES.
 
     It asks for the base image only so that nothing is fetched where no image can be built.
@@ -68,7 +69,8 @@ def sandbox_packages(base_image: str, tmp_path_factory: pytest.TempPathFactory) 
     directory = tmp_path_factory.mktemp("sandbox-packages")
     install_sandbox_packages(directory)
     directory.chmod(0o755)
-    return directory
+    yield directory
+    shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")

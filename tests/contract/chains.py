@@ -25,6 +25,7 @@ POWER = 7
 GENESIS = BlockDate(0, 0)
 FAR = BlockDate(1000, 0)
 FARTHER = BlockDate(2000, 0)
+_LONG_EPOCHS = {"slots_per_epoch": 60}  # what expires with the next epoch has time on a busy machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,8 @@ async def make_chain(
         plan_ids.append(await adapter.vote_plan_id(certificate))
     genesis, block0 = directory / "genesis.json", directory / "block0.bin"
     leader_ids = [leader.leader_id for leader in leader_wallets]
-    configured = configuration(start, leader_ids, [member.id for member in committee]) | dict(parameters or {})
+    configured = configuration(start, leader_ids, [member.id for member in committee]) | _LONG_EPOCHS
+    configured |= dict(parameters or {})
     genesis.write_text(json.dumps({"blockchain_configuration": configured, "initial": initial}))
     await adapter.genesis_encode(genesis, block0)
     return Chain(

@@ -16,6 +16,7 @@ from tests.contract.chains import (
     vote,
 )
 from tests.contract.nodes import Node, until
+from tests.support.chain_configuration import SLOTS_PER_EPOCH
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -32,7 +33,10 @@ async def test_fees_and_expiry_while_it_waits(binaries: Binaries, tmp_path_facto
         leaders=2,
         voters=[voter],
         age=3,
-        parameters={"linear_fees": {"constant": 10, "coefficient": 5, "certificate": 15}},
+        parameters={
+            "linear_fees": {"constant": 10, "coefficient": 5, "certificate": 15},
+            "slots_per_epoch": SLOTS_PER_EPOCH,
+        },
     )
     node = Node(binaries, chain, tmp_path_factory.mktemp("node"))
     await node.start()

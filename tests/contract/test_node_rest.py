@@ -54,7 +54,7 @@ SETTINGS = {
     "blockContentMaxSize": 102400,
     "epochStabilityDepth": 102400,
     "slotDuration": 1,
-    "slotsPerEpoch": 10,
+    "slotsPerEpoch": 60,
     "treasuryTax": {"fixed": 0, "ratio": {"numerator": 0, "denominator": 1}},
     "rewardParams": {
         "initialValue": 0,
