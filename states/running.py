@@ -10,6 +10,7 @@ from node_fsm.steps import split as neighbours
 from node_fsm.steps.adopt import adopt_block0, open_copy
 from node_fsm.steps.context import Context
 from node_fsm.steps.edits import SpecificationWatch
+from node_fsm.steps.lost_votes import LostVotes
 from node_fsm.steps.resubmission import Resubmission
 from node_fsm.steps.split import Neighbours
 from node_fsm.steps.wiring import require_node, rewire
@@ -71,16 +72,21 @@ class _Chain:
             await require_node(ctx, joined.chain, joined.leaders)  # for its next start, when the database may be away
         await copy.advance(ctx.node.api)
         ctx.metrics.votes_cast(copy.votes)
-        if copy.tip.date >= ctx.block0_in_work().dates.vote_start:
+        dates = ctx.block0_in_work().dates
+        if dates.vote_start <= copy.tip.date < dates.vote_end:
             await joined.resubmission.follow(ctx, copy)
         await joined.neighbours.compare(copy)
+        await joined.lost_votes.exchange(copy)
 
     async def _join(self) -> "_Joined":
         ctx = self._ctx
         chain, head = await adopt_block0(ctx)
         await require_node(ctx, chain, head.leader_ids)
         copy = await open_copy(chain)
-        return _Joined(chain, head.leader_ids, copy, Resubmission(chain), Neighbours(ctx, head.leader_ids))
+        votes = Resubmission(chain)
+        return _Joined(
+            *(chain, head.leader_ids, copy, votes, LostVotes(ctx, chain, votes), Neighbours(ctx, head.leader_ids))
+        )
 
 
 class _Joined(NamedTuple):
@@ -90,6 +96,7 @@ class _Joined(NamedTuple):
     leaders: tuple[str, ...]
     copy: BlockCopy
     resubmission: Resubmission
+    lost_votes: LostVotes
     neighbours: Neighbours
 
 

@@ -13,6 +13,8 @@ from node_fsm.steps import split as neighbours
 from node_fsm.steps.adopt import adopt_block0, open_copy
 from node_fsm.steps.agreement import agree, note, noted
 from node_fsm.steps.context import Context
+from node_fsm.steps.lost_votes import LostVotes
+from node_fsm.steps.resubmission import Resubmission
 from node_fsm.steps.split import Neighbours
 from node_fsm.steps.tally import check_count, count, read_snapshot, record, results
 from node_fsm.steps.tally_chain import check_still_there, follow_tallies, settle, tally_on_chain, window_open
@@ -67,6 +69,7 @@ class Tallying(PhaseState):
                 f"the time to tally ended at {block0.dates.committee_end_time.isoformat()} without a tally in a block"
                 f" for {', '.join(missed)}; the results are those of the recount",
             )
+        await LostVotes(ctx, chain, Resubmission(chain)).settle(copy)
         await ctx.database.save_tally_snapshot(block0.hash, snapshot.printed)
         work = ctx.election_in_work()
         why = f"the results of {len(posted)} plans of block 0 {block0.hash}"

@@ -100,6 +100,8 @@ class PostAgain:
         self._waiting: dict[str, LoggedFragment] = {}
         self._spending: dict[tuple[bytes, int, int], str] = {}
         """By what is spent, the one of *_waiting* that spends it."""
+        self._expired: dict[object, LoggedFragment] = {}
+        """Votes by what they spend: their voters spent nothing of it otherwise, as far as is known here."""
 
     def logged(self, entry: LoggedFragment, date: BlockDate, in_blocks: Container[str]) -> None:
         """Take the next of what the node logged, while the tip is dated *date* and blocks hold *in_blocks* (ids).
@@ -112,6 +114,9 @@ class PostAgain:
         fragment_id, spent = entry.fragment.id, entry.spent
         if spent and self._spending.get(spent, fragment_id) != fragment_id:
             del self._waiting[self._spending.pop(spent)]
+        self._expired.pop(spent or fragment_id, None)
+        if _is_over(entry, date):
+            self._expire(entry)
         if _is_over(entry, date) or fragment_id in in_blocks or fragment_id in self._stood:
             return
         self._waiting.setdefault(fragment_id, entry)
@@ -133,6 +138,9 @@ class PostAgain:
 
         What stood in lost blocks goes first, for the chain had accepted it; the rest in the order of its arrival.
         """
+        for entry in (*self._stood.values(), *self._waiting.values()):
+            if _is_over(entry, date) and entry.fragment.id not in in_blocks:
+                self._expire(entry)
         self._stood = {
             id_: entry for id_, entry in self._stood.items() if not _is_over(entry, date) and id_ not in in_blocks
         }
@@ -140,6 +148,19 @@ class PostAgain:
             if _is_over(entry, date) or id_ in in_blocks:
                 self._forget(id_)
         return [entry.fragment for entry in (*self._stood.values(), *self._waiting.values())]
+
+    def waiting(self) -> list[LoggedFragment]:
+        """What :meth:`fragments` gave last."""
+        return [*self._stood.values(), *self._waiting.values()]
+
+    def expired(self, in_blocks: Container[str]) -> list[LoggedFragment]:
+        """The votes that no block took in time."""
+        self._expired = {key: entry for key, entry in self._expired.items() if entry.fragment.id not in in_blocks}
+        return list(self._expired.values())
+
+    def _expire(self, entry: LoggedFragment) -> None:
+        if entry.fragment.kind is FragmentKind.VOTE_CAST:
+            self._expired[entry.spent or entry.fragment.id] = entry
 
     def _forget(self, fragment_id: str) -> None:
         entry = self._waiting.pop(fragment_id, None)

@@ -82,6 +82,15 @@ def confirm(name: Annotated[str, typer.Argument(help="The election.")]) -> None:
     typer.echo(f"{name} is confirmed on chain {block0_hash}: {effect}")
 
 
+@app.command("acknowledge")
+def acknowledge(name: Annotated[str, typer.Argument(help="The election.")]) -> None:
+    """Say that you know of the votes of an election that are not counted; they stay in the table uncounted_vote."""
+    from node_fsm.database.administration import acknowledge_lost_votes
+
+    count = on_database(partial(acknowledge_lost_votes, name=name))
+    typer.echo(f"{count} votes of {name} that are not counted are acknowledged")
+
+
 def read_text(file: Path) -> str:
     """The text of *file*; InputFileError saying why there is none."""
     from node_fsm.importing.election_file import InputFileError

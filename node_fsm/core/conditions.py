@@ -45,6 +45,7 @@ class ConditionType(StrEnum):
     TALLY_WAITS = "tally_waits"
     TALLY_WINDOW_MISSED = "tally_window_missed"
     TEMPLATE_INVALID = "template_invalid"
+    VOTES_NOT_COUNTED = "votes_not_counted"
     WORK_FAILING = "work_failing"
 
 

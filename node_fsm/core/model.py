@@ -95,6 +95,30 @@ class DisputedTally:
 
 
 @dataclass(frozen=True, slots=True)
+class UncountedVote:
+    """A vote that a node accepted in time and that the chain does not have, and *why*.
+
+    *account* is the voter's hex public key, *weight* in units of the voting token, *raw* the fragment as it was posted.
+    """
+
+    fragment_id: str
+    account: str
+    weight: int
+    why: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LostVotes:
+    """How many votes of a chain are not counted and no person has acknowledged, and their weight together."""
+
+    election_name: str
+    block0_hash: str
+    count: int
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """One reading of the database.
 
@@ -102,7 +126,8 @@ class Overview:
     (voting_start, id). *missed*: neither published nor cancelled, and voting has ended; without fingerprints.
     *archived* and *withdrawn* hold those of the asked-for block 0 hashes that have a verified final or superseded
     archive, or were withdrawn: copies of other kinds may lack blocks. *unreadable*: left out, because their rows cannot
-    be read; nothing is known of them, and nothing is decided from that. *disputed*: of all elections, also closed ones.
+    be read; nothing is known of them, and nothing is decided from that. *disputed* and *lost*: of all elections, also
+    closed ones.
     """
 
     elections: tuple[ElectionOverview, ...]
@@ -113,6 +138,7 @@ class Overview:
     database_time: datetime
     unreadable: tuple[UnreadableElection, ...] = ()
     disputed: tuple[DisputedTally, ...] = ()
+    lost: tuple[LostVotes, ...] = ()
 
     def is_unreadable(self, election_id: int) -> bool:
         """Whether the row of this election is there and cannot be read."""

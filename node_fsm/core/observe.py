@@ -21,6 +21,7 @@ def observations(
     if policy.role is Role.LEADER0:
         found[ConditionType.ELECTION_MISSED] = _missed(view)
         found[ConditionType.TALLY_DISPUTED] = _disputed(view)
+        found[ConditionType.VOTES_NOT_COUNTED] = _lost(view)
         found[ConditionType.OVERLAP] = _overlap(phase, work, view, now, policy)
     return found
 
@@ -43,6 +44,20 @@ def _disputed(view: View) -> tuple[str, str] | None:
         (
             f"votes were counted without a majority of the leaders: {counts}; compare with the other nodes' chains and"
             " archives, then have the count stand with `node-fsm election confirm NAME`"
+        ),
+    )
+
+
+def _lost(view: View) -> tuple[str, str] | None:
+    assert view.overview is not UNKNOWN
+    if not view.overview.lost:
+        return None
+    votes = "; ".join(f"{lost.election_name}: {lost.count} of weight {lost.weight}" for lost in view.overview.lost)
+    return (
+        "InNoBlock",
+        (
+            f"votes were accepted and are not counted: {votes}; the table uncounted_vote says whose and why. While"
+            " voting is open, tell these voters to vote again; this stays until `node-fsm election acknowledge NAME`"
         ),
     )
 

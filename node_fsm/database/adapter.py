@@ -12,6 +12,7 @@ from node_fsm.database.plans import VotePlans
 from node_fsm.database.results import Results
 from node_fsm.database.session import Session, Timed
 from node_fsm.database.specifications import Specifications
+from node_fsm.database.votes import Votes
 
 
 class PostgresDatabase:
@@ -62,6 +63,14 @@ class PostgresDatabase:
         self.save_chain_copy = cluster.save_chain_copy
         self.neighbours = cluster.neighbours
         self.announce = cluster.announce
+
+        votes = Votes(self.session)
+        self.hand_over = votes.hand_over
+        self.handed_over = votes.handed_over
+        self.resolve_handover = votes.resolve_handover
+        self.report_uncounted = votes.report_uncounted
+        self.uncounted = votes.uncounted
+        self.forget_uncounted = votes.forget_uncounted
 
         leases = Leases(self.session)
         self.acquire_lease = leases.acquire_lease

@@ -1,6 +1,6 @@
 """What operators do beside importing: nodes, cancelling, and taking the lease from a host that is gone."""
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from node_fsm.core.errors import PermanentError
@@ -91,6 +91,25 @@ async def confirm_tally(session: Session, name: str) -> tuple[str, bool]:
         )
         await connection.execute(confirmation.on_conflict_do_nothing())
     return row.block0_hash, row.counted
+
+
+async def acknowledge_lost_votes(session: Session, name: str) -> int:
+    """Record that a person knows of the votes of election *name* that are not counted; how many it were.
+
+    PermanentError ``NothingToAcknowledge`` when there are none of that name.
+    """
+    vote = tables.uncounted_vote.c
+    async with session.transaction("acknowledge_lost_votes") as connection:
+        known = await connection.scalars(
+            update(tables.uncounted_vote)
+            .where(vote.election_name == name, vote.acknowledged_at.is_(None))
+            .values(acknowledged_at=func.now())
+            .returning(vote.fragment_id)
+        )
+        count = len(set(known))
+    if not count:
+        raise PermanentError("NothingToAcknowledge", f"no votes of election {name!r} are waiting to be acknowledged")
+    return count
 
 
 async def take_lease(session: Session, hostname: str) -> tuple[str, ...]:

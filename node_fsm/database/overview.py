@@ -14,7 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node_fsm.core.chain_time import BlockDate, ChainClock, ChainDates
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import Block0Ref, DisputedTally, ElectionOverview, NodeRow, Overview, UnreadableElection
+from node_fsm.core.model import (
+    Block0Ref,
+    DisputedTally,
+    ElectionOverview,
+    LostVotes,
+    NodeRow,
+    Overview,
+    UnreadableElection,
+)
 from node_fsm.database import tables
 from node_fsm.database.session import Session
 from node_fsm.database.specifications import Specifications
@@ -50,6 +58,13 @@ _DISPUTED = text("""
         AND NOT EXISTS (SELECT FROM tally_confirmation WHERE tally_confirmation.block0_hash = tally.block0_hash)
     ORDER BY election_name, block0_hash
 """)
+_LOST = text("""
+    SELECT election_name, block0_hash, count(*), sum(weight)::bigint FROM (
+        SELECT DISTINCT ON (block0_hash, fragment_id) election_name, block0_hash, weight FROM uncounted_vote
+        WHERE acknowledged_at IS NULL
+    ) AS vote
+    GROUP BY election_name, block0_hash ORDER BY election_name, block0_hash
+""")
 _TIME = text("SELECT clock_timestamp()")
 
 
@@ -67,6 +82,7 @@ class Overviews:
             nodes = await _nodes(connection)
             chains = (await connection.execute(_CHAINS, {"hashes": list(hashes)})).all()
             disputed = (await connection.execute(_DISPUTED)).all()
+            lost = (await connection.execute(_LOST)).all()
             time = await connection.scalar(_TIME)
         elections, missed, unreadable = [], [], []
         for row in rows:
@@ -89,6 +105,7 @@ class Overviews:
             database_time=time,
             unreadable=tuple(unreadable),
             disputed=tuple(DisputedTally(*row) for row in disputed),
+            lost=tuple(LostVotes(*row) for row in lost),
         )
 
     def _with_fingerprint(self, election: ElectionOverview) -> ElectionOverview:

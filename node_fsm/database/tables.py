@@ -240,6 +240,33 @@ archived_block = Table(
     ForeignKeyConstraint(["block0_hash", "run_id"], ["archive.block0_hash", "archive.run_id"]),
 )
 
+fragment_handover = Table(
+    "fragment_handover",
+    metadata,
+    Column("block0_hash", Text, primary_key=True),
+    Column("fragment_id", Text, primary_key=True),
+    Column("raw", LargeBinary, nullable=False),
+    _text("from_host"),
+    _time("handed_at", now=True),
+    _time("resolved_at", nullable=True),
+)
+
+uncounted_vote = Table(
+    "uncounted_vote",
+    metadata,
+    Column("block0_hash", Text, primary_key=True),
+    Column("fragment_id", Text, primary_key=True),
+    Column("node", Text, primary_key=True),
+    Column("election", BigInteger, nullable=False),
+    _text("election_name"),
+    _text("account"),
+    Column("weight", BigInteger, nullable=False),
+    _text("why"),
+    Column("raw", LargeBinary, nullable=False),
+    _time("at", now=True),
+    _time("acknowledged_at", nullable=True),
+)
+
 lease = Table(
     "lease",
     metadata,

@@ -14,7 +14,9 @@ from node_fsm.core.model import (
     Overview,
     PlanResult,
     Publication,
+    SignedFragment,
     StoredArchive,
+    UncountedVote,
     VotePlan,
 )
 
@@ -149,6 +151,36 @@ class Cluster(Protocol):
         ...
 
 
+class Votes(Protocol):
+    """Votes that a node has and the chain has not."""
+
+    async def hand_over(self, block0_hash: str, hostname: str, fragments: Sequence[SignedFragment]) -> None:
+        """Give fragments to the other nodes of the chain, which post them; those that stand there already stay."""
+        ...
+
+    async def handed_over(self, block0_hash: str, hostname: str, limit: int) -> tuple[SignedFragment, ...]:
+        """Up to *limit* of what other nodes handed over and nobody has seen in a block, the first ones first."""
+        ...
+
+    async def resolve_handover(self, block0_hash: str, fragment_ids: Collection[str]) -> None:
+        """Say that these are in blocks, or expired: nobody needs to post them any more."""
+        ...
+
+    async def report_uncounted(
+        self, election_id: int, election_name: str, block0_hash: str, hostname: str, votes: Sequence[UncountedVote]
+    ) -> None:
+        """Write which votes this node knows to be lost: exactly *votes*, in the place of what it wrote before."""
+        ...
+
+    async def uncounted(self, block0_hash: str) -> frozenset[str]:
+        """The fragment ids that any node reported to be lost."""
+        ...
+
+    async def forget_uncounted(self, block0_hash: str, fragment_ids: Collection[str]) -> None:
+        """Remove the reports, of all nodes, about votes that the counted chain has after all."""
+        ...
+
+
 class Leases(Protocol):
     """The right to publish."""
 
@@ -178,5 +210,5 @@ class Changes(Protocol):
         ...
 
 
-class Database(Elections, Publications, Records, Cluster, Leases, Changes, Protocol):
+class Database(Elections, Publications, Records, Cluster, Votes, Leases, Changes, Protocol):
     """The election database. Only its adapter knows tables and SQL."""

@@ -5,15 +5,19 @@ outlasts its slot rejects that block and keeps its votes "Pending" for ever. So 
 the blocks all the time, and what is in none is posted again, as fast as blocks take it.
 """
 
-from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
 
 from loguru import logger
 
 from node_fsm.aio.threads import LONG, in_thread
+from node_fsm.chain.errors import MalformedError
 from node_fsm.chain.fragment_log import FragmentLog, LoggedFragment, PostAgain
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.core.capacity import mempool_entries
+from node_fsm.core.chain_time import ChainDates
+from node_fsm.core.errors import TemporaryError
 from node_fsm.ports.answers import FragmentState
 from node_fsm.steps.context import Context
 from node_fsm.storage.block_copy import BlockCopy
@@ -56,6 +60,7 @@ class Resubmission:
         self._stuck: dict[str, int] = {}
         """What the node says it has: the height at which it was first found to be in no block nevertheless."""
         self._restarted_at: float | None = None
+        self._offered: list[LoggedFragment] = []
 
     async def follow(self, ctx: Context, copy: BlockCopy) -> None:
         """Post what has not expired, was not refused and is in no block of *copy*, which is at the node's tip.
@@ -65,7 +70,7 @@ class Resubmission:
         any more is refused by the ledger, so nothing counts twice. To be called at every new block once the tip is at
         the start of voting or past it: before that the ledger refuses votes, and the node for good.
         """
-        waiting = await in_thread(LONG, self._waiting, copy, ctx.block0_in_work().dates.vote_start_time)
+        waiting = await in_thread(LONG, self._waiting, copy, ctx.block0_in_work().dates)
         height = copy.tip.height
         self._look_at(waiting, height, (ctx.node.state.starts, copy.losses))
         due = [
@@ -77,9 +82,37 @@ class Resubmission:
             await self._post(ctx, await self._forgotten(ctx, due, height), height)
         self._may_restart(ctx, height)
 
-    def stuck(self, height: int) -> Collection[str]:
-        """What the node says it has, and has put into no block for long: ids."""
-        return [id_ for id_, since in self._stuck.items() if height - since >= YOUNG_BLOCKS]
+    def stuck(self, height: int) -> list[Fragment]:
+        """What the node says it has, and has put into no block for long."""
+        ids = {id_ for id_, since in self._stuck.items() if height - since >= YOUNG_BLOCKS}
+        return [entry.fragment for entry in self._again.waiting() if entry.fragment.id in ids]
+
+    def take(self, fragment: Fragment, time: int) -> None:
+        """Have a fragment posted here that another node cannot bring into a block, as if it had come at *time*."""
+        with suppress(MalformedError):
+            self._offered.append(LoggedFragment.of(fragment, time))
+
+    def expired(self, copy: BlockCopy) -> list[LoggedFragment]:
+        """The votes that came in time, and that no block took before they expired."""
+        return self._again.expired(copy)
+
+    async def outstanding(self, ctx: Context, copy: BlockCopy) -> list[LoggedFragment]:
+        """All votes that came in time, and that no block of *copy*, which is past the end of voting, has."""
+        await in_thread(LONG, self._waiting, copy, ctx.block0_in_work().dates)
+        waiting = [entry for entry in self._again.waiting() if entry.fragment.kind is FragmentKind.VOTE_CAST]
+        with suppress(TemporaryError):  # the node may be gone; why they were refused is then not known
+            statuses = await ctx.node.api.fragment_statuses([entry.fragment.id for entry in waiting])
+            for id_, status in statuses.items():
+                if status.state is FragmentState.REJECTED:
+                    self._refused[id_] = status.reason or "no reason given"
+        return [*self._again.expired(copy), *waiting]
+
+    def why(self, fragment_id: str) -> str:
+        """Why a vote is in no block, as far as this node knows."""
+        if fragment_id in self._refused:
+            return f"refused: {self._refused[fragment_id]}"
+        waits = any(entry.fragment.id == fragment_id for entry in self._again.waiting())
+        return "in no block" if waits else "expired"
 
     def _look_at(self, waiting: Sequence[Fragment], height: int, occasion: tuple[int, int]) -> None:
         """Note what waits; on a new *occasion* nothing holds that was known of the mempool."""
@@ -150,19 +183,22 @@ class Resubmission:
             self._restarted_at = now
             ctx.node.restart(f"it keeps {len(lost)} votes to itself that are in no block; they are posted again")
 
-    def _waiting(self, copy: BlockCopy, vote_start: datetime) -> list[Fragment]:
+    def _waiting(self, copy: BlockCopy, dates: ChainDates) -> list[Fragment]:
         """What is in no block, in the order in which to post it.
 
         A vote that came before voting began was refused, and its voter may have voted otherwise since: it stays out. So
-        do those that were refused later, as far as their voters have used the same counter again.
+        does one that came after voting, and so do those that were refused later, as far as their voters have used the
+        same counter again.
         """
         date = copy.tip.date
         self._again.lost(copy.take_lost())
-        for entry in self._log.read():
-            if not _is_early(entry, vote_start):
+        offered, self._offered = self._offered, []
+        for entry in (*self._log.read(), *offered):
+            if _is_in_time(entry, dates):
                 self._again.logged(entry, date, copy)
         return self._again.fragments(date, copy)
 
 
-def _is_early(entry: LoggedFragment, vote_start: datetime) -> bool:
-    return entry.fragment.kind is FragmentKind.VOTE_CAST and entry.time < vote_start.timestamp()
+def _is_in_time(entry: LoggedFragment, dates: ChainDates) -> bool:
+    in_time = dates.vote_start_time.timestamp() <= entry.time < dates.vote_end_time.timestamp()
+    return in_time or entry.fragment.kind is not FragmentKind.VOTE_CAST

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from node_fsm.core.conditions import ConditionType
-from node_fsm.core.model import DisputedTally, ElectionOverview, UnreadableElection
+from node_fsm.core.model import DisputedTally, ElectionOverview, LostVotes, UnreadableElection
 from node_fsm.core.observe import observations
 from node_fsm.core.phases import NODE_MUST_RUN, Phase, Role
 from node_fsm.core.view import UNKNOWN, View, Work
@@ -39,7 +39,13 @@ def test_only_leader0_looks_after_the_elections() -> None:
 
 
 def test_all_is_well() -> None:
-    nothing = {"election_missed": None, "overlap": None, "row_unreadable": None, "tally_disputed": None}
+    nothing = {
+        "election_missed": None,
+        "overlap": None,
+        "row_unreadable": None,
+        "tally_disputed": None,
+        "votes_not_counted": None,
+    }
     assert observed(of(SPRING, SUMMER), now=worlds.DUE) == nothing
 
 
@@ -51,6 +57,14 @@ def test_rows_that_cannot_be_read_are_named_by_every_node(role: Role) -> None:
     reason, message = seen[ConditionType.ROW_UNREADABLE] or ("", "")
     assert reason == "RowUnreadable"
     assert "its end is infinity; it has no plan" in message
+
+
+def test_lost_votes_are_told_with_their_number_and_weight_until_a_person_acknowledges_them() -> None:
+    lost = replace(worlds.overview(SPRING), lost=(LostVotes("spring", "ab" * 32, 3, 210),))
+    reason, message = observed(worlds.view(lost))[ConditionType.VOTES_NOT_COUNTED] or ("", "")
+    assert reason == "InNoBlock"
+    assert "spring: 3 of weight 210" in message
+    assert "`node-fsm election acknowledge NAME`" in message
 
 
 def test_a_count_that_nobody_confirmed_is_named_until_a_person_confirms_it() -> None:

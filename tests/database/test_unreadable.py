@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
 
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import ArchiveKind, NodeReport, StoredArchive
+from node_fsm.core.model import ArchiveKind, NodeReport, SignedFragment, StoredArchive, UncountedVote
 from node_fsm.database import times
 from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.election_show import describe_election, list_elections
@@ -108,6 +108,9 @@ async def fill(database: PostgresDatabase, sql: asyncpg.Connection, election: in
         "INSERT INTO tally VALUES ($1, 'plan', 0, $2, 'Fund 1', NULL, false, '')", publication.hash, election
     )
     await sql.execute("INSERT INTO tally_confirmation VALUES ($1, $2, 'Fund 1')", publication.hash, election)
+    await database.hand_over(publication.hash, "leader0", [SignedFragment("f" * 64, b"")])
+    lost = UncountedVote("f" * 64, "a" * 64, 1, "expired", b"")
+    await database.report_uncounted(election, "Fund 1", publication.hash, "leader0", [lost])
     return publication.hash
 
 

@@ -1,5 +1,6 @@
 """Votes that a node had accepted, and that are in no block, are posted again."""
 
+import asyncio
 from struct import pack
 
 import pytest
@@ -25,8 +26,14 @@ def vote(world: World, voter: int, *, choice: int = 0, expiry: tuple[int, int] =
     return build.vote(world.plans[0].id, account(voter), choice=choice, expiry=expiry, counter=counter)
 
 
-def log(world: World, *fragments: bytes, name: str = "2030-01-01_13", at: float = 1_900_000_000) -> None:
-    """What the node had logged besides."""
+def voting_time(world: World) -> float:
+    """In seconds since 1970."""
+    return world.ctx.block0_in_work().dates.vote_start_time.timestamp() + 1
+
+
+def log(world: World, *fragments: bytes, name: str = "2030-01-01_13", at: float | None = None) -> None:
+    """What the node had logged besides, just now or *at* another time."""
+    at = voting_time(world) if at is None else at
     with (world.chain.fragments / f"{name}.log").open("ab") as file:
         file.write(b"".join(pack(">Q", int(at)) + raw for raw in fragments))
 
@@ -164,7 +171,7 @@ class Following:
         """So many slots go by; what is posted again meanwhile."""
         self.world.node.posted.clear()
         for _ in range(blocks):
-            self.world.clock.advance(seconds=1)
+            await asyncio.sleep(1)
             await self.copy.advance(self.world.node)
             await self.votes.follow(self.world.ctx, self.copy)
         return list(self.world.node.posted)

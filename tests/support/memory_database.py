@@ -21,13 +21,16 @@ from node_fsm.core.model import (
     ElectionSpec,
     JournalEntry,
     Lease,
+    LostVotes,
     Neighbour,
     NodeReport,
     NodeRow,
     Overview,
     PlanResult,
     Publication,
+    SignedFragment,
     StoredArchive,
+    UncountedVote,
     UnreadableElection,
     VotePlan,
 )
@@ -92,6 +95,9 @@ class MemoryDatabase:
     journalled: list[JournalEntry] = field(default_factory=list)
     statuses: dict[str, NodeReport] = field(default_factory=dict)
     copies: dict[str, dict[str, ChainCopy]] = field(default_factory=dict)
+    handed: dict[tuple[str, str], tuple[str, SignedFragment]] = field(default_factory=dict)
+    resolved: set[tuple[str, str]] = field(default_factory=set)
+    lost_votes: dict[tuple[str, str, str], dict[str, UncountedVote]] = field(default_factory=dict)
     leases: list[HeldLease] = field(default_factory=list)
     process: str = field(default_factory=lambda: uuid4().hex)
 
@@ -130,6 +136,7 @@ class MemoryDatabase:
                 unreadable=tuple(
                     UnreadableElection(row.spec.id, row.spec.name, row.fault) for row in (*listed, *missed) if row.fault
                 ),
+                lost=self._lost(),
                 disputed=tuple(
                     tally for block0_hash, tally in self.disputed.items() if block0_hash not in self.confirmed
                 ),
@@ -327,6 +334,52 @@ class MemoryDatabase:
                 if report.block0_hash == block0_hash and report.hostname != hostname
                 if report.height is not None and report.tip is not None
             )
+
+    async def hand_over(self, block0_hash: str, hostname: str, fragments: Sequence[SignedFragment]) -> None:
+        with self._call("hand_over"):
+            for one in fragments:
+                self.handed.setdefault((block0_hash, one.id), (hostname, one))
+
+    async def handed_over(self, block0_hash: str, hostname: str, limit: int) -> tuple[SignedFragment, ...]:
+        with self._call("handed_over"):
+            found = [
+                one
+                for (hash_, id_), (host, one) in self.handed.items()
+                if hash_ == block0_hash and host != hostname and (hash_, id_) not in self.resolved
+            ]
+            return tuple(found[:limit])
+
+    async def resolve_handover(self, block0_hash: str, fragment_ids: Collection[str]) -> None:
+        with self._call("resolve_handover"):
+            self.resolved |= {(block0_hash, id_) for id_ in fragment_ids}
+
+    async def report_uncounted(
+        self, election_id: int, election_name: str, block0_hash: str, hostname: str, votes: Sequence[UncountedVote]
+    ) -> None:
+        with self._call("report_uncounted"):
+            self.lost_votes[(election_name, block0_hash, hostname)] = {vote.fragment_id: vote for vote in votes}
+
+    async def uncounted(self, block0_hash: str) -> frozenset[str]:
+        with self._call("uncounted"):
+            return frozenset(
+                id_ for (_, hash_, _), votes in self.lost_votes.items() if hash_ == block0_hash for id_ in votes
+            )
+
+    async def forget_uncounted(self, block0_hash: str, fragment_ids: Collection[str]) -> None:
+        with self._call("forget_uncounted"):
+            for (_, hash_, _), votes in self.lost_votes.items():
+                for id_ in fragment_ids if hash_ == block0_hash else ():
+                    votes.pop(id_, None)
+
+    def _lost(self) -> tuple[LostVotes, ...]:
+        chains: dict[tuple[str, str], dict[str, UncountedVote]] = {}
+        for (name, hash_, _), votes in self.lost_votes.items():
+            chains.setdefault((name, hash_), {}).update(votes)
+        return tuple(
+            LostVotes(name, hash_, len(votes), sum(vote.weight for vote in votes.values()))
+            for (name, hash_), votes in sorted(chains.items())
+            if votes
+        )
 
     async def announce(self, hostname: str, p2p_address: str | None) -> None:
         with self._call("announce"):

@@ -1,0 +1,142 @@
+"""Votes that one node cannot bring into a block go to others; what is not counted in the end is on record."""
+
+import pytest
+
+from node_fsm.core.model import SignedFragment, UncountedVote
+from node_fsm.steps.lost_votes import EXCHANGE_SECONDS, LostVotes
+from states.running import Running
+from states.tallying import Tallying
+from tests.chain import build
+from tests.phases.small_election import VOTING_END, VOTING_START, account
+from tests.phases.test_resubmission import Following, log, vote, votes_cast
+from tests.phases.test_running import height
+from tests.phases.world import World
+from tests.support.genesis_encoder import fragment_id
+from tests.support.memory_database import DATABASE_AWAY
+
+
+@pytest.fixture
+async def voting(world: World) -> World:
+    """A chain with two votes in its mempool."""
+    await world.run_chain()
+    world.node.posted.clear()
+    return world
+
+
+def reported(world: World) -> dict[str, UncountedVote]:
+    """What nodes report to be lost, by fragment id."""
+    return {id_: one for votes in world.database.lost_votes.values() for id_, one in votes.items()}
+
+
+class Telling(Following):
+    """One that also tells of what it cannot bring into a block."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.lost = LostVotes(world.ctx, world.chain, self.votes)
+
+    async def look(self, blocks: int = 1) -> list[bytes]:
+        posted = []
+        for _ in range(blocks):
+            posted += await super().look()
+            await self.lost.exchange(self.copy)
+        return posted
+
+
+async def test_votes_that_a_node_keeps_to_itself_are_handed_to_the_others(voting: World) -> None:
+    telling = Telling(voting)
+    voting.node.swallowing = True
+    await telling.look()
+    await telling.look(5 + int(EXCHANGE_SECONDS))
+    offered = await voting.database.handed_over(voting.hash, "leader1", 10)
+    assert [one.raw for one in offered] == [vote(voting, voter, choice=voter) for voter in range(2)]
+    assert await voting.database.handed_over(voting.hash, "leader0", 10) == ()
+    voting.node.swallowing = False
+    voting.node.kill()
+    await telling.look(2 + int(EXCHANGE_SECONDS))
+    assert votes_cast(voting) == 2
+    assert await voting.database.handed_over(voting.hash, "leader1", 10) == (), "they are in blocks"
+
+
+async def test_what_others_hand_over_is_posted_here(voting: World) -> None:
+    telling = Telling(voting)
+    await telling.look(2)
+    raw = vote(voting, 5)
+    given = [SignedFragment(fragment_id(raw), raw), SignedFragment("0" * 64, b"by hand")]
+    await voting.database.hand_over(voting.hash, "leader1", given)
+    assert await telling.look(4 + 2 * int(EXCHANGE_SECONDS)) == [raw]
+
+
+async def test_a_vote_that_expires_is_told_while_voting_is_open(voting: World) -> None:
+    telling = Telling(voting)
+    date = voting.node.state.tip_date
+    assert date is not None
+    expired, without_power = vote(voting, 0, expiry=date), vote(voting, 200, expiry=date)
+    log(voting, expired, without_power)
+    await telling.look(1)
+    ((told, entry),) = reported(voting).items()
+    assert told == fragment_id(expired)
+    assert (entry.account, entry.why, entry.raw) == (account(0).hex(), "expired", expired)
+    assert entry.weight > 0
+    (lost,) = (await voting.database.overview([])).lost
+    assert (lost.count, lost.weight) == (1, entry.weight)
+
+
+async def test_a_database_that_is_away_holds_nothing_up(voting: World) -> None:
+    telling = Telling(voting)
+    voting.database.failure = DATABASE_AWAY
+    date = voting.node.state.tip_date
+    assert date is not None
+    log(voting, vote(voting, 0, expiry=date))
+    await telling.look(2)
+    assert votes_cast(voting) == 2
+    voting.database.failure = None
+    await telling.look(1 + int(EXCHANGE_SECONDS))
+    assert len(reported(voting)) == 1
+
+
+async def test_what_is_not_counted_is_on_record_with_the_reason(voting: World) -> None:
+    """Refused, in no block, and one whose voter spent the counter otherwise, which is no loss."""
+    voting.clock.advance(seconds=1)
+    await voting.node.post_fragment(build.vote(voting.plans[0].id, account(0), choice=2, expiry=(9, 8)))
+    voting.node.rejections.append("the ledger says no")
+    lost = vote(voting, 0, counter=7)
+    await voting.node.post_fragment(lost)
+    voting.node.rejections.extend(["the ledger says no"] * 3)
+    voting.clock.advance(seconds=1)
+    voting.node.grow()
+    kept = vote(voting, 1, counter=9)
+    log(voting, kept)
+    voting.clock.advance(seconds=VOTING_END)
+    await voting.look()
+    await voting.finish(Tallying())
+    assert {entry.raw: entry.why for entry in reported(voting).values()} == {
+        lost: "refused: the ledger says no",
+        kept: "in no block",
+    }
+
+
+async def test_what_others_reported_and_the_chain_has_is_forgotten(world: World) -> None:
+    await world.end_voting()
+    counted = build.vote(world.plans[0].id, account(0), choice=0, expiry=(9, 9))
+    both = [
+        UncountedVote(fragment_id(counted), account(0).hex(), 1, "in no block", counted),
+        UncountedVote("1" * 64, account(1).hex(), 1, "in no block", b""),
+    ]
+    await world.database.report_uncounted(1, "small", world.hash, "leader1", both)
+    await world.finish(Tallying())
+    assert set(reported(world)) == {"1" * 64}
+
+
+async def test_another_node_tells_what_it_had_once_the_counted_block_has_settled(leader1: World) -> None:
+    leader1.node.tells(peers_connected=1)
+    async with leader1.doing(Running()) as failures:
+        await leader1.until(lambda: height(leader1) > VOTING_START + 1)
+        leader1.node.rejections.append("the ledger says no")
+        raw = vote(leader1, 0)
+        await leader1.node.post_fragment(raw)
+        await leader1.until(lambda: height(leader1) > VOTING_END - 1)
+        assert reported(leader1) == {}
+        await leader1.until(lambda: len(reported(leader1)) > 0)
+        assert {entry.raw: entry.why for entry in reported(leader1).values()} == {raw: "refused: the ledger says no"}
+    assert failures == []
