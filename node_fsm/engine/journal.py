@@ -72,9 +72,9 @@ class Journal:
         return True
 
     async def _keep(self, entries: list[JournalEntry]) -> None:
-        """Have the file say what waits; what the disk refuses is only in memory."""
+        """Have the file say what waits; what the disk, or a lack of threads, refuses is only in memory."""
         if entries != self._in_file:
-            with suppress(OSError):
+            with suppress(Exception):
                 await in_thread(DISK, _write, self._file, entries)
                 self._in_file = entries
 

@@ -22,6 +22,9 @@ from node_fsm.engine.telemetry import Telemetry
 from node_fsm.steps.context import Context
 from states.base import PhaseState
 
+LONGEST_PAUSE_SECONDS = 60.0
+"""Between two looks: whoever asks whether the engine lives does not wait for a scan that is set to be rare."""
+
 
 class Engine:
     """Runs one node through its phases for ever; no failure of a look or a move ends it, and with it the node."""
@@ -117,8 +120,8 @@ class Engine:
         ctx.mailbox.database_changed()
 
     async def _wait(self, now: datetime) -> None:
-        """Wait for a signal, the next scan, the next attempt, or the next deadline."""
-        pauses = [self._look.next_scan - self._ctx.clock.monotonic()]
+        """Wait for a signal, the next scan, the next attempt, or the next deadline, and not for long."""
+        pauses = [LONGEST_PAUSE_SECONDS, self._look.next_scan - self._ctx.clock.monotonic()]
         if (pause := self._attempts.pause()) is not None:
             pauses.append(pause)
         if (deadline := self.board.deadline) and deadline.at >= now:

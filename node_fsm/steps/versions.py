@@ -7,7 +7,7 @@ from loguru import logger
 
 from node_fsm.archive.manifest import Versions
 from node_fsm.core.conditions import ConditionType
-from node_fsm.core.errors import ServiceError
+from node_fsm.core.errors import ServiceError, UnexpectedError, as_service_error
 from node_fsm.steps.context import Context
 
 RECHECK_SECONDS = 3600.0
@@ -28,9 +28,13 @@ async def ask_versions(ctx: Context) -> Versions:
     async def ask(version: Callable[[], Awaitable[str]]) -> str | None:
         try:
             return await version()
-        except ServiceError as error:
-            logger.warning("a version is not known: {}", error)
-            problems.append(error)
+        except Exception as error:  # noqa: BLE001 - this is no reason to end a service whose node runs
+            problem = as_service_error(error, "asking a program for its version")
+            if isinstance(problem, UnexpectedError):
+                logger.opt(exception=error).error("{}", problem)
+            else:
+                logger.warning("a version is not known: {}", problem)
+            problems.append(problem)
             return None
 
     found = Versions(

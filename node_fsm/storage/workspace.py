@@ -150,6 +150,12 @@ class Workspace:
         """Say what is wrong with the directory as a whole, which the service has to have before it can begin."""
         try:
             yield
+        except UnicodeDecodeError as error:
+            raise PermanentError(
+                "DiskUnusable",
+                f"NODE_FSM_STORAGE_DIR: {self.root / 'instance'} is damaged; put back what stood there, or remove it"
+                " to have the directory count as a new one",
+            ) from error
         except OSError as error:
             raise PermanentError(
                 "DiskUnusable",

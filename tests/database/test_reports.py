@@ -47,6 +47,16 @@ async def test_an_entry_is_written_once_however_often_it_is_sent(
     ]
 
 
+async def test_an_entry_with_what_postgres_cannot_keep_holds_up_no_other(
+    database: PostgresDatabase, sql: asyncpg.Connection
+) -> None:
+    odd = replace(ENTRY, event="tally_window_closed", reason="jcli said \0 and \udcff")
+    for _ in range(2):
+        await database.journal([odd, ENTRY])
+    rows = await sql.fetch("SELECT reason FROM phase_journal ORDER BY id")
+    assert [row["reason"] for row in rows] == ["jcli said \N{REPLACEMENT CHARACTER} and ?", "it is time"]
+
+
 async def test_each_node_has_one_status(database: PostgresDatabase, sql: asyncpg.Connection) -> None:
     await database.report_status(REPORT)
     waiting = replace(

@@ -428,6 +428,14 @@ async def test_live_is_told_by_the_last_look(due: Callable[..., World]) -> None:
         assert world.engine.board.status().last_tick > world.clock.monotonic() - 1
 
 
+async def test_it_looks_every_minute_however_rare_scans_are(tmp_path: Path) -> None:
+    world = World(tmp_path, early=86400, rescan_seconds=3600)
+    async with world.running():
+        await world.looks()
+        await asyncio.sleep(1800)
+        assert world.engine.board.status().last_tick >= world.clock.monotonic() - 60
+
+
 async def test_signals_count_once_and_carry_no_news(due: Callable[..., World]) -> None:
     world = due()
     async with world.running():

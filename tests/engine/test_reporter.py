@@ -298,3 +298,19 @@ async def test_a_database_that_is_away_is_told_of_by_who_reads_it(tmp_path: Path
         reporting.journal(1)
         await asyncio.sleep(2 * REPORT_SECONDS)
         assert list(reporting.conditions) == []
+
+
+async def test_a_machine_without_threads_keeps_what_waits_in_memory(
+    reporting: Reporting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    reporting.database.failure = DATABASE_AWAY
+    async with reporting.running():
+        await asyncio.sleep(1)
+        monkeypatch.setattr("node_fsm.engine.journal.in_thread", refuse)
+        reporting.journal(1)
+        await asyncio.sleep(10)
+        reporting.database.failure = None
+        await reporting.until(lambda: reporting.written == [1], seconds=10)

@@ -56,7 +56,7 @@ class Scripted(PhaseState):
 class World:
     """An engine of leader 0 among fakes; its election is due *early* seconds after it begins."""
 
-    def __init__(self, directory: Path, *, early: float = 0.0, **tasks: Task) -> None:
+    def __init__(self, directory: Path, *, early: float = 0.0, rescan_seconds: float = 60, **tasks: Task) -> None:
         self.clock = LoopClock(START - timedelta(seconds=early))
         self.database = FakeDatabase(overview(election()), self.clock)
         self.node = FakeNode()
@@ -79,7 +79,7 @@ class World:
             phase: Scripted(phase, tasks.get(phase.name.lower(), never)) for phase in Phase
         }
         machine = build_machine(LEADER0, list(self.states.values()))
-        self.engine = Engine(self.ctx, machine, rescan_seconds=60, advertise="")
+        self.engine = Engine(self.ctx, machine, rescan_seconds, advertise="")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -126,7 +126,9 @@ class Voting(World):
     """One whose chain runs on a published block 0, with a task that counts how often it goes on."""
 
     def __init__(self, directory: Path, **tasks: Task) -> None:
-        super().__init__(directory, early=0.0, **{"fetching_key": find_block0, "running": self._follow} | tasks)
+        super().__init__(
+            directory, early=0.0, rescan_seconds=60, **{"fetching_key": find_block0, "running": self._follow} | tasks
+        )
         self.database.answer = overview(election(block0=block0()))
         self.rounds = 0
 

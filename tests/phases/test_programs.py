@@ -40,6 +40,14 @@ async def test_a_missing_program_is_said_at_once_and_looked_for_again(world: Wor
         assert world.condition(ConditionType.SANDBOX) is None
 
 
+async def test_what_nobody_foresaw_of_a_program_ends_nothing(world: World) -> None:
+    world.jcli.failures["version"] = RuntimeError("unforeseen")
+    async with watching(world):
+        await world.until(lambda: world.condition(ConditionType.PROGRAM_UNUSABLE) == "UnexpectedError", 1)
+        del world.jcli.failures["version"]
+        await world.until(lambda: world.condition(ConditionType.PROGRAM_UNUSABLE) is None, 31)
+
+
 async def test_the_versions_are_metrics(world: World) -> None:
     versions = {"jcli_version": "jcli of the tests", "jormungandr_version": "node of the tests"}
     async with watching(world):

@@ -96,6 +96,13 @@ def test_so_is_one_whose_name_cannot_be_read_or_written(tmp_path: Path) -> None:
     assert refusal.value.reason == "DiskUnusable"
 
 
+def test_so_is_one_whose_name_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "instance").write_bytes(b"\xff\xfe")
+    with pytest.raises(PermanentError, match="NODE_FSM_STORAGE_DIR") as refusal:
+        _ = Workspace(tmp_path).instance
+    assert refusal.value.reason == "DiskUnusable"
+
+
 def use_without_rights(root: Path, told: "Queue[str]") -> None:
     if os.getuid() == 0:
         os.setgid(65534)

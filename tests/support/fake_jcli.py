@@ -9,7 +9,7 @@ from pathlib import Path
 from node_fsm.chain import bech32
 from node_fsm.chain.address import ed25519_public_key_text, parse_account_address
 from node_fsm.core.chain_time import BlockDate
-from node_fsm.core.errors import PermanentError, ServiceError
+from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import Payer, SignedFragment
 from node_fsm.core.secret import Secret
 from tests.chain import build
@@ -38,7 +38,7 @@ def public_key(secret: Secret) -> str:
 class FakeJcli:
     """Each command fails with its entry in *failures*; *calls* counts the commands."""
 
-    failures: dict[str, ServiceError] = field(default_factory=dict)
+    failures: dict[str, Exception] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     full_version: str = "jcli of the tests"
 
