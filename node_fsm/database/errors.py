@@ -38,6 +38,8 @@ _UNAVAILABLE_CLASSES = {"08", "53", "57", "58"}
 """Connection lost, resources used up, shutting down or starting up, and errors of the server's own system."""
 _REFUSED = {"28000", "28P01", "3D000", "42501"}
 """Wrong user or password, no such database, a missing grant."""
+_ANOTHER_SESSION = {"26000", "42P05"}
+"""A prepared statement that is not there, or there already: a pooler gave this server to somebody else meanwhile."""
 _OUTDATED_SCHEMA = {"42P01", "42703", "42883", "3F000"}
 """No such table, column, function or schema."""
 
@@ -86,6 +88,8 @@ def _by_state(sqlstate: str, message: str) -> ServiceError:
         return TemporaryError("DatabaseUnavailable", f"the database is not available: {message}")
     if sqlstate in _REFUSED:
         return PermanentError("DatabaseRefused", f"{message}; check NODE_FSM_DATABASE_URL and the role's grants")
+    if sqlstate in _ANOTHER_SESSION:
+        return PermanentError("PoolerUnsuitable", f"{message}; a pooler must be in session mode, or be left out")
     if sqlstate in _OUTDATED_SCHEMA:
         return PermanentError("DatabaseSchemaOutdated", f"{message}; run `node-fsm db upgrade`")
     return PermanentError("DatabaseError", f"{message} (SQLSTATE {sqlstate})")

@@ -5,16 +5,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
+from uuid import uuid4
 
 import asyncpg
 from loguru import logger
+from sqlalchemy import text
 
 from node_fsm.core.backoff import Backoff
-from node_fsm.core.errors import ServiceError
+from node_fsm.core.errors import PermanentError, ServiceError
 from node_fsm.database.errors import translated
 from node_fsm.database.session import Session
 
 CHANNEL = "node_fsm"
+
+_NOTIFY = text("SELECT pg_notify(:channel, '')")
 
 BURST_SECONDS = 1.0
 """Between two calls while notifications keep coming: an edit script sends hundreds a second."""
@@ -90,6 +94,7 @@ class Changes:
             with translated():
                 async with asyncio.timeout(patience.answer):
                     await connection.add_listener(CHANNEL, lambda *_: burst.signal())
+            await self._prove(connection, patience)
             logger.debug("listening to notifications from the database")
             on_problem(None)
             self.tell()  # it listens first and reads then: nothing falls between the two
@@ -97,6 +102,27 @@ class Changes:
         finally:
             burst.close()
             connection.terminate()
+
+    async def _prove(self, connection: asyncpg.Connection, patience: Patience) -> None:
+        """See that *connection* hears what another one says; PermanentError when it does not.
+
+        A pooler that gives the server away between transactions takes the LISTEN, and delivers nothing.
+        """
+        channel, heard = f"{CHANNEL}_{uuid4().hex}", asyncio.Event()
+        with translated():
+            async with asyncio.timeout(patience.answer):
+                await connection.add_listener(channel, lambda *_: heard.set())
+        async with self._session.transaction("notify") as other:
+            await other.execute(_NOTIFY, {"channel": channel})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience.answer):
+                await heard.wait()
+        if not heard.is_set():
+            raise PermanentError(
+                "PoolerUnsuitable",
+                "the database takes LISTEN and delivers nothing; behind a pooler in transaction or statement mode the"
+                " service cannot work: give it a pool in session mode, or connect it to Postgres itself",
+            )
 
 
 class Burst:

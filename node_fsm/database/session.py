@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node_fsm.core.errors import TemporaryError
-from node_fsm.database.connect import connect, create_engine
+from node_fsm.database.connect import Servers, create_engine, parse_url
 from node_fsm.database.errors import READ_ONLY, translated
 
 QUERY_SECONDS = 8.0
@@ -33,7 +33,9 @@ class Session:
     """
 
     def __init__(self, url: str, *, timed: Timed = lambda _: nullcontext()) -> None:
-        self._engine = create_engine(url)
+        parsed = parse_url(url)
+        self._servers = Servers(parsed)
+        self._engine = create_engine(parsed, self._servers)
         self._timed = timed
 
     async def close(self) -> None:
@@ -42,7 +44,7 @@ class Session:
 
     async def connect(self) -> asyncpg.Connection:
         """A connection of its own, outside the pool, to the same database. Raises what asyncpg raises."""
-        return await connect(self._engine)
+        return await self._servers.connect()
 
     @asynccontextmanager
     async def transaction(

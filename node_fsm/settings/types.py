@@ -1,6 +1,7 @@
 """Validators of settings' values: each returns the value to use, or raises ValueError saying what it must be."""
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -14,6 +15,8 @@ from node_fsm.core.s3_uri import S3Uri
 T = TypeVar("T")
 
 _TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
+_SEVERAL_HOSTS = re.compile(r"([a-z+]+://(?:[^@/?]*@)?)([^@/?]+,[^@/?]+)(/[^?]*)?(?:\?(.*))?", re.DOTALL)
+_PORT = re.compile(r":\d+$")
 _POSTGRES = {"postgres", "postgresql", "postgresql+asyncpg"}
 _DATABASE_OPTIONS = {
     "host": None,
@@ -22,7 +25,7 @@ _DATABASE_OPTIONS = {
     "password": None,
     "passfile": None,
     "ssl": {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"},
-    "target_session_attrs": {"any", "primary", "standby", "read-write", "read-only", "prefer-standby"},
+    "target_session_attrs": {"any", "primary", "read-write"},
 }
 """What may stand behind the ? of a database's URL, with its values if there are few; all else the service sets."""
 
@@ -71,7 +74,7 @@ def http_url(url: str) -> str:
 def database_url(secret: SecretStr) -> SecretStr:
     """The URL of a Postgres database."""
     try:
-        parts = urlsplit(secret.get_secret_value())
+        parts = urlsplit(spread_hosts(secret.get_secret_value()))
         good = parts.scheme in _POSTGRES and parts.netloc.count("@") < 2 and parts.port != 0
         options = parse_qs(parts.query, keep_blank_values=True)
     except ValueError:  # its text quotes what may be a part of the password
@@ -81,6 +84,16 @@ def database_url(secret: SecretStr) -> SecretStr:
     if wrong := wrong_database_options(options):
         raise ValueError(wrong)
     return secret
+
+
+def spread_hosts(url: str) -> str:
+    """The same URL with several hosts, as libpq writes them before the database, in options instead."""
+    found = _SEVERAL_HOSTS.fullmatch(url)
+    if not found:
+        return url
+    begin, hosts, database, options = found.groups(default="")
+    named = "&".join(f"host={host if _PORT.search(host) else f'{host}:5432'}" for host in hosts.split(","))
+    return f"{begin}{database or '/'}?{named}{f'&{options}' if options else ''}"
 
 
 def wrong_database_options(options: Mapping[str, str | Iterable[str]]) -> str:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
 from node_fsm.core.backoff import Backoff
 from node_fsm.database.adapter import PostgresDatabase
@@ -204,3 +204,16 @@ async def test_after_the_last_signal_comes_a_call_and_the_first_ones_wait_for_no
     assert len(calls) <= 2 + (SPARE_SECONDS + calls[-1] - start) / BURST_SECONDS
     assert calls[1] - start < BURST_SECONDS, "a second change is not kept waiting"
     burst.close()
+
+
+async def test_a_pooler_that_delivers_nothing_is_refused_with_the_reason(
+    database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LISTEN succeeds behind a pooler in transaction mode; only a notification of one's own shows that it is heard."""
+    monkeypatch.setattr("node_fsm.database.listen._NOTIFY", text("SELECT :channel"))
+    problems: list[Problem] = []
+    async with listening(database, Calls(), IMPATIENT, problems):
+        await eventually(lambda: bool(problems))
+    assert problems[0] is not None
+    assert problems[0][0] == "PoolerUnsuitable"
+    assert "session mode" in problems[0][1]
