@@ -14,6 +14,7 @@ from node_fsm.core.errors import PermanentError, ServiceError
 from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind
 from node_fsm.steps.archive import ABOUT, About
+from node_fsm.storage.files import make_private
 from node_fsm.storage.workspace import ChainDirectory
 from states.archiving import AHEAD, PATIENCE_SECONDS, Archiving
 from states.tallying import Tallying
@@ -269,7 +270,7 @@ async def test_without_a_place_for_archives_it_says_which_setting_is_missing(tal
 )
 def test_a_note_that_cannot_be_read_is_none(text: bytes, world: World) -> None:
     directory = ChainDirectory(world.ctx.workspace.root)
-    directory.path.mkdir()
+    make_private(directory.path)
     assert About.read(directory) is None
     (directory.path / ABOUT).write_bytes(text)
     assert About.read(directory) is None

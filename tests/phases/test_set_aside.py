@@ -164,7 +164,7 @@ async def test_a_node_keeps_a_superseded_chain_until_leader_0_has_archived_it(wo
         await SetAside().clear(world.ctx)
         await follower.until(lambda: not asides(follower))
     assert failures == []
-    assert follower.store.objects.keys() == {"s3://keys/leader0"}, "it had nothing to archive"
+    assert not [uri for uri in follower.store.objects if "divergent" in uri], "it had nothing to archive"
 
 
 async def test_an_archive_that_does_not_come_is_told(follower: World) -> None:
