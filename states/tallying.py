@@ -14,6 +14,7 @@ from node_fsm.steps.adopt import adopt_block0, open_copy
 from node_fsm.steps.agreement import agree, note, noted
 from node_fsm.steps.context import Context
 from node_fsm.steps.lost_votes import LostVotes
+from node_fsm.steps.put_back import put_back_if_gone
 from node_fsm.steps.resubmission import Resubmission
 from node_fsm.steps.split import Neighbours
 from node_fsm.steps.tally import check_count, count, read_snapshot, record, results
@@ -69,6 +70,7 @@ class Tallying(PhaseState):
                 f"the time to tally ended at {block0.dates.committee_end_time.isoformat()} without a tally in a block"
                 f" for {', '.join(missed)}; the results are those of the recount",
             )
+        await put_back_if_gone(ctx, chain)
         await LostVotes(ctx, chain, Resubmission(chain)).settle(copy)
         await ctx.database.save_tally_snapshot(block0.hash, snapshot.printed)
         work = ctx.election_in_work()

@@ -244,6 +244,14 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """What the database keeps of a publication beside block 0: its plans, and what was specified, as canonical text."""
+
+    plans: tuple[VotePlan, ...]
+    specification: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlanResult:
     """The counted votes of one plan: ``votes[proposal][option]`` in units of the voting token.
 

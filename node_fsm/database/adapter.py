@@ -40,6 +40,7 @@ class PostgresDatabase:
         block0s = Block0s(self.session, self._specifications)
         self.publish_block0 = block0s.publish_block0
         self.restore_block0 = block0s.restore_block0
+        self.publication = block0s.publication
         self.withdraw_block0 = block0s.withdraw_block0
         self.download_block0 = block0s.download_block0
 

@@ -9,17 +9,17 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node_fsm.block0.genesis import MAX_BLOCK0_SIZE
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import JournalEntry, Publication
+from node_fsm.core.model import JournalEntry, Publication, Published
 from node_fsm.database import tables
-from node_fsm.database.canonical import VERSION
 from node_fsm.database.file_pieces import PIECE_SIZE, read_pieces, written
 from node_fsm.database.journal import write_entries
 from node_fsm.database.lease import require_lease
-from node_fsm.database.plans import write_plans
+from node_fsm.database.plans import read_plans, write_plans
 from node_fsm.database.session import BULK_SECONDS, Session, driver
 from node_fsm.database.specification import election_gone
 from node_fsm.database.specifications import Specifications
@@ -73,21 +73,26 @@ class Block0s:
                 )
             await _store(connection, publication)
             await write_plans(connection, publication)
-            await connection.execute(
-                tables.published_specification.insert(),
-                {
-                    "block0_hash": publication.hash,
-                    "election": publication.election_id,
-                    "version": VERSION,
-                    "canonical": specified.canonical,
-                    "published_by": publication.published_by,
-                },
-            )
+            await _write_specification(connection, publication, specified.canonical)
             await write_entries(connection, [entry])
             await require_lease(connection, publication.generation)
 
-    async def restore_block0(self, publication: Publication, block0: Path, entry: JournalEntry) -> None:
-        """Put back a block 0 that vanished although its plans were not withdrawn; the revision does not matter."""
+    async def publication(self, block0_hash: str) -> Published | None:
+        """What was published with this block 0; None when the database does not know it, or not all of it."""
+        column = tables.published_specification.c
+        async with self._session.transaction("publication", snapshot=True) as connection:
+            plans = await read_plans(connection, block0_hash)
+            canonical = await connection.scalar(select(column.canonical).where(column.block0_hash == block0_hash))
+        return Published(plans, canonical) if plans and canonical is not None else None
+
+    async def restore_block0(
+        self, publication: Publication, block0: Path, entry: JournalEntry, specification: str
+    ) -> None:
+        """Put back a block 0 that vanished although its plans were not withdrawn; the revision does not matter.
+
+        Plans and *specification* (canonical text) that are gone as well are written anew. PermanentError
+        ``PublicationRefused`` when it was withdrawn, or another chain stands or stood there and was not.
+        """
         plan = tables.vote_plan.c
         async with self._session.transaction("restore_block0", BULK_SECONDS) as connection:
             await _stage(connection, publication, block0)
@@ -96,9 +101,14 @@ class Block0s:
                 return
             if election.block0_hash:
                 raise _refused(f"block 0 {election.block0_hash} of {election.name} stands there now")
-            standing = select(plan.id).where(plan.block0_hash == publication.hash, plan.withdrawn_at.is_(None))
-            if await connection.scalar(standing.limit(1)) is None:
-                raise _refused(f"block 0 {publication.hash} of {election.name} was withdrawn, or never published")
+            standing = select(plan.withdrawn_at).where(plan.block0_hash == publication.hash).limit(1)
+            known = (await connection.execute(standing)).one_or_none()
+            if known is None:  # of a database that is older than the publication
+                await _require_unpublished(connection, election, publication)
+                await write_plans(connection, publication)
+                await _write_specification(connection, publication, specification)
+            elif known.withdrawn_at is not None:
+                raise _refused(f"block 0 {publication.hash} of {election.name} was withdrawn")
             await _store(connection, publication)
             await write_entries(connection, [entry])
             await require_lease(connection, publication.generation)
@@ -186,6 +196,17 @@ async def _require_unpublished(connection: AsyncConnection, election: Any, publi
                 f"block 0 {chain.block0_hash} of {election.name} was withdrawn at {chain.withdrawn_at.isoformat()}, and"
                 " votes of that chain would count again in a second one; change any of the election's times"
             )
+
+
+async def _write_specification(connection: AsyncConnection, publication: Publication, canonical: str) -> None:
+    row = {
+        "block0_hash": publication.hash,
+        "election": publication.election_id,
+        "version": int(publication.fingerprint.partition(":")[0]),
+        "canonical": canonical,
+        "published_by": publication.published_by,
+    }
+    await connection.execute(insert(tables.published_specification).values(row).on_conflict_do_nothing())
 
 
 async def _store(connection: AsyncConnection, publication: Publication) -> None:

@@ -14,6 +14,7 @@ from node_fsm.core.model import (
     Overview,
     PlanResult,
     Publication,
+    Published,
     SignedFragment,
     StoredArchive,
     UncountedVote,
@@ -60,8 +61,18 @@ class Publications(Protocol):
         """
         ...
 
-    async def restore_block0(self, publication: Publication, block0: Path, entry: JournalEntry) -> None:
-        """Put back a block 0 that vanished although its plans were not withdrawn; the revision does not matter."""
+    async def restore_block0(
+        self, publication: Publication, block0: Path, entry: JournalEntry, specification: str
+    ) -> None:
+        """Put back a block 0 that vanished although its plans were not withdrawn; the revision does not matter.
+
+        Plans and *specification* (canonical text) that are gone as well are written anew. PermanentError
+        ``PublicationRefused`` when it was withdrawn, or another chain stands or stood there and was not.
+        """
+        ...
+
+    async def publication(self, block0_hash: str) -> Published | None:
+        """What was published with this block 0; None when the database does not know it, or not all of it."""
         ...
 
     async def withdraw_block0(self, election_id: int, block0_hash: str, generation: int, entry: JournalEntry) -> None:

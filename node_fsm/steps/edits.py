@@ -12,10 +12,11 @@ from node_fsm.aio.threads import LONG, in_thread
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Fact
-from node_fsm.core.model import Block0Ref, ElectionOverview, Overview, Publication
-from node_fsm.core.view import UNKNOWN, Work
+from node_fsm.core.model import Block0Ref, ElectionOverview, Overview
+from node_fsm.core.view import UNKNOWN
 from node_fsm.steps.context import Context
 from node_fsm.steps.publish import build_block0, build_vote_plans
+from node_fsm.steps.put_back import keep_publication, put_back, put_back_if_gone
 from node_fsm.storage.workspace import ChainDirectory
 
 
@@ -42,11 +43,12 @@ class SpecificationWatch:
             return
         election = overview.election(work.election_id)
         if election is None:
+            await put_back_if_gone(ctx, self._chain)
             return
         if election.cancelled:
             await self._withdraw(ctx, election, block0, "the election was cancelled")
         elif election.block0 is None:
-            await self._restore(ctx, work, block0)
+            await put_back(ctx, self._chain)
         elif election.block0.hash != block0.hash:
             ctx.conditions.raise_(
                 ConditionType.BLOCK0_CONFLICT,
@@ -56,6 +58,7 @@ class SpecificationWatch:
             )
         else:
             ctx.conditions.clear(ConditionType.BLOCK0_CONFLICT)
+            await keep_publication(ctx, self._chain)
             await self._follow_fingerprint(ctx, election, block0)
 
     async def _follow_fingerprint(self, ctx: Context, election: ElectionOverview, block0: Block0Ref) -> None:
@@ -92,27 +95,6 @@ class SpecificationWatch:
         entry = ctx.fact(Fact.BLOCK0_WITHDRAWN, election.id, election.name, f"block 0 {block0.hash}: {why}")
         await ctx.database.withdraw_block0(election.id, block0.hash, lease.generation, entry)
         ctx.conditions.clear(ConditionType.SPEC_DRIFT)
-        ctx.database_changed()
-
-    async def _restore(self, ctx: Context, work: Work, block0: Block0Ref) -> None:
-        """Somebody emptied the column: what runs is put back, so that other nodes find it."""
-        lease = ctx.publishing_lease()
-        logger.warning("block 0 {} of {} vanished from the database; it is put back", block0.hash, work.election_name)
-        publication = Publication(
-            election_id=work.election_id,
-            revision=0,
-            generation=lease.generation,
-            published_by=ctx.settings.hostname,
-            hash=block0.hash,
-            size=block0.size,
-            fingerprint=block0.fingerprint,
-            dates=block0.dates,
-            plans=await ctx.database.vote_plans(block0.hash),
-        )
-        entry = ctx.fact(
-            Fact.BLOCK0_RESTORED, work.election_id, work.election_name, f"block 0 {block0.hash} had vanished"
-        )
-        await ctx.database.restore_block0(publication, self._chain.block0, entry)
         ctx.database_changed()
 
 

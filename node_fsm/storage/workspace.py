@@ -79,6 +79,11 @@ class ChainDirectory:
                 self.held.touch(mode=0o600)
 
     @property
+    def publication(self) -> Path:
+        """What was published with block 0, to publish it again should the database lose it."""
+        return self.path / "publication.json"
+
+    @property
     def tally_disputed(self) -> Path:
         """Says why no majority of the leaders confirmed the chain whose votes are counted; absent when one did."""
         return self.path / "tally-disputed"

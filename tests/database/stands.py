@@ -41,6 +41,10 @@ class Stand(ABC):
         """Take block 0 out of the row."""
 
     @abstractmethod
+    async def forget(self, election: int) -> None:
+        """Be a copy of before anything was published."""
+
+    @abstractmethod
     async def add_node(self, hostname: str, leader_id: str | None) -> None: ...
 
     @abstractmethod
@@ -82,6 +86,11 @@ class PostgresStand(Stand):
 
     async def vanish(self, election: int) -> None:
         await self._sql.execute("UPDATE election SET extras = extras - 'block0' WHERE id = $1", election)
+
+    async def forget(self, election: int) -> None:
+        await self.vanish(election)
+        await self._sql.execute("DELETE FROM vote_plan WHERE election = $1", election)
+        await self._sql.execute("DELETE FROM published_specification WHERE election = $1", election)
 
     async def add_node(self, hostname: str, leader_id: str | None) -> None:
         await self._sql.execute("INSERT INTO jorm_nodes VALUES ($1, $2)", hostname, leader_id)
@@ -135,6 +144,10 @@ class MemoryStand(Stand):
 
     async def vanish(self, election: int) -> None:
         self.database.rows[election].block0 = None
+
+    async def forget(self, election: int) -> None:
+        await self.vanish(election)
+        self.database.forget(election)
 
     async def add_node(self, hostname: str, leader_id: str | None) -> None:
         self.database.nodes.append(NodeRow(hostname, leader_id, None))

@@ -114,7 +114,7 @@ async def test_without_the_lease_nothing_is_published_restored_or_withdrawn(
         await stand.database.withdraw_block0(election, published.hash, generation, FACT)
     await stand.vanish(election)
     with pytest.raises(PermanentError, match="right to publish"):
-        await stand.database.restore_block0(replace(published, generation=generation), file, FACT)
+        await stand.database.restore_block0(replace(published, generation=generation), file, FACT, "")
     assert await stand.journalled() == before
 
 
@@ -125,7 +125,7 @@ async def test_a_vanished_block0_is_put_back_whatever_was_edited(stand: Stand, t
     await stand.edit(election)
     assert (await stand.database.overview([publication.hash])).withdrawn == frozenset()
     for _ in range(2):
-        await stand.database.restore_block0(replace(publication, revision=0), file, FACT)
+        await stand.database.restore_block0(replace(publication, revision=0), file, FACT, "")
     assert await standing(stand) == publication.hash
 
 
@@ -133,12 +133,41 @@ async def test_nothing_is_put_back_that_was_withdrawn_or_over_another(stand: Sta
     election = await stand.add_election()
     first, file = await publish(stand.database, election, tmp_path)
     await stand.database.withdraw_block0(election, first.hash, first.generation, FACT)
-    with pytest.raises(PermanentError, match="was withdrawn, or never published"):
-        await stand.database.restore_block0(first, file, FACT)
+    with pytest.raises(PermanentError, match="was withdrawn"):
+        await stand.database.restore_block0(first, file, FACT, "")
     second, _ = await publish(stand.database, election, tmp_path, chain="b")
     with pytest.raises(PermanentError, match="stands there now"):
-        await stand.database.restore_block0(first, file, FACT)
+        await stand.database.restore_block0(first, file, FACT, "")
     assert await standing(stand) == second.hash
+
+
+async def test_a_database_of_before_the_publication_takes_it_anew(stand: Stand, tmp_path: Path) -> None:
+    election = await stand.add_election()
+    publication, file = await publish(stand.database, election, tmp_path)
+    published = await stand.database.publication(publication.hash)
+    assert published is not None
+    assert published.plans == publication.plans
+    await stand.forget(election)
+    assert await stand.database.publication(publication.hash) is None
+    for _ in range(2):
+        await stand.database.restore_block0(replace(publication, revision=0), file, FACT, published.specification)
+    assert await standing(stand) == publication.hash
+    assert await stand.database.publication(publication.hash) == published
+
+
+async def test_nothing_is_published_anew_where_another_chain_was_and_was_not_withdrawn(
+    stand: Stand, tmp_path: Path
+) -> None:
+    election = await stand.add_election()
+    publication, file = await publish(stand.database, election, tmp_path)
+    published = await stand.database.publication(publication.hash)
+    assert published is not None
+    await stand.forget(election)
+    await publish(stand.database, election, tmp_path, chain="b")
+    await stand.vanish(election)
+    with pytest.raises(PermanentError, match="without being withdrawn"):
+        await stand.database.restore_block0(publication, file, FACT, published.specification)
+    assert await standing(stand) is None
 
 
 async def test_a_withdrawal_takes_exactly_the_named_one_and_once(stand: Stand, tmp_path: Path) -> None:
@@ -182,7 +211,7 @@ async def test_each_deed_is_journalled_with_itself_and_once(stand: Stand, tmp_pa
         await stand.database.save_archive(archive, entries[Fact.ARCHIVE_WRITTEN])
         if hour == 0:
             await stand.vanish(election)
-        await stand.database.restore_block0(publication, file, entries[Fact.BLOCK0_RESTORED])
+        await stand.database.restore_block0(publication, file, entries[Fact.BLOCK0_RESTORED], "")
     for hour in range(2):
         entry = replace(FACT, event=Fact.BLOCK0_WITHDRAWN, at=START + timedelta(hours=hour))
         await stand.database.withdraw_block0(election, publication.hash, publication.generation, entry)

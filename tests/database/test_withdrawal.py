@@ -84,7 +84,7 @@ async def test_a_vanished_block0_is_put_back_whatever_was_edited(
     await sql.execute("UPDATE election SET voting_power_unit = 2")
     assert (await database.overview([publication.hash])).withdrawn == frozenset()
     for _ in range(2):
-        await database.restore_block0(replace(publication, revision=0), file, FACT)
+        await database.restore_block0(replace(publication, revision=0), file, FACT, "")
     block0 = (await database.overview([])).elections[0].block0
     assert block0 is not None
     assert (block0.hash, block0.fingerprint) == (publication.hash, publication.fingerprint)
@@ -95,8 +95,8 @@ async def test_a_vanished_block0_is_put_back_whatever_was_edited(
 async def test_a_withdrawn_block0_is_not_put_back(database: PostgresDatabase, election: int, tmp_path: Path) -> None:
     publication, file = await publish(database, election, tmp_path)
     await database.withdraw_block0(election, publication.hash, publication.generation, FACT)
-    with pytest.raises(PermanentError, match="was withdrawn, or never published"):
-        await database.restore_block0(publication, file, FACT)
+    with pytest.raises(PermanentError, match="was withdrawn"):
+        await database.restore_block0(publication, file, FACT, "")
 
 
 async def test_nothing_is_put_back_over_another_block0_or_without_the_lease(
@@ -105,10 +105,10 @@ async def test_nothing_is_put_back_over_another_block0_or_without_the_lease(
     publication, file = await publish(database, election, tmp_path)
     await sql.execute("UPDATE election SET extras = jsonb_set(extras, '{block0,hash}', to_jsonb(repeat('c', 64)))")
     with pytest.raises(PermanentError, match=f"block 0 {'c' * 64} of Fund 1 stands there now"):
-        await database.restore_block0(publication, file, FACT)
+        await database.restore_block0(publication, file, FACT, "")
     await sql.execute(VANISH)
     with pytest.raises(PermanentError, match="the right to publish"):
-        await database.restore_block0(replace(publication, generation=99), file, FACT)
+        await database.restore_block0(replace(publication, generation=99), file, FACT, "")
 
 
 async def test_no_other_chain_is_begun_while_one_is_missing(

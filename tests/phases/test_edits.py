@@ -70,7 +70,8 @@ def edit_badly(world: World) -> None:
 async def test_nothing_is_done_while_nothing_changes(hot: Followed) -> None:
     for _ in range(3):
         await hot.follow()
-    assert set(hot.world.database.calls) == {"overview"}
+    assert set(hot.world.database.calls) == {"overview", "publication"}
+    assert hot.world.database.calls["publication"] == 1
     assert list(hot.world.ctx.conditions) == []
     assert not hot.world.ctx.mailbox.take_database_change()
 
@@ -208,6 +209,29 @@ async def test_a_block_0_that_vanished_from_an_edited_row_is_put_back_too(hot: F
     hot.world.row.block0 = None
     await hot.follow()
     assert hot.world.row.block0 == before
+
+
+async def test_a_database_of_before_the_publication_is_given_it_again(cold: Followed) -> None:
+    """It was restored or failed over to an older copy: block 0, plans and specification are gone at once."""
+    before, database = cold.world.row.block0, cold.world.database
+    published, specified = dict(database.published), dict(database.specified)
+    await cold.follow()
+    database.forget(ID)
+    await cold.follow()
+    assert cold.world.row.block0 is not None
+    assert before is not None
+    assert cold.world.row.block0[1] == before[1]
+    assert [of.plans for of in database.published.values()] == [of.plans for of in published.values()]
+    assert database.specified == specified
+    assert database.journalled[-1].event == "block0_restored"
+    assert cold.drift is None
+
+
+async def test_without_what_was_published_it_says_what_to_restore(cold: Followed) -> None:
+    cold.world.database.forget(ID)
+    with pytest.raises(PermanentError, match="vote_plan_proposal") as caught:
+        await cold.follow()
+    assert caught.value.reason == "PublicationLost"
 
 
 async def test_a_block_0_that_was_withdrawn_is_not_put_back(cold: Followed) -> None:

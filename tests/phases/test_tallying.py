@@ -10,9 +10,10 @@ from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.events import Event
 from node_fsm.core.model import PlanResult
+from node_fsm.steps.put_back import keep_publication
 from node_fsm.steps.settling import SETTLING
 from states.tallying import Tallying
-from tests.phases.small_election import LEADER0, TALLYING_END
+from tests.phases.small_election import ID, LEADER0, TALLYING_END
 from tests.phases.world import World
 from tests.support.fake_jcli import new_secret, public_bytes
 from tests.support.genesis_encoder import fragment_id, tally
@@ -249,3 +250,15 @@ async def test_the_account_that_tallies_must_be_on_the_chain(ended: World) -> No
     failure = await failing(ended)
     assert failure.reason == "AccountMissing"
     assert ended.database.posted == {}
+
+
+async def test_a_database_of_before_the_publication_is_given_it_again_before_the_results(world: World) -> None:
+    """It was restored to an older copy when the chain had been followed and nothing was counted yet."""
+    await world.end_voting()
+    await keep_publication(world.ctx, world.chain)
+    published = dict(world.database.published)
+    world.database.forget(ID)
+    await world.finish(Tallying())
+    assert world.row.block0 is not None
+    assert [of.plans for of in world.database.published.values()] == [of.plans for of in published.values()]
+    assert world.results[0].votes == ((1, 10, 0), (0, 0))

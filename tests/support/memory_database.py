@@ -28,6 +28,7 @@ from node_fsm.core.model import (
     Overview,
     PlanResult,
     Publication,
+    Published,
     SignedFragment,
     StoredArchive,
     UncountedVote,
@@ -84,6 +85,8 @@ class MemoryDatabase:
     calls: Counter[str] = field(default_factory=Counter)
     published: dict[str, Publication] = field(default_factory=dict)
     specified: dict[str, ElectionSpec] = field(default_factory=dict)
+    canonical: dict[str, ElectionSpec] = field(default_factory=dict)
+    """What was specified, by its canonical text."""
     withdrawn: set[str] = field(default_factory=set)
     snapshots: dict[str, dict[str, Any]] = field(default_factory=dict)
     posted: dict[str, tuple[PlanResult, ...]] = field(default_factory=dict)
@@ -109,6 +112,12 @@ class MemoryDatabase:
     @lease.setter
     def lease(self, lease: HeldLease) -> None:
         self.leases[:] = [lease]
+
+    def forget(self, election_id: int) -> None:
+        """Be a copy of before anything was published for that election."""
+        self.rows[election_id].block0 = None
+        for hash_ in [hash_ for hash_, of in self.published.items() if of.election_id == election_id]:
+            del self.published[hash_], self.specified[hash_]
 
     def another_process(self) -> "MemoryDatabase":
         """The same database, as a service that was started anew has it."""
@@ -182,13 +191,7 @@ class MemoryDatabase:
                 return
             if row.block0:
                 raise _refused(f"block 0 {row.block0[0].hash} stands there already")
-            for earlier in self.published.values():
-                if earlier.election_id != publication.election_id:
-                    continue
-                if earlier.hash not in self.withdrawn:
-                    raise _refused(f"block 0 {earlier.hash} vanished without being withdrawn")
-                if earlier.hash == publication.hash:
-                    raise _refused(f"block 0 {earlier.hash} was withdrawn: votes of that chain would count again")
+            self._require_unpublished(publication)
             if publication.revision != row.spec.revision:
                 raise _refused("the election was edited while its block 0 was made")
             self._require_lease(publication.generation)
@@ -197,7 +200,18 @@ class MemoryDatabase:
             self.specified[publication.hash] = row.spec
             self._write(entry)
 
-    async def restore_block0(self, publication: Publication, block0: Path, entry: JournalEntry) -> None:
+    async def publication(self, block0_hash: str) -> Published | None:
+        with self._call("publication"):
+            published, spec = self.published.get(block0_hash), self.specified.get(block0_hash)
+            if published is None or spec is None:
+                return None
+            canonical = f"revision {spec.revision} of {spec.id}"
+            self.canonical[canonical] = spec
+            return Published(published.plans, canonical)
+
+    async def restore_block0(
+        self, publication: Publication, block0: Path, entry: JournalEntry, specification: str
+    ) -> None:
         with self._call("restore_block0"):
             data = _read(publication, block0)
             row = self._row(publication.election_id)
@@ -205,9 +219,14 @@ class MemoryDatabase:
                 return
             if row.block0:
                 raise _refused(f"block 0 {row.block0[0].hash} stands there now")
-            if publication.hash not in self.published or publication.hash in self.withdrawn:
-                raise _refused("it was withdrawn, or never published")
+            if publication.hash in self.withdrawn:
+                raise _refused("it was withdrawn")
+            if publication.hash not in self.published:
+                self._require_unpublished(publication)
             self._require_lease(publication.generation)
+            if publication.hash not in self.published:
+                self.published[publication.hash] = publication
+                self.specified[publication.hash] = self.canonical[specification]
             row.block0 = (replace(self.published[publication.hash], generation=publication.generation), data)
             self._write(entry)
 
@@ -452,6 +471,15 @@ class MemoryDatabase:
         """Into the journal, unless this hostname wrote of the same event at the same time."""
         if _identity(entry) not in map(_identity, self.journalled):
             self.journalled.append(entry)
+
+    def _require_unpublished(self, publication: Publication) -> None:
+        for earlier in self.published.values():
+            if earlier.election_id != publication.election_id:
+                continue
+            if earlier.hash not in self.withdrawn:
+                raise _refused(f"block 0 {earlier.hash} vanished without being withdrawn")
+            if earlier.hash == publication.hash:
+                raise _refused(f"block 0 {earlier.hash} was withdrawn: votes of that chain would count again")
 
     def _is_closed(self, row: Row) -> bool:
         hash_ = row.block0[0].hash if row.block0 else None
