@@ -4,7 +4,8 @@ A public tally changes nothing that the node shows of a plan, so "done" means: o
 chain that has settled.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from loguru import logger
 
@@ -12,10 +13,11 @@ from node_fsm.aio.deadline import deadline
 from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.chain.address import account_address, ed25519_public_key
 from node_fsm.chain.block0 import Block0Summary
+from node_fsm.chain.limits import LANES
 from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError, TemporaryError
-from node_fsm.core.model import Payer, PlanResult
+from node_fsm.core.model import Payer, PlanResult, SignedFragment
 from node_fsm.ports.answers import FragmentState
 from node_fsm.steps.context import Context
 from node_fsm.steps.settling import has_settled
@@ -64,15 +66,14 @@ def check_still_there(copy: BlockCopy, block: CopiedBlock) -> None:
 async def tally_on_chain(ctx: Context, copy: BlockCopy, chain: Block0Summary) -> None:
     """Have every plan's tally in a settled block, as long as the chain takes tallies."""
     plan_ids = [plan.id for plan in chain.vote_plans]
-    for plan_id in plan_ids:
-        for lane in range(ATTEMPTS):
-            await copy.advance(ctx.node.api)
-            if copy.tally(plan_id) or not window_open(ctx, copy):
-                break
-            if await _post_tally(ctx, copy, plan_id, lane, production=chain.production):
-                break
-        else:
-            raise TemporaryError("TallyNotInBlock", f"the tally of plan {plan_id} is in no block; trying again")
+    for attempt in range(ATTEMPTS + 1):
+        await copy.advance(ctx.node.api)
+        missing = [plan_id for plan_id in plan_ids if copy.tally(plan_id) is None]
+        if not missing or not window_open(ctx, copy):
+            break
+        if attempt == ATTEMPTS:
+            raise TemporaryError("TallyNotInBlock", f"the tally of plan {missing[0]} is in no block; trying again")
+        await _post_tallies(ctx, copy, missing, attempt, production=chain.production)
     newest = max((found[1].date for plan_id in plan_ids if (found := copy.tally(plan_id))), default=None)
     if newest:
         await settle(ctx, copy, newest)
@@ -90,41 +91,67 @@ async def follow_tallies(ctx: Context, copy: BlockCopy, posted: Sequence[PlanRes
             await ctx.next_look(ctx.block0_in_work().dates.clock.slot_duration / 2)
 
 
-async def _post_tally(ctx: Context, copy: BlockCopy, plan_id: str, lane: int, *, production: bool) -> bool:
-    """Post one tally and follow it until it is in a block (then True), refused, or forgotten by a restarted node.
+async def _post_tallies(
+    ctx: Context, copy: BlockCopy, plan_ids: Sequence[str], attempt: int, *, production: bool
+) -> None:
+    """Post the tallies of *plan_ids* together, and follow each until it is in a block, refused, or forgotten.
 
-    Each attempt has a *lane* of its own: otherwise it would be the same transaction again, and a node that has refused
-    a transaction does not look at it a second time.
+    They are spread over the lanes of the account, so that one that is refused makes few others wrong. At each *attempt*
+    a plan has another lane: otherwise it would be the same transaction again, and a node that has refused a transaction
+    does not look at it a second time.
     """
     assert ctx.signing_key is not None, "Running fetched the key"
-    chain, block0 = ctx.chain(), ctx.block0_in_work()
-    await in_thread(DISK, make_private, chain.staging)
+    block0 = ctx.block0_in_work()
     public_key = ed25519_public_key(await ctx.jcli.public_key(ctx.signing_key))
     address = account_address(public_key, production=production)
     account = await ctx.node.api.account(public_key.hex())
     if account is None:
         raise PermanentError("AccountMissing", f"the account of {address} is not on the chain, so it cannot tally")
-    fragment = await ctx.jcli.transaction(
+    used: Counter[int] = Counter()
+    posted: dict[str, str | None] = {}
+    for index, plan_id in enumerate(plan_ids):
+        lane = (index + attempt) % LANES
+        payer = Payer(address, account.counters[lane] + used[lane], lane, ctx.signing_key)
+        used[lane] += 1
+        fragment = await _tally(ctx, plan_id, payer, block0.dates.clock.expiry(copy.tip.date))
+        answer = await ctx.node.api.post_fragment(fragment.raw)
+        logger.info("posted the tally of plan {} as {}: {}", plan_id, fragment.id, answer.reason or "accepted")
+        posted[fragment.id] = answer.reason
+    await _follow(ctx, copy, posted)
+
+
+async def _tally(ctx: Context, plan_id: str, payer: Payer, expiry: BlockDate) -> SignedFragment:
+    staging = ctx.chain().staging
+    await in_thread(DISK, make_private, staging)
+    return await ctx.jcli.transaction(
         await ctx.jcli.public_tally_certificate(plan_id),
-        Payer(address, account.counters[lane], lane, ctx.signing_key),
-        block0_hash=block0.hash,
-        expiry=block0.dates.clock.expiry(copy.tip.date),
-        directory=chain.staging,
-        authority=ctx.signing_key,
+        payer,
+        block0_hash=ctx.block0_in_work().hash,
+        expiry=expiry,
+        directory=staging,
+        authority=payer.secret,
     )
-    posted = await ctx.node.api.post_fragment(fragment.raw)
-    logger.info("posted the tally of plan {} as {}: {}", plan_id, fragment.id, posted.reason or "accepted")
-    async with deadline(_patience(ctx), "TallyPending", f"the tally {fragment.id} came into no block"):
-        while fragment.id not in copy:
-            status = (await ctx.node.api.fragment_statuses([fragment.id])).get(fragment.id)
-            if status is None or status.state is FragmentState.REJECTED:
-                reason = status.reason if status else posted.reason or "the node forgot it"
-                logger.warning("the tally {} is not in a block: {}", fragment.id, reason)
-                await ctx.next_look(block0.dates.clock.slot_duration)
-                return False
-            await ctx.next_look(block0.dates.clock.slot_duration / 2)
-            await copy.advance(ctx.node.api)
-    return True
+
+
+async def _follow(ctx: Context, copy: BlockCopy, posted: Mapping[str, str | None]) -> None:
+    """Wait until no tally of *posted* (with why the node did not take it) is on its way any more."""
+    slot_duration = ctx.block0_in_work().dates.clock.slot_duration
+    pending, were_lost = set(posted), False
+    async with deadline(_patience(ctx), "TallyPending", f"tallies came into no block: {', '.join(sorted(posted))}"):
+        while pending := {id_ for id_ in pending if id_ not in copy}:
+            statuses = await ctx.node.api.fragment_statuses(pending)
+            for id_ in list(pending):
+                status = statuses.get(id_)
+                if status is None or status.state is FragmentState.REJECTED:
+                    reason = status.reason if status else posted[id_] or "the node forgot it"
+                    logger.warning("the tally {} is not in a block: {}", id_, reason)
+                    pending.remove(id_)
+                    were_lost = True
+            if pending:
+                await ctx.next_look(slot_duration / 2)
+                await copy.advance(ctx.node.api)
+        if were_lost:
+            await ctx.next_look(slot_duration)
 
 
 def _patience(ctx: Context) -> float:

@@ -1,11 +1,14 @@
 """Tallying: the count is on the chain in a settled block, and the results in the database, whatever happens between."""
 
+import io
 import json
 from collections import deque
 from collections.abc import Callable
 
 import pytest
 
+from node_fsm.chain.limits import LANES
+from node_fsm.chain.recount import recount
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.events import Event
@@ -135,6 +138,18 @@ async def test_several_plans_are_all_tallied(new_world: Callable[..., World]) ->
     assert [result.plan_id for result in world.results] == [plan.id for plan in world.plans]
     assert all(result.on_chain and result.votes == VOTES for result in world.results)
     assert len({result.fragment_id for result in world.results}) == 3
+
+
+@pytest.mark.parametrize("refused", [0, 1, 3])
+async def test_many_plans_are_tallied_together_in_few_blocks(new_world: Callable[..., World], refused: int) -> None:
+    """More than the account has lanes; one by one they would take a block each."""
+    world = new_world(groups=LANES + 2)
+    await world.end_voting()
+    world.node.rejections.extend(["another counter"] * refused)
+    await world.finish(Tallying())
+    assert all(result.on_chain for result in world.results)
+    blocks = {found.height for found in recount(io.BytesIO(world.chain.blocks.read_bytes())).tallies}
+    assert len(blocks) <= 1 + min(refused, 1)
 
 
 async def test_only_the_missing_plans_are_tallied_after_a_crash(new_world: Callable[..., World]) -> None:

@@ -203,12 +203,12 @@ class ChainNode:
         self.grow()
 
     def _make_block(self, date: BlockDate) -> None:
-        taken = []
+        taken: list[bytes] = []
         if self.swallowing and self._pending:
             self._pending = []
             return
         for raw in self._pending:
-            reason = self.rejections.popleft() if self.rejections else self._fault(raw)
+            reason = self.rejections.popleft() if self.rejections else self._fault(raw, taken)
             self._statuses[fragment_id(raw)] = (
                 FragmentStatus(FragmentState.REJECTED, reason=reason)
                 if reason
@@ -219,8 +219,8 @@ class ChainNode:
         self._pending = []
         self._chain.append(date, taken)
 
-    def _fault(self, raw: bytes) -> str | None:
-        """Why the ledger refuses a fragment in the next block."""
+    def _fault(self, raw: bytes, before: Sequence[bytes]) -> str | None:
+        """Why the ledger refuses a fragment in the next block, behind those *before* it."""
         fragment = Fragment.from_bytes(raw)
         if fragment.kind is FragmentKind.VOTE_CAST:
             plan = self._chain.counted().plans[decode_vote_cast(fragment).plan_id].plan
@@ -232,17 +232,19 @@ class ChainNode:
         if not plan.vote_end <= self._chain.tip.date < plan.committee_end:
             return OUTSIDE_WINDOW
         witness = tally.transaction.witnesses[0]
-        expected = self._counters(tally.committee_id)[witness.lane or 0]
+        expected = self._counters(tally.committee_id, before)[witness.lane or 0]
         return None if witness.counter == expected else WRONG_COUNTER
 
-    def _counters(self, public_key: str) -> tuple[int, ...]:
-        """By lane: what an account that only tallies must spend next."""
+    def _counters(self, public_key: str, besides: Sequence[bytes] = ()) -> tuple[int, ...]:
+        """By lane: what an account that only tallies must spend next, after what is in blocks and *besides*."""
         counters = [0] * LANES
-        for raw in self._chain.blocks[1:]:
-            for fragment in next(read_blocks(io.BytesIO(raw))).fragments():
-                if fragment.kind is FragmentKind.VOTE_TALLY:
-                    tally = decode_vote_tally(fragment)
-                    counters[tally.transaction.witnesses[0].lane or 0] += tally.committee_id == public_key
+        in_blocks = (
+            fragment for raw in self._chain.blocks[1:] for fragment in next(read_blocks(io.BytesIO(raw))).fragments()
+        )
+        for fragment in (*in_blocks, *map(Fragment.from_bytes, besides)):
+            if fragment.kind is FragmentKind.VOTE_TALLY:
+                tally = decode_vote_tally(fragment)
+                counters[tally.transaction.witnesses[0].lane or 0] += tally.committee_id == public_key
         return tuple(counters)
 
     def _log(self, raw: bytes) -> None:
