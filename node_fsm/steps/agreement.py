@@ -42,20 +42,31 @@ async def agree(ctx: Context, neighbours: Neighbours, copy: BlockCopy, until: da
         await neighbours.compare(copy, at_once=True)
         now = ctx.clock.monotonic()
         listening_since = (listening_since or now) if neighbours.database_answers else None
-        last = copy.first_at(block0.dates.vote_end)
-        if last and has_settled(ctx, copy, last) and neighbours.database_answers:
-            confirmation = neighbours.confirmation(last.id)
+        were_heard = listening_since is not None and now - listening_since >= listening
+        confirmation = _confirmation(ctx, neighbours, copy)
+        if confirmation:
             if confirmation.is_majority or await _is_confirmed(ctx, block0.hash):
                 ctx.conditions.clear(ConditionType.TALLY_WAITS)
                 return None
             why = confirmation.why_not
-            _say_who_is_missing(ctx, confirmation, until)
-        was_listened = listening_since is None or now - listening_since >= listening
-        if ctx.clock.now() >= until and was_listened:
+            if confirmation.differ or were_heard:  # before that, silence is nothing to speak of
+                _say_who_is_missing(ctx, confirmation, until)
+        if ctx.clock.now() >= until and (were_heard or not neighbours.database_answers):
             ctx.conditions.clear(ConditionType.TALLY_WAITS)
             logger.warning("the votes are counted without a majority of the leaders: {}", why)
             return why
         await ctx.next_look(min(POLL_SECONDS, block0.dates.clock.slot_duration / 2))
+
+
+def _confirmation(ctx: Context, neighbours: Neighbours, copy: BlockCopy) -> Confirmation | None:
+    """Who has the last counted block; None before it stays, and while the database does not say who the leaders are."""
+    last = copy.first_at(ctx.block0_in_work().dates.vote_end)
+    if last is None or not has_settled(ctx, copy, last) or not neighbours.database_answers:
+        return None
+    try:
+        return neighbours.confirmation(last.id)
+    except TemporaryError:  # it has just come back, and the engine has not read it again yet
+        return None
 
 
 def _say_who_is_missing(ctx: Context, confirmation: Confirmation, until: datetime) -> None:

@@ -117,6 +117,26 @@ async def test_once_the_parts_meet_the_count_goes_on(apart: World) -> None:
     assert apart.database.disputed == {}
 
 
+async def test_who_just_has_not_reported_yet_is_not_called_missing(apart: World) -> None:
+    tallying = asyncio.create_task(tally(apart))
+    for _ in range(int(LISTENING_SECONDS / 2)):
+        await asyncio.sleep(1)
+        assert apart.condition(ConditionType.TALLY_WAITS) is None
+    assert not tallying.done()
+    apart.in_agreement = True
+    await tallying
+    assert apart.database.disputed == {}
+
+
+async def test_who_has_another_last_block_is_named_at_once(apart: World) -> None:
+    async with another_chain(apart):
+        tallying = asyncio.create_task(tally(apart))
+        await asyncio.sleep(LISTENING_SECONDS / 2)
+        assert "leader1 have another one" in apart.message(ConditionType.TALLY_WAITS)
+        apart.database.confirmed.add(apart.hash)
+        await tallying
+
+
 async def test_a_person_may_have_the_chain_counted_at_once(apart: World) -> None:
     async def confirm() -> None:
         await asyncio.sleep(7)
@@ -139,6 +159,15 @@ async def test_a_database_that_is_away_is_not_taken_for_silence(apart: World) ->
     assert await tally(apart) < LISTENING_SECONDS
     assert apart.database.disputed == {}
     assert apart.results[0].on_chain, "the time for that is short, so it is on the chain before the database is back"
+
+
+async def test_a_database_that_comes_back_is_asked_once_it_says_who_the_leaders_are(world: World) -> None:
+    """Reports are read by the tally, jorm_nodes by the engine's looks: either may be first."""
+    await world.end_voting()
+    world.database.refused["overview"] = deque([DATABASE_AWAY] * 4)
+    await tally(world)
+    assert not world.database.refused["overview"]
+    assert world.database.disputed == {}
 
 
 async def test_a_dispute_outlives_the_life_that_found_it(apart: World) -> None:
