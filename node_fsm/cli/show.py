@@ -56,7 +56,8 @@ def print_election(election: Mapping[str, Any]) -> None:
     proposals = ("objective", "payload_type", "voting_group", "title", "external_id", "options", "deleted")
     print_rows("Proposals", proposals, election["proposals"])
     plans = ("index", "chain_id", "payload_type", "voting_group", "block0_hash", "vote_start", "vote_end")
-    print_rows("Vote plans", (*plans, "committee_end", "withdrawn_at", "fragment_id", "on_chain"), election["plans"])
+    tally = ("fragment_id", "on_chain", "disputed", "confirmed_at")
+    print_rows("Vote plans", (*plans, "committee_end", "withdrawn_at", *tally), election["plans"])
     results = [
         {"plan": plan["chain_id"], "proposal": external_id, "votes": votes}
         for plan in election["plans"]

@@ -29,10 +29,11 @@ _PROPOSALS = text("""
 _PLANS = text("""
     SELECT plan.block0_hash, plan.index, chain_id, payload_type, voting_group, token, encryption_key, block0_date,
         vote_start, vote_end, committee_end, withdrawn_at, published_at, published_by,
-        fragment_id, on_chain, decided_at
+        fragment_id, on_chain, decided_at, disputed, confirmed_at
     FROM vote_plan plan
     LEFT JOIN published_specification published ON published.block0_hash = plan.block0_hash
     LEFT JOIN tally ON tally.block0_hash = plan.block0_hash AND tally.vote_plan = plan.chain_id
+    LEFT JOIN tally_confirmation confirmation ON confirmation.block0_hash = plan.block0_hash
     WHERE plan.election = :election ORDER BY plan.id
 """)
 _RESULTS = text("""

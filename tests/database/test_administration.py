@@ -6,7 +6,7 @@ import asyncpg
 
 from node_fsm.core.model import ArchiveKind, StoredArchive
 from node_fsm.database.adapter import PostgresDatabase
-from node_fsm.database.administration import cancel_election
+from node_fsm.database.administration import cancel_election, confirm_tally
 from node_fsm.database.election_show import describe_election
 from tests.database.world import START, publish, results_of
 from tests.support.fakes import FACT
@@ -32,6 +32,23 @@ async def test_cancelling_gives_up_a_block0_that_vanished(
     assert (await database.overview([publication.hash])).withdrawn == {publication.hash}
 
 
+async def test_a_disputed_count_is_shown_and_said_until_a_person_confirms_it(
+    database: PostgresDatabase, election: int, tmp_path: Path
+) -> None:
+    publication, _ = await publish(database, election, tmp_path)
+    why = "leader1 has another last block"
+    await database.post_results(election, publication.hash, results_of(publication), FACT, disputed=why)
+    (said,) = (await database.overview([])).disputed
+    assert (said.election_name, said.block0_hash, said.why) == ("Fund 1", publication.hash, why)
+    assert not await database.tally_confirmed(publication.hash)
+    assert await confirm_tally(database.session, "Fund 1") == (publication.hash, True)
+    assert await database.tally_confirmed(publication.hash)
+    assert (await database.overview([])).disputed == ()
+    for plan in (await describe_election(database.session, "Fund 1"))["plans"]:
+        assert plan["disputed"] == why  # it stays on record that it was
+        assert plan["confirmed_at"]
+
+
 async def test_a_finished_election_is_shown_with_plans_results_and_archives(
     database: PostgresDatabase, election: int, tmp_path: Path
 ) -> None:
@@ -45,6 +62,7 @@ async def test_a_finished_election_is_shown_with_plans_results_and_archives(
     assert (shown["block0_hash"], shown["block0_size"]) == (publication.hash, publication.size)
     assert [plan["chain_id"] for plan in shown["plans"]] == [plan.id for plan in publication.plans]
     assert [plan["published_by"] for plan in shown["plans"]] == ["leader0", "leader0"]
+    assert [plan["disputed"] for plan in shown["plans"]] == [None, None]
     assert [plan["results"] for plan in shown["plans"]] == [
         {proposal.external_id.hex(): [7, 7, 7] for proposal in plan.proposals} for plan in publication.plans
     ]
