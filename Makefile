@@ -6,10 +6,10 @@ UV ?= uv
 # More than two cores' worth, because whole elections mostly wait for the clock.
 WORKERS ?= 3
 
-.PHONY: help setup demo test lint types layers check docs lock clean
+.PHONY: help setup demo test test-network lint types layers check docs lock clean
 
 help:           ## show the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 setup: $(VENV)/.installed  ## install the locked dependencies and the project into .venv
 ifneq ($(origin PYTHON),file)
@@ -28,7 +28,10 @@ demo: setup     ## two elections on three nodes, with a service killed in each: 
 	$(BIN)/node-fsm demo $(ARGS)
 
 test: setup     ## run all tests (those on the real node only where jcli and jormungandr are found)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not long" $(ARGS)
+
+test-network: setup  ## elections on the real node whose network is cut, and votes by the thousand: half an hour, as root
+	$(BIN)/python -m pytest -m long tests/netns $(ARGS)
 
 lint: setup     ## ruff: style and format
 	$(BIN)/ruff check .

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from node_fsm_sandbox.election import wallet
 from node_fsm_sandbox.formats import certificates as certificates_write
@@ -22,10 +22,20 @@ from tests.support.chain_configuration import configuration
 TOKEN = f"{'0' * 56}.{b'power'.hex()}"
 FUND = 1000
 POWER = 7
+OUTPUTS = 254
+"""At most so many outputs does jcli take in one entry of block 0."""
+
 GENESIS = BlockDate(0, 0)
 FAR = BlockDate(1000, 0)
 FARTHER = BlockDate(2000, 0)
 _LONG_EPOCHS = {"slots_per_epoch": 60}  # what expires with the next epoch has time on a busy machine
+
+
+class Account(Protocol):
+    """Whoever block 0 gives something to."""
+
+    @property
+    def address(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,7 @@ async def make_chain(
     directory: Path,
     *,
     leaders: int = 1,
-    voters: Sequence[Wallet] = (),
+    voters: Sequence[Account] = (),
     powerless: Sequence[Wallet] = (),
     committee: Sequence[Wallet] = (),
     plans: Mapping[str, Plan] = {"plan": Plan()},
@@ -102,11 +112,9 @@ async def make_chain(
     adapter = Jcli(str(jcli))
     leader_wallets = tuple(Wallet() for _ in range(leaders))
     start = datetime.fromtimestamp(int(datetime.now(UTC).timestamp() - age), UTC)
-    funded = [*leader_wallets, *voters, *powerless, *committee]
-    initial: list[dict[str, Any]] = [{"fund": [{"address": wallet.address, "value": FUND} for wallet in funded]}]
-    if voters:
-        holders = [{"address": wallet.address, "value": POWER} for wallet in voters]
-        initial.append({"token": {"token_id": TOKEN, "to": holders}})
+    funded: list[Account] = [*leader_wallets, *voters, *powerless, *committee]
+    initial: list[dict[str, Any]] = [{"fund": outputs} for outputs in _outputs(funded, FUND)]
+    initial += [{"token": {"token_id": TOKEN, "to": outputs}} for outputs in _outputs(voters, POWER)]
     plan_ids = []
     for name, plan in plans.items():
         document, certificate, signed = (directory / f"{name}.{ending}" for ending in ("json", "cert", "signedcert"))
@@ -183,6 +191,12 @@ def tally(chain: Chain, payer: Wallet, *, plan: int = 0, **other: Any) -> Fragme
     plan_id = bytes.fromhex(other.pop("plan_id", None) or chain.plan_ids[plan])
     certificate = certificates_write.public_tally(plan_id)
     return Transaction(chain, payer, certificate, kind=FragmentKind.VOTE_TALLY, **other).sign()
+
+
+def _outputs(accounts: Sequence[Account], value: int) -> list[list[dict[str, Any]]]:
+    """The same value for each account, in as many entries as it takes."""
+    outputs = [{"address": account.address, "value": value} for account in accounts]
+    return [outputs[start : start + OUTPUTS] for start in range(0, len(outputs), OUTPUTS)]
 
 
 def _raw_address(wallet: Wallet) -> bytes:

@@ -16,13 +16,14 @@ _CHUNK = 64 * 2**10
 
 
 class FaultyProxy:
-    """Passes connections to its loopback port on to another one, until told otherwise.
+    """Passes connections to its port on to another one of the loopback interface, until told otherwise.
 
     It runs in a thread of its own, so that a client which blocks the test's thread or event loop still gets through;
-    its methods take effect before they return.
+    its methods take effect before they return. *host* is the address of this machine on which it listens.
     """
 
-    def __init__(self, upstream_port: int) -> None:
+    def __init__(self, upstream_port: int, host: str = LOOPBACK) -> None:
+        self.host = host
         self.port = free_port()
         self._upstream_port = upstream_port
         self._loop = asyncio.new_event_loop()
@@ -66,7 +67,7 @@ class FaultyProxy:
     async def _listen(self) -> None:
         self._flowing.set()
         if self._listener is None:
-            self._listener = await asyncio.start_server(self._serve, LOOPBACK, self.port)
+            self._listener = await asyncio.start_server(self._serve, self.host, self.port)
 
     async def _unlisten(self) -> None:
         if self._listener is not None:

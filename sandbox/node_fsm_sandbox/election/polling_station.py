@@ -52,7 +52,7 @@ class PollingStation:
 
     async def cast(self, ballots: Sequence[Ballot]) -> list[str]:
         """Send votes; their fragment ids. Sent is not counted: see outcomes()."""
-        paper = await self._paper()
+        paper = await self.paper()
         fragments = [sign(ballot, paper) for ballot in ballots]
         posted = await self._entrance.post_fragments([fragment.raw for fragment in fragments])
         if refused := [vote for vote in posted if not vote.accepted]:
@@ -80,7 +80,8 @@ class PollingStation:
                     return found
                 await asyncio.sleep(_POLL_SECONDS)
 
-    async def _paper(self) -> BallotPaper:
+    async def paper(self) -> BallotPaper:
+        """What votes are made for now."""
         settings = await self._entrance.settings()
         places = {
             proposal.id: (plan.id, index)

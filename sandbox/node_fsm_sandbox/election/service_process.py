@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,15 +30,19 @@ _LOG_LINES = 15
 class ServiceProcess:
     """A service on a leash, in a session of its own, so that Ctrl-C reaches its owner alone.
 
-    *settings* count at each start; *log* goes on through restarts; temporary files go to *temporary*.
+    *settings* count at each start; *log* goes on through restarts; temporary files go to *temporary*. *prefix* is a
+    command that runs the one behind it by exec, elsewhere than here.
     """
 
-    def __init__(self, hostname: str, settings: dict[str, str], log: Path, temporary: Path) -> None:
+    def __init__(
+        self, hostname: str, settings: dict[str, str], log: Path, temporary: Path, *, prefix: Sequence[str] = ()
+    ) -> None:
         self.hostname = hostname
         self.settings = settings
         self.log = log
         self.starts = 0
         self._temporary = temporary
+        self._prefix = prefix
         self._sidecar = httpx.AsyncClient(timeout=_ANSWER_SECONDS, trust_env=False)
         self._wanted = False
         self._leashed: asyncio.subprocess.Process | None = None
@@ -52,6 +56,7 @@ class ServiceProcess:
         self._holder.setblocking(False)
         with end, self.log.open("ab") as log:
             self._leashed = await asyncio.create_subprocess_exec(
+                *self._prefix,
                 *(sys.executable, "-I", "-S", leash.__file__, str(end.fileno()), str(STOP_SECONDS)),
                 *(str(script("node-fsm")), "run"),
                 stdin=asyncio.subprocess.DEVNULL,
