@@ -1,6 +1,8 @@
 """The task of the present phase: that it is done, how it failed, and when it is tried again."""
 
 import asyncio
+from collections import Counter
+from datetime import datetime
 from typing import NamedTuple
 
 from loguru import logger
@@ -13,6 +15,8 @@ from node_fsm.steps.context import Context
 from states.base import PhaseState
 
 RETRY = Backoff(first=1.0, longest=60.0)
+DEADLINE_SHARE = 0.25
+"""At most this part of the time to the next deadline passes between two attempts."""
 
 
 class Attempts:
@@ -22,9 +26,10 @@ class Attempts:
         self._ctx = ctx
         self._rescan_seconds = rescan_seconds
         self._task: asyncio.Task[Decision] | None = None
-        self._failures = 0
+        self._failures: Counter[str] = Counter()
+        """By reason, since it last went well."""
         self._retry_at = 0.0
-        self._circumstances = _Circumstances(None, 0, None)
+        self._circumstances = _Circumstances(None, 0, None, database_answers=True)
         self.failure: ServiceError | None = None
         """How the last attempt ended; None when it has not failed, or goes well again."""
 
@@ -65,13 +70,20 @@ class Attempts:
         if not task.cancelled() and (error := task.exception()):
             logger.debug("the cancelled task of {} ended with {!r}", self._ctx.phase, error)
 
-    def failed(self, error: Exception) -> None:
-        """Say why, and plan the next attempt: soon and then more slowly, or slowly when a person must act."""
+    def failed(self, error: Exception, deadline: datetime | None) -> None:
+        """Say why, and plan the next attempt: soon and then more slowly, or slowly when a person must act.
+
+        Each cause has delays of its own. Before *deadline* several attempts are made, whatever failed before.
+        """
         ctx, problem = self._ctx, as_service_error(error, f"the task of {self._ctx.phase}")
         if isinstance(problem, UnexpectedError):
             logger.opt(exception=error).error("the task of {} ended unexpectedly", ctx.phase)
-        self._failures += 1
-        delay = RETRY.delay(self._failures) if isinstance(problem, TemporaryError) else self._rescan_seconds
+        self._failures[problem.reason] += 1
+        is_temporary = isinstance(problem, TemporaryError)
+        delay = RETRY.delay(self._failures[problem.reason]) if is_temporary else self._rescan_seconds
+        left = (deadline - ctx.clock.now()).total_seconds() if deadline else 0.0
+        if left > 0:
+            delay = min(delay, max(left * DEADLINE_SHARE, RETRY.first))
         self._retry_at = ctx.clock.monotonic() + delay
         self.failure = problem
         ctx.metrics.failure(ctx.phase, problem.reason)
@@ -80,7 +92,8 @@ class Attempts:
 
     def succeeded(self) -> None:
         """Forget earlier failures."""
-        self.failure, self._failures, self._retry_at = None, 0, 0.0
+        self.failure, self._retry_at = None, 0.0
+        self._failures.clear()
         self._ctx.conditions.clear(ConditionType.WORK_FAILING)
 
     def note_progress(self) -> None:
@@ -94,6 +107,7 @@ class Attempts:
         before = self._circumstances
         self._circumstances = now = _Circumstances.seen(self._ctx, view, before)
         is_mended = isinstance(self.failure, PermanentError) and now.specified != before.specified
+        is_mended |= isinstance(self.failure, TemporaryError) and now.database_answers > before.database_answers
         # Votes that the node lost may expire, and the lease is what publications wait for.
         if is_mended or (now.lease, now.node_start) != (before.lease, before.node_start):
             self._retry_at = 0.0
@@ -102,12 +116,14 @@ class Attempts:
 class _Circumstances(NamedTuple):
     """What a failed task may have lacked: the lease, the node, or what a person has to mend in the database.
 
-    *node_start* numbers the start of the node that answered last; *specified* is what was last read.
+    *node_start* numbers the start of the node that answered last; *specified* is what was last read;
+    *database_answers* whether it could be read.
     """
 
     lease: object
     node_start: int
     specified: object
+    database_answers: bool
 
     @classmethod
     def seen(cls, ctx: Context, view: View, before: "_Circumstances") -> "_Circumstances":
@@ -116,4 +132,5 @@ class _Circumstances(NamedTuple):
         if view.overview is not UNKNOWN:
             revisions = tuple((election.id, election.revision) for election in view.overview.elections)
             specified = (revisions, view.overview.nodes)
-        return cls(lease, node.starts if node.running else before.node_start, specified)
+        node_start = node.starts if node.running else before.node_start
+        return cls(lease, node_start, specified, view.overview is not UNKNOWN)

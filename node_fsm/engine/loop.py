@@ -100,7 +100,7 @@ class Engine:
         try:
             await self._move(self._attempts.outcome())
         except Exception as error:  # noqa: BLE001 - a defect in one phase must not end the service, nor go unseen
-            self._attempts.failed(error)
+            self._attempts.failed(error, self.board.deadline.at if self.board.deadline else None)
 
     async def _move(self, decision: Decision) -> None:
         """Fire the decided event: end the phase's task, enter the next phase, tell everybody."""

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -287,6 +287,68 @@ async def test_failures_are_tried_again_more_and_more_slowly_until_a_minute(due:
     delays = [later - earlier for earlier, later in pairwise(began)]
     for expected, delay in zip([1, 2, 4, 8, 16, 32, 60, 60], delays, strict=False):
         assert 0.75 * expected <= delay <= expected + 0.1
+
+
+async def test_each_cause_has_delays_of_its_own(due: Callable[..., World]) -> None:
+    """Ten failures that a person had to mend say nothing of how soon S3 answers again."""
+    began: list[float] = []
+    reasons = [*["DatabaseUnavailable"] * 8, "LeaseNotHeld", "LeaseNotHeld", "DatabaseUnavailable"]
+
+    async def fetch(ctx: Context) -> Decision:
+        began.append(ctx.clock.monotonic())
+        raise TemporaryError(reasons[min(len(began), len(reasons)) - 1], "not now")
+
+    world = due(fetching_key=fetch)
+    async with world.running():
+        await world.until(lambda: len(began) > len(reasons), 1000)
+    delays = [later - earlier for earlier, later in pairwise(began)]
+    for expected, delay in zip([60, 1, 2, 60], delays[7:11], strict=True):
+        assert 0.75 * expected <= delay <= expected + 0.1
+
+
+async def test_a_deadline_that_comes_nearer_cuts_delays_short(tmp_path: Path) -> None:
+    """However much failed before, there are several attempts in the last minute before voting ends."""
+    began: list[datetime] = []
+
+    async def fetch(ctx: Context) -> Decision:
+        began.append(ctx.clock.now())
+        raise TemporaryError("S3Unavailable", "no answer")
+
+    world = World(tmp_path, fetching_key=fetch)
+    voting_end = election().voting_end
+    world.clock.advance(seconds=(voting_end - timedelta(minutes=10) - world.clock.now()).total_seconds())
+    async with world.running():
+        await asyncio.sleep(599)
+    last_minute = [at for at in began if at > voting_end - timedelta(minutes=1)]
+    assert len(last_minute) >= 4
+    assert all(later - earlier >= timedelta(seconds=0.75) for earlier, later in pairwise(began))
+
+
+async def test_what_failed_while_the_database_was_away_goes_on_when_it_is_back(
+    due: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node_fsm.engine.attempts.RETRY", Backoff(3600.0, 3600.0))
+
+    attempts = 0
+
+    async def fetch(ctx: Context) -> Decision:
+        nonlocal attempts
+        attempts += 1
+        if attempts > 1:
+            return Decision(Event.KEY_FETCHED, "it is back")
+        world.database.failure = TemporaryError("DatabaseUnavailable", "no answer")
+        ctx.database_changed()
+        while ctx.overview() is not UNKNOWN:
+            await ctx.next_look()
+        raise TemporaryError("DatabaseUnavailable", "no answer")
+
+    world = due(fetching_key=fetch)
+    async with world.running():
+        await world.until(lambda: world.condition("work_failing") == "DatabaseUnavailable")
+        await asyncio.sleep(20)
+        assert attempts == 1
+        world.database.failure = None
+        await world.reaches(Phase.BUILDING_VOTE_PLAN)
 
 
 async def test_a_task_that_goes_well_again_ends_the_failure_and_begins_the_delays_anew(tmp_path: Path) -> None:
