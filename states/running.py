@@ -72,9 +72,7 @@ class _Chain:
             await require_node(ctx, joined.chain, joined.leaders)  # for its next start, when the database may be away
         await copy.advance(ctx.node.api)
         ctx.metrics.votes_cast(copy.votes)
-        dates = ctx.block0_in_work().dates
-        if dates.vote_start <= copy.tip.date < dates.vote_end:
-            await joined.resubmission.follow(ctx, copy)
+        await joined.resubmission.follow(ctx, copy)
         await joined.neighbours.compare(copy)
         await joined.lost_votes.exchange(copy)
 

@@ -39,16 +39,16 @@ class Tallying(PhaseState):
         block0 = ctx.block0_in_work()
         standing = await _posted(ctx, block0.hash)
         chain, head = await adopt_block0(ctx)
-        copy = await open_copy(chain)
+        copy, votes = await open_copy(chain), Resubmission(chain)
         was_open = window_open(ctx, copy)
         if was_open or not _is_complete(chain, copy, ctx):
             if not ctx.node.state.running:
                 await rewire(ctx, chain, head.leader_ids)
             await ctx.node.ready(READY_SECONDS)
-            await settle(ctx, copy, block0.dates.vote_end)
+            await settle(ctx, copy, block0.dates.vote_end, votes)
             if not standing:
                 others = Neighbours(ctx, head.leader_ids)
-                await note(chain, await agree(ctx, others, copy, _patience(block0.dates)))
+                await note(chain, await agree(ctx, others, copy, votes, _patience(block0.dates)))
             await record(ctx, chain, copy, _last_counted(copy, block0.dates))
         if standing:
             await follow_tallies(ctx, copy, standing)
@@ -71,7 +71,7 @@ class Tallying(PhaseState):
                 f" for {', '.join(missed)}; the results are those of the recount",
             )
         await put_back_if_gone(ctx, chain)
-        await LostVotes(ctx, chain, Resubmission(chain)).settle(copy)
+        await LostVotes(ctx, chain, votes).settle(copy)
         await ctx.database.save_tally_snapshot(block0.hash, snapshot.printed)
         work = ctx.election_in_work()
         why = f"the results of {len(posted)} plans of block 0 {block0.hash}"

@@ -92,11 +92,17 @@ class Votes:
                     )
                 )
 
-    async def uncounted(self, block0_hash: str) -> frozenset[str]:
-        """The fragment ids that any node reported to be lost."""
+    async def uncounted(self, block0_hash: str) -> tuple[UncountedVote, ...]:
+        """The votes that any node reported to be lost, each once, by fragment id."""
         vote = tables.uncounted_vote.c
+        query = (
+            select(vote.fragment_id, vote.account, vote.weight, vote.why, vote.raw)
+            .where(vote.block0_hash == block0_hash)
+            .order_by(vote.fragment_id, vote.node.desc())
+        )
         async with self._session.transaction("uncounted") as connection:
-            return frozenset(await connection.scalars(select(vote.fragment_id).where(vote.block0_hash == block0_hash)))
+            rows = await connection.execute(query)
+        return tuple({row.fragment_id: UncountedVote(*row) for row in rows}.values())
 
     async def forget_uncounted(self, block0_hash: str, fragment_ids: Collection[str]) -> None:
         """Remove the reports, of all nodes, about votes that the counted chain has after all."""

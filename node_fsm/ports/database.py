@@ -183,8 +183,8 @@ class Votes(Protocol):
         """Write which votes this node knows to be lost: exactly *votes*, in the place of what it wrote before."""
         ...
 
-    async def uncounted(self, block0_hash: str) -> frozenset[str]:
-        """The fragment ids that any node reported to be lost."""
+    async def uncounted(self, block0_hash: str) -> tuple[UncountedVote, ...]:
+        """The votes that any node reported to be lost, each once, by fragment id."""
         ...
 
     async def forget_uncounted(self, block0_hash: str, fragment_ids: Collection[str]) -> None:

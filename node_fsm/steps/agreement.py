@@ -10,6 +10,7 @@ from node_fsm.core.conditions import ConditionType
 from node_fsm.core.confirmation import Confirmation
 from node_fsm.core.errors import TemporaryError
 from node_fsm.steps.context import Context
+from node_fsm.steps.resubmission import Resubmission
 from node_fsm.steps.settling import has_settled
 from node_fsm.steps.split import Neighbours
 from node_fsm.storage.block_copy import BlockCopy
@@ -23,13 +24,15 @@ LISTENING_SLOTS = 3
 block, at most every few seconds."""
 
 
-async def agree(ctx: Context, neighbours: Neighbours, copy: BlockCopy, until: datetime) -> str | None:
+async def agree(
+    ctx: Context, neighbours: Neighbours, copy: BlockCopy, votes: Resubmission, until: datetime
+) -> str | None:
     """Wait until a majority of leaders has the last counted block of *copy*, or a person says that it is to be counted.
 
-    Follows the chain meanwhile, which may turn to that of the others. At *until*, and not before the others were
-    listened to, it gives up: returns why the count is disputed, else None. While the database is away nobody is heard;
-    then it gives up at *until* too, since the time to put the tally on the chain is finite. Nothing can be posted
-    before the database is back, and then the others are asked after all.
+    Follows the chain and *votes* meanwhile: it may turn to that of the others, which may still take votes. At *until*,
+    and not before the others were listened to, it gives up: returns why the count is disputed, else None. While the
+    database is away nobody is heard; then it gives up at *until* too, since the time to put the tally on the chain is
+    finite. Nothing can be posted before the database is back, and then the others are asked after all.
     """
     if neighbours.alone:
         return None
@@ -39,6 +42,7 @@ async def agree(ctx: Context, neighbours: Neighbours, copy: BlockCopy, until: da
     why = "the others could not be asked: the database did not answer"
     while True:
         await copy.advance(ctx.node.api)
+        await votes.follow(ctx, copy)
         await neighbours.compare(copy, at_once=True)
         now = ctx.clock.monotonic()
         listening_since = (listening_since or now) if neighbours.database_answers else None

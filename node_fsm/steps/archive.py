@@ -1,6 +1,7 @@
 """What goes into the archive of a chain, and what is recorded of it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from node_fsm.aio.threads import DISK, LONG, in_thread
@@ -9,7 +10,7 @@ from node_fsm.archive.store import ArchiveRequest, archive_chain
 from node_fsm.chain.recount import Recount
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Fact
-from node_fsm.core.model import ArchiveKind, StoredArchive
+from node_fsm.core.model import ArchiveKind, StoredArchive, UncountedVote
 from node_fsm.steps.context import Context
 from node_fsm.steps.tally import count
 from node_fsm.steps.versions import ask_versions
@@ -20,6 +21,7 @@ from node_fsm.storage.workspace import ChainDirectory
 ABOUT = "about.json"
 RECOUNT = "recount.json"
 RESULTS = "results.json"
+UNCOUNTED = "uncounted-votes.json"
 
 _UNTALLIED = {
     ArchiveKind.FINAL: "no result could be had in time",
@@ -70,6 +72,11 @@ async def archive(ctx: Context, chain: ChainDirectory, about: About) -> StoredAr
         await in_thread(DISK, write_record, chain, RESULTS, document)
     counted = await count(chain)
     await in_thread(DISK, write_record, chain, RECOUNT, json.dumps(_counts(counted), indent=1).encode())
+    uncounted = await ctx.database.uncounted(about.block0_hash) if about.kind is ArchiveKind.FINAL else ()
+    if uncounted:
+        await in_thread(
+            DISK, write_record, chain, UNCOUNTED, json.dumps(list(map(_shown, uncounted)), indent=1).encode()
+        )
     request = ArchiveRequest(
         directory=chain.path,
         kind=about.kind,
@@ -81,6 +88,7 @@ async def archive(ctx: Context, chain: ChainDirectory, about: About) -> StoredAr
         untallied=None if results else _UNTALLIED[about.kind],
         fingerprint=about.fingerprint,
         versions=await ask_versions(ctx),
+        notes=_notes(uncounted),
     )
     return await archive_chain(ctx.store, ctx.settings.archive_uri, request, ctx.clock)
 
@@ -108,6 +116,19 @@ def write_record(chain: ChainDirectory, name: str, document: bytes) -> None:
     """Put another file beside what the node said after voting."""
     make_private(chain.record)
     write_private(chain.record / name, document)
+
+
+def _notes(uncounted: Sequence[UncountedVote]) -> tuple[str, ...]:
+    if not uncounted:
+        return ()
+    weight = sum(vote.weight for vote in uncounted)
+    note = f"{len(uncounted)} votes of weight {weight}, which nodes had accepted in time, are not counted; they are in"
+    return (f"{note} record/{UNCOUNTED}, with the reasons",)
+
+
+def _shown(vote: UncountedVote) -> dict[str, object]:
+    """A vote as the archive has it, its fragment in hex."""
+    return asdict(vote) | {"raw": vote.raw.hex()}
 
 
 def _counts(counted: Recount) -> list[dict[str, object]]:

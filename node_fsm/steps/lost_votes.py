@@ -65,7 +65,7 @@ class LostVotes:
         await self._report([entry for entry in lost if entry.spent not in spent])
         if self._ctx.policy.role is Role.LEADER0:
             reported = await self._ctx.database.uncounted(block0_hash)
-            counted = [fragment_id for fragment_id in reported if fragment_id in copy]
+            counted = [vote.fragment_id for vote in reported if vote.fragment_id in copy]
             if counted:
                 await self._ctx.database.forget_uncounted(block0_hash, counted)
         return len(self._reported)

@@ -67,10 +67,13 @@ class Resubmission:
 
         After a start of the node and a loss of blocks that is all; else what should long be in one. What the chain had
         taken already goes first; see :class:`~node_fsm.chain.fragment_log.PostAgain`. A fragment that cannot be applied
-        any more is refused by the ledger, so nothing counts twice. To be called at every new block once the tip is at
-        the start of voting or past it: before that the ledger refuses votes, and the node for good.
+        any more is refused by the ledger, so nothing counts twice. Does nothing unless the tip is between the start and
+        the end of voting: outside of that the ledger refuses votes, and the node for good.
         """
-        waiting = await in_thread(LONG, self._waiting, copy, ctx.block0_in_work().dates)
+        dates = ctx.block0_in_work().dates
+        if not dates.vote_start <= copy.tip.date < dates.vote_end:
+            return
+        waiting = await in_thread(LONG, self._waiting, copy, dates)
         height = copy.tip.height
         self._look_at(waiting, height, (ctx.node.state.starts, copy.losses))
         due = [

@@ -20,6 +20,7 @@ from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import Payer, PlanResult, SignedFragment
 from node_fsm.ports.answers import FragmentState
 from node_fsm.steps.context import Context
+from node_fsm.steps.resubmission import Resubmission
 from node_fsm.steps.settling import has_settled
 from node_fsm.storage.block_copy import BlockCopy
 from node_fsm.storage.block_index import CopiedBlock
@@ -30,12 +31,14 @@ WAIT_SLOTS = 20
 SHORTEST_WAIT_SECONDS = 30.0
 
 
-async def settle(ctx: Context, copy: BlockCopy, date: BlockDate) -> None:
-    """Follow the chain until the copy has a block dated *date* or later that has settled."""
+async def settle(ctx: Context, copy: BlockCopy, date: BlockDate, votes: Resubmission | None = None) -> None:
+    """Follow the chain, and *votes* with it, until the copy has a block dated *date* or later that has settled."""
     clock = ctx.block0_in_work().dates.clock
     async with deadline(_patience(ctx), "ChainStandsStill", f"the chain had no settled block dated {date} or later"):
         while True:
             await copy.advance(ctx.node.api)
+            if votes:
+                await votes.follow(ctx, copy)
             block = copy.first_at(date)
             if block and has_settled(ctx, copy, block):
                 return

@@ -1,13 +1,17 @@
 """Votes that one node cannot bring into a block go to others; what is not counted in the end is on record."""
 
+import json
+
 import pytest
 
 from node_fsm.core.model import SignedFragment, UncountedVote
 from node_fsm.steps.lost_votes import EXCHANGE_SECONDS, LostVotes
+from states.archiving import Archiving
 from states.running import Running
 from states.tallying import Tallying
 from tests.chain import build
 from tests.phases.small_election import VOTING_END, VOTING_START, account
+from tests.phases.test_archiving import manifest
 from tests.phases.test_resubmission import Following, log, vote, votes_cast
 from tests.phases.test_running import height
 from tests.phases.world import World
@@ -114,6 +118,27 @@ async def test_what_is_not_counted_is_on_record_with_the_reason(voting: World) -
         lost: "refused: the ledger says no",
         kept: "in no block",
     }
+
+
+async def test_votes_come_into_blocks_while_a_tally_waits_for_the_end_of_voting(voting: World) -> None:
+    voting.node.kill()
+    await voting.finish(Tallying())
+    assert votes_cast(voting) == 2
+    assert reported(voting) == {}
+
+
+async def test_the_archive_has_the_votes_that_are_not_counted(voting: World) -> None:
+    lost = vote(voting, 0, counter=7)
+    voting.clock.advance(seconds=VOTING_END)
+    log(voting, lost)
+    await voting.look()
+    await voting.finish(Tallying())
+    await voting.node.stop()
+    await voting.finish(Archiving())
+    (note,) = manifest(voting)["notes"]
+    assert note.startswith("1 votes of weight ")
+    (kept,) = json.loads((voting.chain.record / "uncounted-votes.json").read_bytes())
+    assert (kept["raw"], kept["why"]) == (lost.hex(), "in no block")
 
 
 async def test_what_others_reported_and_the_chain_has_is_forgotten(world: World) -> None:

@@ -259,7 +259,7 @@ async def test_what_the_ledger_refused_is_tried_again_only_after_a_loss(voting: 
     voting.node.rejections.extend(["the ledger says no"] * 2)
     following = Following(voting)
     await voting.node.post_fragment(vote(voting, 5))
-    assert await following.look(2 * (YOUNG_BLOCKS + STUCK_BLOCKS)) == []
+    assert await following.look(YOUNG_BLOCKS + STUCK_BLOCKS + 2) == []
     assert voting.node.restarts == []
     voting.node.kill()
     assert await following.look() == [vote(voting, 0), vote(voting, 1, choice=1)]

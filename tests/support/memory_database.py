@@ -378,11 +378,12 @@ class MemoryDatabase:
         with self._call("report_uncounted"):
             self.lost_votes[(election_name, block0_hash, hostname)] = {vote.fragment_id: vote for vote in votes}
 
-    async def uncounted(self, block0_hash: str) -> frozenset[str]:
+    async def uncounted(self, block0_hash: str) -> tuple[UncountedVote, ...]:
         with self._call("uncounted"):
-            return frozenset(
-                id_ for (_, hash_, _), votes in self.lost_votes.items() if hash_ == block0_hash for id_ in votes
-            )
+            found: dict[str, UncountedVote] = {}
+            for (_, hash_, _), votes in sorted(self.lost_votes.items(), reverse=True):
+                found |= votes if hash_ == block0_hash else {}
+            return tuple(vote for _, vote in sorted(found.items()))
 
     async def forget_uncounted(self, block0_hash: str, fragment_ids: Collection[str]) -> None:
         with self._call("forget_uncounted"):
