@@ -43,7 +43,8 @@ class Journal:
 
     async def run(self) -> None:
         """Write what an earlier life left behind, then whatever comes, until cancelled."""
-        self._in_file = await in_thread(DISK, _read, self._file)
+        with suppress(Exception):  # no threads, perhaps: what comes is written all the same
+            self._in_file = await in_thread(DISK, _read, self._file)
         self._entries.extendleft(reversed(self._in_file))
         failures = 0
         while True:

@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 from loguru import logger
 
 from node_fsm.aio.deadline import deadline
+from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.block0.template import Template
 from node_fsm.core.capacity import fitting_block_size
 from node_fsm.core.chain_time import BlockDate
@@ -48,12 +49,12 @@ class Look:
     async def look(self, failure: ServiceError | None) -> View:
         """The world now; *failure* is how the phase's task last ended. The database is read only when that is due."""
         ctx = self._ctx
-        local = self._read(ConditionType.STORAGE_UNREADABLE, "reading NODE_FSM_STORAGE_DIR", ctx.workspace.chains)
+        local = await self._read(ConditionType.STORAGE_UNREADABLE, "reading NODE_FSM_STORAGE_DIR", ctx.workspace.chains)
         hashes = self._hashes(local)
         is_due = ctx.clock.monotonic() >= self.next_scan
         if ctx.mailbox.take_database_change() or is_due or not hashes <= self._asked:
             await self._read_database(hashes)
-        template = self._read(ConditionType.TEMPLATE_INVALID, "reading NODE_FSM_BLOCK0_TEMPLATE", ctx.template)
+        template = await self._read(ConditionType.TEMPLATE_INVALID, "reading NODE_FSM_BLOCK0_TEMPLATE", ctx.template)
         if template is not UNKNOWN and ctx.policy.role is Role.LEADER0:
             ctx.conditions.set(ConditionType.BLOCKS_TOO_LARGE, _too_large(template))
         view = View(
@@ -105,9 +106,12 @@ class Look:
         problem = ("ClockWrong", message) if surely >= CLOCK_TOLERANCE_SECONDS else None
         self._ctx.conditions.set(ConditionType.CLOCK_WRONG, problem)
 
-    def _read(self, condition: ConditionType, doing: str, source: Callable[[], T]) -> T | Literal[Unknown.UNKNOWN]:
+    async def _read(
+        self, condition: ConditionType, doing: str, source: Callable[[], T]
+    ) -> T | Literal[Unknown.UNKNOWN]:
+        """What *source* says, on a thread: a disk that hangs must not hold up whatever else the service does."""
         try:
-            value = source()
+            value = await in_thread(DISK, source)
         except Exception as error:  # noqa: BLE001 - as above
             self._unreadable(condition, doing, error)
             return UNKNOWN

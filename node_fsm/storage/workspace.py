@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from errno import EINVAL
 from pathlib import Path
 from uuid import uuid4
 
@@ -144,6 +145,8 @@ class Workspace:
         """A name of this directory that survives restarts."""
         file = self.root / "instance"
         with self._usable():
+            if file.exists() and not file.is_file():  # reading a pipe would wait for ever
+                raise OSError(EINVAL, "is no ordinary file", str(file))
             with suppress(FileNotFoundError):
                 if name := file.read_text().strip():
                     return name

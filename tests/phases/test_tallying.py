@@ -4,17 +4,20 @@ import io
 import json
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from node_fsm.chain.limits import LANES
-from node_fsm.chain.recount import recount
+from node_fsm.chain.recount import Recount, recount
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.events import Event
 from node_fsm.core.model import PlanResult
 from node_fsm.steps.put_back import keep_publication
 from node_fsm.steps.settling import SETTLING
+from node_fsm.steps.tally import count
+from node_fsm.storage.workspace import ChainDirectory
 from states.tallying import Tallying
 from tests.phases.small_election import ID, LEADER0, TALLYING_END
 from tests.phases.world import World
@@ -191,6 +194,21 @@ async def test_a_count_that_differs_from_the_nodes_is_not_posted(ended: World, m
     assert all(text in failure.message for text in (ended.plans[0].id, "[1, 10, 0]", "[1, 11, 0]"))
     assert ended.database.posted == {}
     assert tallies(ended) == []
+
+
+async def test_more_votes_than_there_is_power_are_not_posted(ended: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although the node counts the same."""
+
+    async def with_less_power(chain: ChainDirectory) -> Recount:
+        counted = await count(chain)
+        tokens = {name: total._replace(value=total.value - 1) for name, total in counted.block0.tokens.items()}
+        return replace(counted, block0=replace(counted.block0, tokens=tokens))
+
+    monkeypatch.setattr("states.tallying.count", with_less_power)
+    failure = await failing(ended)
+    assert failure.reason == "CountExceedsPower"
+    assert "has 11 votes, but block 0 gave only 10" in failure.message
+    assert ended.database.posted == {}
 
 
 async def recorded_wrongly(ended: World, document: object) -> ServiceError:

@@ -161,6 +161,12 @@ def test_the_instance_is_a_name_of_the_directory(tmp_path: Path) -> None:
     assert Workspace(tmp_path / "other").instance != name
 
 
+def test_a_pipe_in_the_place_of_the_instance_does_not_hang_the_start(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "instance")
+    with pytest.raises(PermanentError, match="no ordinary file"):
+        _ = Workspace(tmp_path).instance
+
+
 def test_everything_is_readable_by_this_user_alone(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "not" / "yet" / "there")
     with workspace.exclusively():
