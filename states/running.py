@@ -11,9 +11,10 @@ from node_fsm.steps.adopt import adopt_block0, open_copy
 from node_fsm.steps.context import Context
 from node_fsm.steps.edits import SpecificationWatch
 from node_fsm.steps.lost_votes import LostVotes
+from node_fsm.steps.recover import recover_archive
 from node_fsm.steps.resubmission import Resubmission
 from node_fsm.steps.split import Neighbours
-from node_fsm.steps.wiring import require_node, rewire
+from node_fsm.steps.wiring import STORAGE_LOST, require_node, rewire
 from node_fsm.storage.block_copy import BlockCopy
 from node_fsm.storage.workspace import ChainDirectory
 from states.base import PhaseState
@@ -37,9 +38,11 @@ class Running(PhaseState):
         while True:
             try:
                 await chain.follow()
-            except ServiceError:
+            except ServiceError as error:
                 if is_leader0:
                     await specification.follow(ctx)  # an election whose chain cannot run can still be cancelled
+                    if error.reason == STORAGE_LOST:
+                        await recover_archive(ctx)
                 raise
             if is_leader0:
                 await specification.follow(ctx)  # last: what the database refuses does not hold up the chain

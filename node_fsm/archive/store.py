@@ -87,7 +87,7 @@ async def archive_chain(store: ObjectStore, archive_uri: str, request: ArchiveRe
     """
     names = await in_thread(DISK, files_to_archive, request.directory)
     for run_id in _run_ids(request):
-        uri = "/".join([archive_uri.rstrip("/"), _path(request.election), request.block0_hash, run_id])
+        uri = f"{chain_uri(archive_uri, request.election, request.block0_hash)}/{run_id}"
         text = await _read_manifest(store, uri)
         if text is None:
             if not await _store(store, uri, request, names, clock):
@@ -120,6 +120,11 @@ def _run_ids(request: ArchiveRequest) -> Iterator[str]:
     yield first
     for number in range(2, MAX_RUNS + 1):
         yield f"{first}-{number}"
+
+
+def chain_uri(archive_uri: str, election: Election, block0_hash: str) -> str:
+    """Where the archives of a chain are, each under its run id."""
+    return "/".join([archive_uri.rstrip("/"), _path(election), block0_hash])
 
 
 def _path(election: Election) -> str:

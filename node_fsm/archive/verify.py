@@ -60,21 +60,26 @@ async def check_tar(manifest: Manifest, tar: AsyncIterator[bytes], copies: Mappi
 
 
 async def _verify_packed(text: bytes, tar: AsyncIterator[bytes], scratch: Path) -> AsyncGenerator[Check, None]:
+    with TemporaryDirectory(dir=scratch, prefix="node-fsm-verify-") as name:
+        async for check in unpack_verified(text, tar, Path(name)):
+            yield check
+
+
+async def unpack_verified(text: bytes, tar: AsyncIterator[bytes], directory: Path) -> AsyncGenerator[Check, None]:
+    """Check a manifest and its tar; block 0 and the chain are then in *directory*, which is empty before."""
     manifest, check = _read_manifest(text)
     yield check
     if manifest is None:
         return
-    with TemporaryDirectory(dir=scratch, prefix="node-fsm-verify-") as name:
-        directory = Path(name)
-        try:
-            with _copies(manifest, directory) as copies:
-                await check_tar(manifest, tar, copies)
-        except DamagedError as error:
-            yield Check(TAR_NAME, ok=False, detail=str(error))
-            return
-        yield Check(TAR_NAME, ok=True, detail=f"holds the {len(manifest.files)} files of the manifest, each whole")
-        async for check in _verify_content(manifest, directory):
-            yield check
+    try:
+        with _copies(manifest, directory) as copies:
+            await check_tar(manifest, tar, copies)
+    except DamagedError as error:
+        yield Check(TAR_NAME, ok=False, detail=str(error))
+        return
+    yield Check(TAR_NAME, ok=True, detail=f"holds the {len(manifest.files)} files of the manifest, each whole")
+    async for check in _verify_content(manifest, directory):
+        yield check
 
 
 async def _verify_unpacked(text: bytes, directory: Path) -> AsyncGenerator[Check, None]:

@@ -11,6 +11,10 @@ class ObjectStore(Protocol):
         """The object's bytes; PermanentError when it is missing, forbidden or larger than *limit* bytes."""
         ...
 
+    async def uris(self, prefix: str) -> list[str]:
+        """The URIs of the objects that begin with *prefix*, a thousand at most, in alphabetical order."""
+        ...
+
     async def write_once(self, uri: str, data: bytes) -> bool:
         """Create the object; False when one is there already."""
         ...

@@ -123,6 +123,16 @@ class S3Store:
 
         return await self._request("get_object", target, get)
 
+    async def uris(self, prefix: str) -> list[str]:
+        """The URIs of the objects that begin with *prefix*, a thousand at most, in alphabetical order."""
+        target = _object(prefix)
+        listed = await self._request(
+            "list_objects_v2",
+            target,
+            lambda: self._client.list_objects_v2(Bucket=target.bucket, Prefix=target.key),
+        )
+        return [f"s3://{target.bucket}/{found['Key']}" for found in listed.get("Contents", [])]
+
     async def write_once(self, uri: str, data: bytes) -> bool:
         """Create the object; False when one is there already, maybe by a try of ours whose answer was lost."""
         target = _object(uri)

@@ -19,6 +19,7 @@ from node_fsm.storage.files import move
 from node_fsm.storage.workspace import ChainDirectory
 
 STORAGE_DAMAGED = "StorageDamaged"
+STORAGE_LOST = "StorageLost"
 
 
 async def require_node(ctx: Context, chain: ChainDirectory, leaders: Collection[str]) -> None:
@@ -117,7 +118,7 @@ async def _is_seed(ctx: Context, chain: ChainDirectory) -> bool:
         copies = await ctx.database.chain_copies(block0_hash)
     if role is Role.LEADER0 and _has_begun(copies) and not _held(copies):
         raise PermanentError(
-            "StorageLost",
+            STORAGE_LOST,
             f"the chain {block0_hash} had height {max(copy.height for copy in copies)}, but its storage is neither on"
             " this machine nor on another leader's: started alone, this node would begin the chain anew without its"
             " votes; bring NODE_FSM_STORAGE_DIR back, or start a leader that has the chain",

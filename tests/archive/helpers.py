@@ -142,6 +142,9 @@ class MemoryStore:
             raise ObjectMissingError("S3ObjectMissing", uri)
         return self.objects[uri]
 
+    async def uris(self, prefix: str) -> list[str]:
+        return sorted(uri for uri in self.objects if uri.startswith(prefix))
+
     async def write_once(self, uri: str, data: bytes) -> bool:
         return self.objects.setdefault(uri, data) is data
 

@@ -266,3 +266,11 @@ def test_only_this_package_of_the_service_needs_boto3() -> None:
     assert [file.relative_to(root) for file in sources if imported.search(file.read_text())] == [
         Path("node_fsm/s3/store.py")
     ]
+
+
+async def test_objects_are_listed_by_how_they_begin(store: S3Store, s3_bucket: Bucket) -> None:
+    uris = [f"s3://{s3_bucket.name}/chain/{name}" for name in ("final-1/a", "final-1/b", "other/a")]
+    for uri in uris:
+        await store.write_once(uri, b"")
+    assert await store.uris(f"s3://{s3_bucket.name}/chain/final-") == uris[:2]
+    assert await store.uris(f"s3://{s3_bucket.name}/none") == []

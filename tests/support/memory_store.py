@@ -26,6 +26,10 @@ class MemoryStore:
             raise PermanentError("S3ObjectTooLarge", f"{uri} has {len(data)} bytes")
         return data
 
+    async def uris(self, prefix: str) -> list[str]:
+        self._request("uris", prefix)
+        return sorted(uri for uri in self.objects if uri.startswith(prefix))
+
     async def write_once(self, uri: str, data: bytes) -> bool:
         self._request("write_once", uri)
         is_new = uri not in self.objects

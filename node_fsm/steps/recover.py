@@ -1,0 +1,65 @@
+"""A final archive that the database has forgotten, restored to a copy of before: it is recorded again."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from loguru import logger
+
+from node_fsm.aio.threads import LONG, in_thread
+from node_fsm.archive.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, TAR_NAME, Election, Manifest
+from node_fsm.archive.store import chain_uri
+from node_fsm.archive.verify import unpack_verified
+from node_fsm.core.events import Fact
+from node_fsm.core.model import ArchiveKind, PlanResult, StoredArchive
+from node_fsm.steps.context import Context
+from node_fsm.storage.block_copy import blocks_with_fragments
+
+
+async def recover_archive(ctx: Context) -> bool:
+    """Look in S3 for a final archive of the chain in work; record its results and itself when it is whole."""
+    if ctx.settings.archive_uri is None:
+        return False
+    work, block0 = ctx.election_in_work(), ctx.block0_in_work()
+    where = chain_uri(ctx.settings.archive_uri, Election(id=work.election_id, name=work.election_name), block0.hash)
+    for manifest_uri in await ctx.store.uris(f"{where}/{ArchiveKind.FINAL}-"):
+        if manifest_uri.endswith(f"/{MANIFEST_NAME}") and await _recover(ctx, manifest_uri.rpartition("/")[0]):
+            return True
+    return False
+
+
+async def _recover(ctx: Context, uri: str) -> bool:
+    text = await ctx.store.read(f"{uri}/{MANIFEST_NAME}", MAX_MANIFEST_BYTES)
+    with TemporaryDirectory(dir=ctx.workspace.root, prefix="node-fsm-verify-") as name:
+        async for check in unpack_verified(text, ctx.store.download(f"{uri}/{TAR_NAME}"), Path(name)):
+            if not check.ok:
+                logger.warning("the archive {} does not hold: {}: {}", uri, check.name, check.detail)
+                return False
+        blocks = await in_thread(LONG, blocks_with_fragments, Path(name) / "blocks.bin")
+    manifest, work = Manifest.parse(text), ctx.election_in_work()
+    if manifest.kind is not ArchiveKind.FINAL or manifest.block0_hash != ctx.block0_in_work().hash:
+        return False
+    logger.warning("the archive {} is whole, and the database does not know it; it is recorded again", uri)
+    if manifest.results is not None:
+        why = f"the results of block 0 {manifest.block0_hash}, found in its archive {uri}"
+        entry = ctx.fact(Fact.RESULTS_WRITTEN, work.election_id, work.election_name, why)
+        results = [PlanResult(of.plan_id, of.votes, of.fragment_id, of.on_chain) for of in manifest.results]
+        await ctx.database.post_results(work.election_id, manifest.block0_hash, results, entry)
+    made = StoredArchive(
+        election_id=work.election_id,
+        election_name=work.election_name,
+        block0_hash=manifest.block0_hash,
+        run_id=uri.rpartition("/")[2],
+        kind=manifest.kind,
+        tip_hash=manifest.tip.hash,
+        uri=uri,
+        sha256=manifest.tar.sha256,
+        bytes=manifest.tar.bytes,
+        manifest=text.decode(),
+        verified_at=ctx.clock.now(),
+    )
+    why = f"the {made.kind} archive {uri} of block 0 {made.block0_hash} was found, and is verified"
+    await ctx.database.save_archive(
+        made, ctx.fact(Fact.ARCHIVE_WRITTEN, work.election_id, work.election_name, why), blocks
+    )
+    ctx.database_changed()
+    return True

@@ -1,0 +1,57 @@
+"""A database restored to a copy of before the results: they are found in the archive, and recorded again."""
+
+import pytest
+
+from node_fsm.core.events import Event
+from node_fsm.core.model import ChainCopy, PlanResult, StoredArchive
+from states.archiving import Archiving
+from states.reset import Reset
+from states.running import Running
+from states.tallying import Tallying
+from tests.phases.world import World
+
+
+@pytest.fixture
+async def restored(world: World) -> tuple[World, dict[str, tuple[PlanResult, ...]], StoredArchive]:
+    """A world that has let go of its chain, what was posted, and the archive that the database has forgotten."""
+    await world.end_voting()
+    await world.finish(Tallying())
+    await world.node.stop()
+    await world.finish(Archiving())
+    assert (await world.finish(Reset())).event is Event.LOCAL_DATA_RESET
+    assert world.ctx.workspace.chains() == ()
+    database = world.database
+    posted, (archive,) = dict(database.posted), database.archives
+    database.posted.clear()
+    database.archives.clear()
+    database.blocks.clear()
+    database.copies[world.hash] = {"leader0": ChainCopy("leader0", 80, lost=False, is_leader=True)}
+    return world, posted, archive
+
+
+async def test_results_and_archive_are_recorded_again(
+    restored: tuple[World, dict[str, tuple[PlanResult, ...]], StoredArchive],
+) -> None:
+    world, posted, archive = restored
+    async with world.doing(Running()) as failures:
+        await world.until(lambda: bool(world.database.archives))
+    assert {failure.reason for failure in failures} <= {"StorageLost"}
+    assert world.database.posted == posted
+    (found,) = world.database.archives
+    assert (found.uri, found.run_id, found.manifest) == (archive.uri, archive.run_id, archive.manifest)
+    assert await world.database.archived_blocks(world.hash)
+    assert not list(world.ctx.workspace.root.glob("node-fsm-verify-*"))
+
+
+@pytest.mark.parametrize("object_", ["archive.tar.zst", "manifest.json"])
+async def test_an_archive_that_is_not_whole_is_not(
+    restored: tuple[World, dict[str, tuple[PlanResult, ...]], StoredArchive], object_: str
+) -> None:
+    world, _, archive = restored
+    data = world.store.objects[f"{archive.uri}/{object_}"]
+    world.store.objects[f"{archive.uri}/{object_}"] = data[:100] + b"x" + data[101:]
+    async with world.doing(Running()) as failures:
+        await world.until(lambda: len(failures) > 2)
+    assert {failure.reason for failure in failures} == {"StorageLost"}
+    assert world.database.archives == []
+    assert world.database.posted == {}
