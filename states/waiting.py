@@ -1,7 +1,7 @@
 """Waiting: no election is due."""
 
 from node_fsm.core.conditions import ConditionType
-from node_fsm.core.current import current
+from node_fsm.core.current import current, is_to_come
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Fact
 from node_fsm.core.model import ElectionOverview, JournalEntry, Overview
@@ -58,21 +58,31 @@ async def _journal_missed(ctx: Context, election: ElectionOverview) -> None:
 
 
 async def _check(ctx: Context, overview: Overview) -> int:
-    """Say in a condition what is wrong with the current election, or that nothing is; how many voters it has."""
-    election = current(overview, ctx.clock.now(), ctx.policy)
-    if election is None or election.block0:
-        ctx.conditions.clear(ConditionType.ELECTION_INVALID)
-        ctx.conditions.clear(ConditionType.ELECTION_DOUBTFUL)
-        return 0
-    try:
-        spec = await ctx.database.specification(election.id)
-        checked = check(ctx, spec)
-    except PermanentError as error:
-        ctx.conditions.raise_(ConditionType.ELECTION_INVALID, error.reason, error.message)
-        return 0
-    ctx.conditions.clear(ConditionType.ELECTION_INVALID)
-    doubts = "; ".join(checked.warnings)
+    """Say in conditions what is wrong with the elections to come; how many voters the largest good one has."""
+    now, problems, doubts, voters = ctx.clock.now(), [], [], 0
+    for election in (election for election in overview.elections if is_to_come(election, now)):
+        try:
+            known = ctx.checked.get(election.id)
+            if known and known[1] and known[0] == ctx.to_check(election, overview):
+                raise known[1]
+            spec = await ctx.database.specification(election.id)
+            doubts += [f"{election.name}: {doubt}" for doubt in check(ctx, spec).warnings]
+            voters = max(voters, sum(group.voters for group in spec.groups))
+        except PermanentError as error:
+            problems.append((election, error))
+    _say_problems(ctx, overview, problems)
     ctx.conditions.set(
-        ConditionType.ELECTION_DOUBTFUL, ("SpecificationDoubtful", f"{election.name}: {doubts}") if doubts else None
+        ConditionType.ELECTION_DOUBTFUL, ("SpecificationDoubtful", "; ".join(doubts)) if doubts else None
     )
-    return sum(group.voters for group in spec.groups)
+    return voters
+
+
+def _say_problems(ctx: Context, overview: Overview, problems: list[tuple[ElectionOverview, PermanentError]]) -> None:
+    if not problems:
+        ctx.conditions.clear(ConditionType.ELECTION_INVALID)
+        return
+    messages = list(dict.fromkeys(error.message for _, error in problems))
+    following = current(overview, ctx.clock.now(), ctx.policy, [election.id for election, _ in problems])
+    if following and not any(following.id == election.id for election, _ in problems):
+        messages.append(f"meanwhile {following.name} is not held up by that, and goes first")
+    ctx.conditions.raise_(ConditionType.ELECTION_INVALID, problems[0][1].reason, "; ".join(messages))

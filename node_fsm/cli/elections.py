@@ -115,6 +115,9 @@ def time_warnings(election: "ElectionFile", slot_duration: int) -> list[str]:
                 f"{column} is no multiple of slot_duration ({slot_duration} s) after voting_start, and will be refused;"
                 f" the nearest good times are {earlier.isoformat()} and {(earlier + slot).isoformat()}"
             )
-    if election.voting_end <= datetime.now(UTC):
+    now = datetime.now(UTC)
+    if election.voting_end <= now:
         warnings.append("voting_end has passed, so that the election will not start")
+    elif election.voting_start <= now:
+        warnings.append("voting_start has passed: voting begins late, as soon as the chain runs")
     return warnings

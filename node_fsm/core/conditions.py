@@ -23,6 +23,7 @@ class ConditionType(StrEnum):
     DISK_SHORT = "disk_short"
     ELECTION_DOUBTFUL = "election_doubtful"
     ELECTION_INVALID = "election_invalid"
+    ELECTION_LATE = "election_late"
     ELECTION_MISSED = "election_missed"
     ENGINE_FAILING = "engine_failing"
     ISOLATED = "isolated"

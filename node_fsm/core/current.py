@@ -1,5 +1,6 @@
 """Which election a node works on: one pure function, the same for every role."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from node_fsm.core.chain_time import chain_start
@@ -8,20 +9,21 @@ from node_fsm.core.phases import Role
 from node_fsm.core.view import UNKNOWN, Policy, View
 
 
-def current(overview: Overview, now: datetime, policy: Policy) -> ElectionOverview | None:
+def current(
+    overview: Overview, now: datetime, policy: Policy, unbuildable: Collection[int] = ()
+) -> ElectionOverview | None:
     """The election to work on at *now*, if any.
 
     First a published election that is not closed, so that a chain that runs is never pre-empted by an earlier row;
-    else the next chronological one whose voting has not ended.
+    else the next chronological one whose voting has not ended. One that cannot be built gives way to those that can.
     """
     elections = sorted(overview.elections, key=lambda election: (election.voting_start, election.id))
     for election in elections:
         if election.block0 and not is_closed(election, now, policy):
             return election
-    for election in elections:
-        if is_to_come(election, now):
-            return election
-    return None
+    to_come = [election for election in elections if is_to_come(election, now)]
+    buildable = [election for election in to_come if election.id not in unbuildable]
+    return next(iter(buildable or to_come), None)
 
 
 def is_to_come(election: ElectionOverview, now: datetime) -> bool:

@@ -45,7 +45,7 @@ def _deadlines(phase: Phase, work: Work | None, view: View, now: datetime, polic
         return _chain_deadlines(work.block0, policy) if work and work.block0 else []
     if phase not in BEFORE_PUBLICATION | {Phase.WAITING} or view.overview is UNKNOWN:
         return []
-    election = current(view.overview, now, policy)
+    election = current(view.overview, now, policy, view.unbuildable)
     if election is None:
         return []
     if election.block0:
@@ -67,7 +67,7 @@ def _chain_deadlines(block0: Block0Ref, policy: Policy) -> list[Deadline]:
 def _waiting(view: View, now: datetime, policy: Policy) -> Decision | None:
     if view.overview is UNKNOWN or view.local is UNKNOWN:
         return None
-    election = current(view.overview, now, policy)
+    election = current(view.overview, now, policy, view.unbuildable)
     if policy.role is Role.LEADER0 and election and _only_archive_missing(election, view.local):
         why = f"the results of {election.name} stand, and its chain is here without a verified archive"
         return Decision(Event.RESULTS_POSTED, why, Work.on(election))
@@ -117,7 +117,7 @@ def is_leftover(chain: LocalChain, election: ElectionOverview | None, overview: 
 def _before_publication(phase: Phase, work: Work, view: View, now: datetime, policy: Policy) -> Decision | None:
     if view.overview is UNKNOWN:
         return None
-    election = current(view.overview, now, policy)
+    election = current(view.overview, now, policy, view.unbuildable)
     if election is None or election.id != work.election_id:
         return Decision(Event.ELECTION_CHANGED, f"{work.election_name} is no longer the current election")
     if policy.role is Role.NODE:

@@ -22,6 +22,7 @@ def observations(
         found[ConditionType.ELECTION_MISSED] = _missed(view)
         found[ConditionType.TALLY_DISPUTED] = _disputed(view)
         found[ConditionType.VOTES_NOT_COUNTED] = _lost(view)
+        found[ConditionType.ELECTION_LATE] = _late(view, now)
         found[ConditionType.OVERLAP] = _overlap(phase, work, view, now, policy)
     return found
 
@@ -72,6 +73,21 @@ def _missed(view: View) -> tuple[str, str] | None:
         (
             f"voting ended without a block 0 for: {names}; move the times with `node-fsm election import --replace`,"
             " or end them with `node-fsm election cancel`"
+        ),
+    )
+
+
+def _late(view: View, now: datetime) -> tuple[str, str] | None:
+    assert view.overview is not UNKNOWN
+    late = [each for each in view.overview.elections if is_to_come(each, now) and each.voting_start <= now]
+    if not late:
+        return None
+    names = ", ".join(f"{election.name} (at {election.voting_start.isoformat()})" for election in late)
+    return (
+        "VotingNotOpen",
+        (
+            f"voting should have begun and there is no block 0 yet: {names}; it begins late when the service can make"
+            " one, or give it other times with `node-fsm election import --replace`"
         ),
     )
 

@@ -65,6 +65,7 @@ class Look:
             tip=self._tip() or UNKNOWN,
             failure=failure,
             clock_wrong=ConditionType.CLOCK_WRONG in ctx.conditions,
+            unbuildable=frozenset() if self._overview is UNKNOWN else ctx.unbuildable(self._overview),
         )
         with self._faults.caught("looking for what the database has to say"):
             for condition, problem in observations(ctx.phase, ctx.work, view, ctx.clock.now(), ctx.policy).items():

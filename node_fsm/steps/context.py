@@ -8,7 +8,16 @@ from node_fsm.block0.template import Template, load_template
 from node_fsm.core.conditions import Conditions
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.events import Fact
-from node_fsm.core.model import Block0Ref, ChainStatement, ElectionOverview, JournalEntry, Lease, NodeRow, Overview
+from node_fsm.core.model import (
+    Block0Ref,
+    ChainStatement,
+    ElectionOverview,
+    ElectionSpec,
+    JournalEntry,
+    Lease,
+    NodeRow,
+    Overview,
+)
 from node_fsm.core.phases import Phase
 from node_fsm.core.secret import Secret
 from node_fsm.core.view import UNKNOWN, Policy, Unknown, View, Work
@@ -54,6 +63,9 @@ class Context:
     statement: ChainStatement | None = None
     """What this node says of its chain to the others; the engine reports it."""
 
+    checked: dict[int, tuple[object, PermanentError | None]] = field(default_factory=dict)
+    """By election: what was last checked for a block 0, as :meth:`to_check`, and why there can be none of it."""
+
     _template: tuple[float, Template] | None = field(default=None, repr=False)
 
     @property
@@ -72,6 +84,19 @@ class Context:
         if self._template is None or self._template[0] != changed:
             self._template = (changed, load_template(path))
         return self._template[1]
+
+    def unbuildable(self, overview: Overview) -> frozenset[int]:
+        """The elections of which no block 0 can be made as they stand now."""
+        return frozenset(
+            election.id
+            for election in overview.elections
+            if (known := self.checked.get(election.id)) and known[1] and known[0] == self.to_check(election, overview)
+        )
+
+    def to_check(self, election: ElectionOverview | ElectionSpec, overview: Overview) -> object:
+        """What decides whether a block 0 can be made; equal while nothing of it has changed."""
+        leaders = tuple((node.hostname, node.leader_id) for node in overview.nodes)
+        return election.revision, leaders, self._template
 
     def election_in_work(self) -> Work:
         """The work of a phase that has one."""

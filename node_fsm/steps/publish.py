@@ -1,6 +1,8 @@
 """From an election's specification to a checked block 0 on this machine. Nothing here publishes anything."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from node_fsm.aio.threads import DISK, LONG, in_thread
@@ -13,6 +15,9 @@ from node_fsm.core.payload_type import PayloadType
 from node_fsm.steps.context import Context
 from node_fsm.storage.files import new_file, write_private
 from node_fsm.storage.workspace import ChainDirectory
+
+UNBUILDABLE = {"SpecificationInvalid", "PrivateVotingUnsupported", "VoterAddressInvalid", "Block0TooLarge"}
+"""The reasons that are of the election itself."""
 
 
 async def specification_in_work(ctx: Context) -> ElectionSpec:
@@ -27,6 +32,26 @@ async def specification_in_work(ctx: Context) -> ElectionSpec:
 
 def check(ctx: Context, spec: ElectionSpec) -> Checked:
     """Everything that a person may have got wrong, before anything is made; PermanentError lists it."""
+    with noted(ctx, spec):
+        return _check(ctx, spec)
+
+
+@contextmanager
+def noted(ctx: Context, spec: ElectionSpec) -> Iterator[None]:
+    """Remember whether a block 0 can be made of *spec*: one that cannot be built gives way to the next election."""
+    with suppress(PermanentError):
+        ctx.template()  # what is remembered counts for the template as it is now
+    overview = ctx.known_overview()
+    try:
+        yield
+    except PermanentError as error:
+        if error.reason in UNBUILDABLE:
+            ctx.checked[spec.id] = ctx.to_check(spec, overview), error
+        raise
+    ctx.checked[spec.id] = ctx.to_check(spec, overview), None
+
+
+def _check(ctx: Context, spec: ElectionSpec) -> Checked:
     nodes, offset = ctx.known_overview().nodes, ctx.policy.voting_start_offset_minutes
     checked = check_specification(spec, nodes, ctx.template(), offset, ctx.own_node().leader_id)
     private = [objective.title for objective in spec.objectives if objective.payload_type is PayloadType.PRIVATE]
@@ -55,6 +80,11 @@ async def build_vote_plans(ctx: Context, spec: ElectionSpec, directory: ChainDir
 
 async def build_block0(ctx: Context, spec: ElectionSpec, directory: ChainDirectory, generation: int) -> Publication:
     """Encode block 0 into *directory* from its plans, and check that it says what was asked for."""
+    with noted(ctx, spec):
+        return await _build_block0(ctx, spec, directory, generation)
+
+
+async def _build_block0(ctx: Context, spec: ElectionSpec, directory: ChainDirectory, generation: int) -> Publication:
     dates = check(ctx, spec).dates
     template, nodes = ctx.template(), ctx.known_overview().nodes
     own = ctx.own_node()

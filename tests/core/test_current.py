@@ -49,6 +49,16 @@ def test_a_cancelled_election_is_passed_over(role: Role) -> None:
     assert current_of(worlds.election(cancelled=True), SUMMER, role=role) == "summer"
 
 
+@pytest.mark.parametrize(
+    ("unbuildable", "name"), [((), "spring"), ((SPRING.id,), "summer"), ((SPRING.id, SUMMER.id), "spring")]
+)
+def test_one_that_cannot_be_built_gives_way_to_those_that_can(unbuildable: tuple[int, ...], name: str) -> None:
+    elections = worlds.overview(SPRING, SUMMER)
+    found = current(elections, worlds.VOTING_START, worlds.policy(Role.LEADER0), unbuildable)
+    assert found is not None
+    assert found.name == name
+
+
 @BOTH_ROLES
 def test_a_published_election_goes_before_an_earlier_one(role: Role) -> None:
     running = worlds.election(worlds.block0(), id_=8, name="summer", later=30 * worlds.DAY)

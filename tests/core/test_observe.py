@@ -40,6 +40,7 @@ def test_only_leader0_looks_after_the_elections() -> None:
 
 def test_all_is_well() -> None:
     nothing = {
+        "election_late": None,
         "election_missed": None,
         "overlap": None,
         "row_unreadable": None,
@@ -73,6 +74,21 @@ def test_a_count_that_nobody_confirmed_is_named_until_a_person_confirms_it() -> 
     assert reason == "MajorityMissing"
     assert "autumn: 1 of 3 leaders" in message
     assert "`node-fsm election confirm NAME`" in message
+
+
+def test_an_election_is_late_from_its_voting_start_until_it_is_published() -> None:
+    start = worlds.VOTING_START + worlds.DAY
+
+    def late(*elections: ElectionOverview, now: datetime = start) -> tuple[str, str] | None:
+        return observed(of(*elections), now=now, work=None, phase=Phase.WAITING)[ConditionType.ELECTION_LATE]
+
+    assert late(SUMMER, now=start - worlds.INSTANT) is None
+    problem = late(SUMMER)
+    assert problem is not None
+    assert problem[0] == "VotingNotOpen"
+    assert "summer" in problem[1]
+    assert late(replace(SUMMER, block0=worlds.block0())) is None
+    assert late(replace(SUMMER, cancelled=True)) is None
 
 
 def test_missed_elections_are_named() -> None:

@@ -134,6 +134,9 @@ def test_what_will_not_start_is_warned_of(run: Run, tmp_path: Path, files: tuple
         "warning: voting_end is no multiple of slot_duration (4 s) after voting_start, and will be refused;"
         " the nearest good times are 2030-01-02T12:00:00+00:00 and 2030-01-02T12:00:04+00:00\n"
     )
+    late = ELECTION.replace("2030-01-01T12", "2020-01-01T12").replace("Fund 1", "Fund 3")
+    warned = run("election", "import", written(tmp_path, "late.yaml", late), "--voters", files[1]).stderr
+    assert "voting_start has passed: voting begins late" in warned
     old = written(tmp_path, "old.yaml", ELECTION.replace("2030", "2020").replace("Fund 1", "Fund 0"))
     assert "voting_end has passed" in run("election", "import", old, "--voters", files[1]).stderr
     twin = written(tmp_path, "twin.yaml", ELECTION.replace("Fund 1", "Fund 2"))

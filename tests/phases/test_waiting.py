@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from node_fsm.core.conditions import ConditionType
+from node_fsm.core.current import current
 from node_fsm.core.model import VotingGroup
 from node_fsm.core.payload_type import PayloadType
 from node_fsm.core.phases import Role
@@ -82,15 +83,35 @@ async def test_nothing_is_complained_of_when_there_is_no_election(world: World) 
         await world.until(lambda: world.condition(ConditionType.ELECTION_INVALID) is None)
 
 
-async def test_the_next_election_is_checked_not_a_later_one(world: World) -> None:
+async def test_all_elections_to_come_are_checked(world: World) -> None:
     later = row(2, "second", later=3600)
-    later.edit(voting_end=later.spec.voting_end + timedelta(microseconds=1))
+    good = later.spec.voting_end
+    later.edit(voting_end=good + timedelta(microseconds=1))
     world.database.rows[2] = later
     async with world.doing(Waiting()):
-        await world.until(lambda: world.ctx.progressed)
-        assert world.condition(ConditionType.ELECTION_INVALID) is None
-        world.row.cancelled = True
         await world.until(lambda: world.condition(ConditionType.ELECTION_INVALID) == "SpecificationInvalid")
+        assert "second" in world.message(ConditionType.ELECTION_INVALID)
+        assert "first is not held up" in world.message(ConditionType.ELECTION_INVALID)
+        later.edit(voting_end=good)
+        await world.until(lambda: world.condition(ConditionType.ELECTION_INVALID) is None)
+
+
+async def test_an_election_that_cannot_be_built_gives_way_until_it_is_mended(world: World) -> None:
+    world.database.rows[2] = row(2, "second", later=60)
+    secret = world.row
+    objective = secret.spec.objectives[0]
+
+    def next_one() -> str:
+        assert world.ctx.view is not None
+        found = current(world.ctx.known_overview(), world.clock.now(), world.ctx.policy, world.ctx.view.unbuildable)
+        return found.name if found else ""
+
+    async with world.doing(Waiting()):
+        await world.until(lambda: next_one() == "first")
+        secret.edit(objectives=(replace(objective, payload_type=PayloadType.PRIVATE),))
+        await world.until(lambda: next_one() == "second")
+        secret.edit(objectives=(objective,))
+        await world.until(lambda: next_one() == "first")
 
 
 async def test_a_change_while_the_last_one_is_checked_is_not_overlooked(

@@ -135,6 +135,7 @@ class World:
             generation=ctx.lease.generation if ctx.lease else None,
             tip=UNKNOWN,
             failure=None,
+            unbuildable=ctx.unbuildable(overview) if overview else frozenset(),
         )
         ctx.looked.beat()
 
