@@ -91,7 +91,7 @@ class Look:
             self.next_scan = ctx.clock.monotonic() + min(DATABASE_RETRY_SECONDS, self._rescan_seconds)
             self._unreadable(ConditionType.DATABASE_UNAVAILABLE, "reading the database", error)
         else:
-            self._overview = with_deferred(overview, ctx.workspace)
+            self._overview = await in_thread(DISK, with_deferred, overview, ctx.workspace)
             ctx.conditions.clear(ConditionType.DATABASE_UNAVAILABLE)
             self._compare_clocks(overview.database_time, took=ctx.clock.monotonic() - asked)
 
