@@ -30,7 +30,7 @@ demo: setup     ## two elections on three nodes, with a service killed in each: 
 test: setup     ## run all tests (those on the real node only where jcli and jormungandr are found)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not long" $(ARGS)
 
-test-network: setup  ## elections on the real node whose network is cut, and votes by the thousand: half an hour, as root
+test-network: setup  ## elections on the real node whose network is cut, and votes by the thousand: three quarters of an hour, as root
 	$(BIN)/python -m pytest -m long tests/netns $(ARGS)
 
 lint: setup     ## ruff: style and format

@@ -23,7 +23,7 @@ from tests.netns.timeline import Timeline
 from tests.support.hosts import Hosts
 from tests.support.polling import HANGING
 from tests.support.template import TEMPLATE
-from tests.system.conftest import run_cli
+from tests.system.conftest import run_cli, sql
 
 FOLLOWER = "follower"
 _REST_PORT = 10080
@@ -131,6 +131,14 @@ class SplitCluster:
     def shown(self, election: DrawnElection) -> dict[str, Any]:
         """What the command line shows of an election."""
         return dict(json.loads(self.cli("election", "show", election.name, "--json")))
+
+    async def uncounted(self) -> list[dict[str, Any]]:
+        """The votes on record as not counted: ``fragment_id``, ``weight``, ``why`` and the ``node`` that had it."""
+        columns = "fragment_id, weight, why, node"
+        rows = await sql(
+            self._outside, f"SELECT json_agg(row_to_json(one)) FROM (SELECT {columns} FROM uncounted_vote) one"
+        )
+        return list(json.loads(str(rows or "[]")))
 
     def kept(self) -> dict[str, list[str]]:
         """What is left on each member's disk: chains of elections, and those set aside."""
