@@ -21,7 +21,7 @@ from node_fsm.engine.lease_keeper import LeaseKeeper
 from node_fsm.engine.loop import Engine
 from node_fsm.log import bind_context
 from node_fsm.metrics import Metrics
-from node_fsm.node.status import NodeSettings
+from node_fsm.node.limits import NodeSettings
 from node_fsm.node.supervisor import NodeSupervisor
 from node_fsm.ports import MachineClock
 from node_fsm.programs.jcli import Jcli

@@ -10,7 +10,7 @@ from loguru import logger
 from node_fsm.ports import Clock, NodeStatus, ProcessPhase
 
 
-class StatusBoard:
+class NodeBoard:
     """The node's status. *on_change* is called, synchronously, whenever it has changed."""
 
     def __init__(self, on_change: Callable[[], None], clock: Clock) -> None:

@@ -6,8 +6,8 @@ from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.secret import Secret
 from node_fsm.node.config import NodeConfig
+from node_fsm.node.limits import NodeSettings
 from node_fsm.node.process import Launch, NodeProcess
-from node_fsm.node.status import NodeSettings
 from node_fsm.ports import ChainRun
 
 

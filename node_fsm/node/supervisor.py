@@ -14,14 +14,14 @@ from loguru import logger
 
 from node_fsm.aio.threads import to_the_end
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError, UnexpectedError, as_service_error
-from node_fsm.node.board import StatusBoard
+from node_fsm.node.board import NodeBoard
 from node_fsm.node.config import P2P_SETTING, REST_SETTING, rest_url
 from node_fsm.node.exit import Exit, Remedy, explain
+from node_fsm.node.limits import NodeLimits, NodeSettings
 from node_fsm.node.preflight import check_port
 from node_fsm.node.process import NodeProcess
 from node_fsm.node.rest import RECORDS, NodeRest
 from node_fsm.node.start import Starter
-from node_fsm.node.status import NodeLimits, NodeSettings
 from node_fsm.node.vitals import Vitals, start_delay
 from node_fsm.node.watch import Watch
 from node_fsm.ports import ChainRun, Clock, MachineClock, NodeStatus, Problem, ProcessPhase
@@ -54,7 +54,7 @@ class NodeSupervisor:
         self._settings = settings
         self._clock = clock
         self._limits = limits
-        self._board = StatusBoard(on_change, clock)
+        self._board = NodeBoard(on_change, clock)
         self._run: ChainRun | None = None
         self._run_changed = asyncio.Event()
         self._wanted = asyncio.Event()

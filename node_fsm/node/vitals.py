@@ -2,7 +2,7 @@
 
 from node_fsm.core.backoff import Backoff
 from node_fsm.node.exit import Exit, Remedy
-from node_fsm.node.status import NodeLimits
+from node_fsm.node.limits import NodeLimits
 
 
 def start_delay(limits: NodeLimits, remedy: Remedy, failures: int) -> float:

@@ -6,10 +6,10 @@ from loguru import logger
 
 from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.errors import PermanentError, TemporaryError
-from node_fsm.node.board import StatusBoard
+from node_fsm.node.board import NodeBoard
 from node_fsm.node.config import REST_SETTING
+from node_fsm.node.limits import NodeLimits, NodeSettings
 from node_fsm.node.rest import BOOTSTRAPPING, NodeRest
-from node_fsm.node.status import NodeLimits, NodeSettings
 from node_fsm.node.vitals import Vitals
 from node_fsm.ports import ChainRun, Clock, Problem, ProcessPhase
 from node_fsm.ports.answers import NodeStats
@@ -23,7 +23,7 @@ class Watch:
         self,
         run: ChainRun,
         rest: NodeRest,
-        board: StatusBoard,
+        board: NodeBoard,
         vitals: Vitals,
         *,
         settings: NodeSettings,

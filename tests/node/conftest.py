@@ -13,7 +13,7 @@ from node_fsm_sandbox.servers.server import free_port
 from node_fsm.core.chain_time import ChainClock
 from node_fsm.core.listen import Listen
 from node_fsm.core.secret import Secret
-from node_fsm.node.status import NodeLimits, NodeSettings
+from node_fsm.node.limits import NodeLimits, NodeSettings
 from node_fsm.node.supervisor import NodeSupervisor
 from node_fsm.ports import ChainRun
 from node_fsm.storage.workspace import ChainDirectory

@@ -13,8 +13,8 @@ from loguru import logger
 
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.node.config import NodeConfig
+from node_fsm.node.limits import NodeSettings
 from node_fsm.node.process import Launch, NodeProcess
-from node_fsm.node.status import NodeSettings
 from tests.node.conftest import KEY
 from tests.node.fake_node import BLOCK0_HASH, FakeNode
 from tests.node.owner import start_owner

@@ -17,9 +17,9 @@ from node_fsm.core.listen import Listen
 from node_fsm.core.model import Payer, SignedFragment
 from node_fsm.core.secret import Secret
 from node_fsm.node.config import NodeConfig
+from node_fsm.node.limits import NodeLimits, NodeSettings
 from node_fsm.node.process import Launch
 from node_fsm.node.rest import RECORDS
-from node_fsm.node.status import NodeLimits, NodeSettings
 from node_fsm.node.supervisor import NodeSupervisor
 from node_fsm.ports import ChainRun, ProcessPhase
 from node_fsm.ports.answers import FragmentState

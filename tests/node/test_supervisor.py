@@ -17,8 +17,8 @@ import pytest
 
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.secret import Secret
+from node_fsm.node.limits import NodeLimits, NodeSettings
 from node_fsm.node.rest import RECORDS
-from node_fsm.node.status import NodeLimits, NodeSettings
 from node_fsm.node.supervisor import NodeSupervisor
 from node_fsm.ports import ChainRun, ProcessPhase
 from node_fsm.storage.workspace import ChainDirectory

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from node_fsm.node.exit import Remedy
-from node_fsm.node.status import NodeLimits
+from node_fsm.node.limits import NodeLimits
 from node_fsm.node.vitals import Vitals, start_delay
 
 LIMITS = NodeLimits(

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from node_fsm.core.secret import Secret
-from node_fsm.node.status import NodeLimits
+from node_fsm.node.limits import NodeLimits
 from node_fsm.node.supervisor import NodeSupervisor
 from node_fsm.ports import ChainRun, ProcessPhase
 from tests.node.conftest import KEY, OTHERS, QUICK
