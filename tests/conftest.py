@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator
 from itertools import count
 
+import hypothesis
 import pytest
 import pytest_asyncio
 from mypy_boto3_s3 import S3Client
@@ -12,6 +13,10 @@ from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
 from node_fsm_sandbox.servers.s3 import CREDENTIALS, EmbeddedS3
 
 from tests.support.bucket import Bucket
+
+# A deadline of an example is one of speed, which a busy machine misses.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 pytest_plugins = ["tests.support.real"]
 

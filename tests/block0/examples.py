@@ -8,7 +8,7 @@ from typing import Any
 
 from node_fsm.block0.genesis import GenesisContents, leader_ids, signing_accounts, write_genesis
 from node_fsm.block0.plans import voting_token
-from node_fsm.block0.template import load_template
+from node_fsm.block0.template import Template, load_template
 from node_fsm.chain.address import account_address
 from node_fsm.core.chain_time import ChainClock
 from node_fsm.core.model import (
@@ -23,7 +23,11 @@ from node_fsm.core.payload_type import PayloadType
 from node_fsm.storage.files import NewFile
 
 TEMPLATE_FILE = Path(__file__).parents[2] / "block0_template.yaml"
-TEMPLATE = load_template(TEMPLATE_FILE)
+_SHIPPED = load_template(TEMPLATE_FILE).blockchain_configuration.model_dump()
+TEMPLATE = Template.model_validate(
+    {"blockchain_configuration": _SHIPPED | {"block_content_max_size": 20 * 2**20}},
+)
+"""The shipped one, but for the size of blocks, which is that of the recorded block 0."""
 
 LEADER_SEED = blake2b(b"leader", digest_size=32).hexdigest()
 LEADER_ID = "ed25519_pk1utchwguggknc2q9yzmyfkqqknaz4709kr5trq08mw8s5aktgfwkqrhv76y"

@@ -7,6 +7,7 @@ import yaml
 from node_fsm_sandbox.election.importing import write_election, write_template
 
 from node_fsm.block0.template import load_template
+from node_fsm.core.capacity import fitting_block_size
 from node_fsm.importing.election_file import parse_election
 from node_fsm.importing.voters_file import read_voters
 from node_fsm.settings.model import packaged_template
@@ -32,12 +33,12 @@ def test_whoever_keeps_the_votes_can_add_them_up(tmp_path: Path) -> None:
     assert add_up(tmp_path / "first") == election.expected()
 
 
-def test_the_template_differs_from_the_packaged_one_in_the_slots_alone(tmp_path: Path) -> None:
+def test_the_template_differs_from_the_packaged_one_in_the_slots_and_what_fits_into_one(tmp_path: Path) -> None:
     write_template(tmp_path / "template.yaml")
     ours, packaged = load_template(tmp_path / "template.yaml"), load_template(packaged_template())
     assert ours.slot_duration == 1
-    configuration = packaged.blockchain_configuration
-    assert ours.blockchain_configuration == configuration.model_copy(update={"slot_duration": 1})
+    differences = {"slot_duration": 1, "block_content_max_size": fitting_block_size(1)}
+    assert ours.blockchain_configuration == packaged.blockchain_configuration.model_copy(update=differences)
 
 
 def add_up(directory: Path) -> dict[str, list[int]]:

@@ -10,6 +10,7 @@ import yaml
 
 from node_fsm.block0.template import Template
 from node_fsm.chain.address import account_address
+from node_fsm.core.capacity import fitting_block_size
 from node_fsm.database.election_import import import_election
 from node_fsm.database.session import Session
 from node_fsm.importing.election_file import parse_election
@@ -22,9 +23,10 @@ _GROUP = "citizens"
 
 
 def write_template(file: Path) -> None:
-    """The block 0 template that comes with the package, but with slots of a second."""
+    """The block 0 template that comes with the package, but with slots of a second and blocks that fit into one."""
     template = yaml.safe_load(packaged_template().read_text())
     template["blockchain_configuration"]["slot_duration"] = SLOT_DURATION
+    template["blockchain_configuration"]["block_content_max_size"] = fitting_block_size(SLOT_DURATION)
     file.write_text(yaml.safe_dump(template))
 
 
