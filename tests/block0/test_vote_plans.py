@@ -5,7 +5,7 @@ from dataclasses import replace
 from random import Random
 from typing import TypeVar
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from node_fsm.block0.plans import PlanDraft, draft_plans, max_tally_size, tally_size, voting_token
@@ -67,7 +67,6 @@ def specifications(draw: st.DrawFn) -> ElectionSpec:
     return replace(SPEC, objectives=tuple(objectives))
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(specifications(), st.integers(2 * (300 + 96 * 2 * 16), 100_000))
 def test_every_proposal_is_in_one_plan_of_its_kind_in_order_and_within_limits(spec: ElectionSpec, size: int) -> None:
     template = with_block_size(size)
@@ -91,7 +90,6 @@ def test_every_proposal_is_in_one_plan_of_its_kind_in_order_and_within_limits(sp
         assert not private or tally_size(plan.proposals, 2) <= max_tally_size(template)
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(specifications(), st.integers())
 def test_the_order_in_which_rows_are_read_changes_nothing(spec: ElectionSpec, seed: int) -> None:
     random = Random(seed)

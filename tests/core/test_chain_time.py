@@ -4,13 +4,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from node_fsm.core.chain_time import BlockDate, ChainClock, ChainDates, chain_start, utc_now
 from tests.core import worlds
-
-unhurried = settings(deadline=None)  # a busy machine is no failure
 
 TIMES = st.datetimes(
     min_value=datetime(2000, 1, 1),  # noqa: DTZ001 - hypothesis adds the timezone itself
@@ -22,7 +20,6 @@ CLOCKS = st.builds(ChainClock, TIMES, SLOT_DURATIONS, st.integers(min_value=1, m
 SPANS = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=400))
 
 
-@unhurried
 @given(clock=CLOCKS, span=SPANS)
 def test_a_time_falls_into_the_slot_that_its_date_names(clock: ChainClock, span: timedelta) -> None:
     time = clock.start + span
@@ -32,21 +29,18 @@ def test_a_time_falls_into_the_slot_that_its_date_names(clock: ChainClock, span:
     assert clock.is_on_grid(time) == (time == begin)
 
 
-@unhurried
 @given(clock=CLOCKS, epoch=st.integers(min_value=0, max_value=1000), data=st.data())
 def test_a_date_comes_back_from_its_time(clock: ChainClock, epoch: int, data: st.DataObject) -> None:
     date = BlockDate(epoch, data.draw(st.integers(min_value=0, max_value=clock.slots_per_epoch - 1)))
     assert clock.date_at(clock.time_at(date)) == date
 
 
-@unhurried
 @given(clock=CLOCKS, one=SPANS, other=SPANS)
 def test_dates_are_ordered_as_the_times_are(clock: ChainClock, one: timedelta, other: timedelta) -> None:
     earlier, later = sorted((clock.start + one, clock.start + other))
     assert clock.date_at(earlier) <= clock.date_at(later)
 
 
-@unhurried
 @given(clock=CLOCKS, span=st.timedeltas(min_value=worlds.INSTANT, max_value=timedelta(days=400)))
 def test_before_its_start_a_chain_has_no_dates(clock: ChainClock, span: timedelta) -> None:
     with pytest.raises(ValueError, match="is before the chain's start"):
@@ -59,7 +53,6 @@ def test_times_of_any_timezone_are_understood() -> None:
     assert clock.date_at(time) == BlockDate(1, 451)
 
 
-@unhurried
 @given(date=st.builds(BlockDate, st.integers(min_value=0), st.integers(min_value=0)))
 def test_a_date_comes_back_from_its_text(date: BlockDate) -> None:
     assert BlockDate.parse(str(date)) == date
@@ -73,7 +66,6 @@ def test_what_is_no_date_is_refused(text: str) -> None:
         BlockDate.parse(text)
 
 
-@unhurried
 @given(
     start=TIMES,
     offset=st.decimals(min_value=-20_000, max_value=0, places=4),
@@ -104,7 +96,6 @@ def test_the_start_of_a_chain(offset_minutes: float, slot_duration: int, seconds
     assert chain_start(worlds.VOTING_START, offset_minutes, slot_duration) == expected
 
 
-@unhurried
 @given(clock=CLOCKS, epoch=st.integers(min_value=0, max_value=1000), slot=st.integers(min_value=0, max_value=99_999))
 def test_a_transaction_lives_through_the_next_epoch(clock: ChainClock, epoch: int, slot: int) -> None:
     """Whatever the tip's slot, it has one whole epoch to come into a block, and expires one epoch ahead."""

@@ -114,7 +114,7 @@ FACTS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=1000)  # a busy machine is no failure
+@settings(max_examples=1000)
 @given(facts=FACTS, later=TIMES, lead=MINUTES, grace=MINUTES)
 def test_no_decision_is_slept_through_at_any_time(facts: Facts, later: datetime, lead: float, grace: float) -> None:
     """Nor is a deadline ever behind, whatever the settings."""

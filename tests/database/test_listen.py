@@ -128,10 +128,12 @@ async def test_a_silent_connection_is_kept(database: PostgresDatabase, sql: asyn
 
 
 async def _listener(sql: asyncpg.Connection) -> int:
-    pid: int = await sql.fetchval(
+    """The connection that listens, not the pooled one that was notified from: told apart by what it asked last."""
+    [row] = await sql.fetch(
         "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
-        " AND backend_type = 'client backend'"
+        " AND backend_type = 'client backend' AND (query LIKE 'LISTEN %' OR query = 'SELECT 1')"
     )
+    pid: int = row["pid"]
     return pid
 
 

@@ -63,7 +63,7 @@ def tell(
     return story
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(at=st.lists(moments, min_size=1, max_size=5), busy=st.sampled_from([0.0, 0.25, 0.5, 1.0]))
 def test_the_engine_looks_after_every_signal_as_soon_as_it_can(at: list[float], busy: float) -> None:
     mailbox = Mailbox()
@@ -73,7 +73,7 @@ def test_the_engine_looks_after_every_signal_as_soon_as_it_can(at: list[float], 
         assert story.first_look_after(number)[1] <= time + busy
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(at=st.lists(moments, min_size=1, max_size=5), busy=st.sampled_from([0.0, 0.25, 0.5, 1.0]))
 def test_the_first_look_after_a_change_of_the_database_knows_of_it(at: list[float], busy: float) -> None:
     mailbox = Mailbox()
@@ -86,7 +86,7 @@ def test_the_first_look_after_a_change_of_the_database_knows_of_it(at: list[floa
     assert sum(knew for *_, knew in story.looks) <= len(at), "taken once"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(at=st.lists(moments, min_size=1, max_size=5), busy=st.sampled_from([0.0, 0.25, 0.5, 1.0]))
 def test_work_goes_on_after_every_beat_also_one_that_it_was_too_busy_for(at: list[float], busy: float) -> None:
     pulse = Pulse()

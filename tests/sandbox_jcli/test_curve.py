@@ -28,7 +28,7 @@ NO_ELEMENTS = [
 ]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(SECRETS, st.binary(max_size=100))
 def test_signatures_are_those_of_a_library(secret: bytes, message: bytes) -> None:
     ours, theirs = SigningKey(secret), Ed25519PrivateKey.from_private_bytes(secret)
@@ -59,7 +59,7 @@ def test_ristretto_vectors() -> None:
             ristretto.decode(bytes.fromhex(text))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, edwards.ORDER - 1), st.integers(0, edwards.ORDER - 1))
 def test_scalars_add_up(first: int, second: int) -> None:
     total = edwards.add(edwards.multiply(first, edwards.BASE), edwards.multiply(second, edwards.BASE))

@@ -182,7 +182,7 @@ def test_checkpoints_thin_out(world: World) -> None:
     assert len(points) < 20
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 10**6))
 def test_any_order_of_arrival_ends_with_the_longest_branch(seed: int) -> None:
     """A tree of blocks in a random order: the tip is as high as can be, and the ledger is that of its branch alone."""

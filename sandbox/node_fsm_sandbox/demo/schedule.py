@@ -8,7 +8,7 @@ LIMIT = 175.0
 """Seconds after which the demo stops, so that with its clearing away it takes no more than three minutes."""
 
 LEAD = 15
-VOTING = 30
+VOTING = 36
 CHAIN_LEAD = 12
 """Seconds from a chain's start to the first vote.
 
