@@ -7,6 +7,7 @@ away from the copy (a reorganisation, or blocks that a killed node lost), the co
 
 import io
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -139,29 +140,49 @@ class BlockCopy:
         self._index.append(copied, content)
 
     async def _cut_back(self, source: BlockSource) -> None:
-        """Drop the last block: the node's main chain does not have it. A node of another chain cuts nothing off."""
+        """Drop the blocks that the node's main chain does not have. A node of another chain cuts nothing off.
+
+        A branch may be hundreds of blocks long, and votes on it expire while they are not posted again: so where it
+        began is searched for in steps that double, and then halved, instead of block by block.
+        """
         if len(self._index) == 1 or await source.next_ids(self.block0.id, 1) is None:
             raise PermanentError(
                 "OtherChain",
                 f"the node does not run on block 0 {self.block0.id}; check what listens on its REST address",
             )
-        await in_thread(DISK, self._drop_last)
+        gone, step = self.tip.height, 1
+        while (kept := max(gone - step, 0)) and await source.next_ids(self._index.id_at(kept), 1) is None:
+            gone, step = kept, 2 * step
+        while gone - kept > 1:
+            middle = (gone + kept) // 2
+            if await source.next_ids(self._index.id_at(middle), 1) is None:
+                gone = middle
+            else:
+                kept = middle
+        await in_thread(DISK, self._drop_behind, kept)
 
-    def _drop_last(self) -> None:
-        dropped, end = self._index[-1], self._index[-2].end
+    def _drop_behind(self, kept: int) -> None:
+        """Drop the blocks behind that of height *kept*."""
+        tip = self.tip
+        blocks = [self._index[height] for height in range(tip.height, kept - 1, -1)]
+        dropped = []
         with self._file.open("rb") as stream:
-            stream.seek(end)
-            raw = stream.read(dropped.end - end)
-        try:
-            _, content = _copied(_only_block(raw), end)
-        except ChainDataError as error:
-            raise _damaged(self._file, str(error)) from error
-        os.truncate(self._file, end)
-        self._index.drop_last(content)
-        if content.fragments:
-            self._lost.append(raw)
-            self.losses += 1
-        logger.warning("block {} of height {} is no longer on the chain", dropped.id, dropped.height)
+            for block, parent in pairwise(blocks):
+                stream.seek(parent.end)
+                raw = stream.read(block.end - parent.end)
+                try:
+                    dropped.append((raw, _copied(_only_block(raw), parent.end)[1]))
+                except ChainDataError as error:
+                    raise _damaged(self._file, str(error)) from error
+        os.truncate(self._file, self._index[kept].end)
+        for raw, content in dropped:
+            self._index.drop_last(content)
+            if content.fragments:
+                self._lost.append(raw)
+                self.losses += 1
+        logger.warning(
+            "{} blocks from height {} on, up to {}, are no longer on the chain", len(dropped), kept + 1, tip.id
+        )
 
 
 def blocks_with_fragments(file: Path) -> list[str]:

@@ -116,6 +116,23 @@ async def test_a_reorganisation_cuts_back_to_where_both_agree(
     assert BlockCopy.open(*files).tip == copy.tip
 
 
+@pytest.mark.parametrize("depth", range(1, 200, 18))
+async def test_where_a_long_branch_began_is_found_in_few_steps(files: tuple[Path, Path], depth: int) -> None:
+    chain = MainChain(BLOCK0)
+    for slot in range(1, 201):
+        chain.append((0, slot), VOTES[:1] if slot == 201 - depth else ())
+    copy = BlockCopy.open(*files)
+    await copy.advance(chain)
+    chain.lose(depth)
+    chain.append((1, 0))
+    chain.asked = 0
+    assert await copy.advance(chain)
+    assert files[0].read_bytes() == chain.raw
+    assert BlockCopy.open(*files).tip == copy.tip
+    assert [fragment.raw for fragment in copy.take_lost()] == VOTES[:1]
+    assert chain.asked <= 20
+
+
 async def test_blocks_that_a_killed_node_lost_are_dropped_before_there_are_new_ones(
     chain: MainChain, files: tuple[Path, Path]
 ) -> None:
@@ -168,7 +185,7 @@ async def test_a_cut_survives_a_crash_right_after_it(
         await copy.advance(chain)
     monkeypatch.setattr(chain, "next_ids", answered)
     later = BlockCopy.open(*files)
-    assert later.tip.height == 4
+    assert later.tip.height == 2
     await later.advance(chain)
     assert files[0].read_bytes() == chain.raw
 
