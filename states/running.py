@@ -77,7 +77,7 @@ class _Chain:
         ctx.metrics.votes_cast(copy.votes)
         await joined.resubmission.follow(ctx, copy)
         await joined.neighbours.compare(copy)
-        await joined.lost_votes.exchange(copy)
+        await joined.lost_votes.exchange(copy, joined.neighbours.parted_behind)
 
     async def _join(self) -> "_Joined":
         ctx = self._ctx

@@ -48,6 +48,11 @@ def mark_heights(tip: int) -> list[int]:
     return heights
 
 
+def shared(marks: Iterable[Mark], tip: int, id_at: Callable[[int], str | None]) -> int:
+    """The height of the last of *marks* that stands on the chain of :func:`compare`; 0, block 0, when none does."""
+    return max((mark.height for mark in marks if mark.height <= tip and id_at(mark.height) == mark.id), default=0)
+
+
 def compare(marks: Iterable[Mark], tip: int, id_at: Callable[[int], str | None]) -> Agreement:
     """What *marks* say about the chain with its tip at height *tip* and the block ``id_at(height)`` at each height."""
     reached = max((mark for mark in marks if mark.height <= tip), default=None)

@@ -2,14 +2,12 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ARRAY, ColumnElement, Text, any_, cast, delete, func, not_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from node_fsm.core.model import SignedFragment, UncountedVote
 from node_fsm.database import tables
-from node_fsm.database.session import Session
-
-_ROWS_AT_ONCE = 1000
+from node_fsm.database.session import BULK_SECONDS, Session
 
 
 class Votes:
@@ -26,31 +24,32 @@ class Votes:
             {"block0_hash": block0_hash, "fragment_id": one.id, "raw": one.raw, "from_host": hostname}
             for one in fragments
         ]
-        async with self._session.transaction("hand_over") as connection:
-            for start in range(0, len(rows), _ROWS_AT_ONCE):
-                statement = insert(tables.fragment_handover).values(rows[start : start + _ROWS_AT_ONCE])
-                await connection.execute(statement.on_conflict_do_nothing())
+        async with self._session.transaction("hand_over", BULK_SECONDS) as connection:
+            await connection.execute(insert(tables.fragment_handover).on_conflict_do_nothing(), rows)
 
-    async def handed_over(self, block0_hash: str, hostname: str, limit: int) -> tuple[SignedFragment, ...]:
-        """Up to *limit* of what other nodes handed over and nobody has seen in a block, the first ones first."""
+    async def handed_over(
+        self, block0_hash: str, hostname: str, known: Collection[str], limit: int
+    ) -> tuple[SignedFragment, ...]:
+        """Up to *limit* of what other nodes handed over and is not settled, beside what is *known*, the first first."""
         handed = tables.fragment_handover.c
         query = (
             select(handed.fragment_id, handed.raw)
             .where(handed.block0_hash == block0_hash, handed.from_host != hostname, handed.resolved_at.is_(None))
+            .where(not_(_is_among(handed.fragment_id, known)))
             .order_by(handed.handed_at, handed.fragment_id)
             .limit(limit)
         )
         async with self._session.transaction("handed_over") as connection:
             return tuple(SignedFragment(*row) for row in await connection.execute(query))
 
-    async def resolve_handover(self, block0_hash: str, fragment_ids: Collection[str]) -> None:
-        """Say that these are in blocks, or expired: nobody needs to post them any more."""
+    async def resolve_handover(self, block0_hash: str, fragment_ids: Collection[str] | None = None) -> None:
+        """Say that nobody needs to post these any more, or any of the chain: in blocks, expired, or voting is over."""
         handed = tables.fragment_handover.c
+        these = true() if fragment_ids is None else _is_among(handed.fragment_id, fragment_ids)
         async with self._session.transaction("resolve_handover") as connection:
             await connection.execute(
                 update(tables.fragment_handover)
-                .where(handed.block0_hash == block0_hash, handed.fragment_id.in_(fragment_ids))
-                .where(handed.resolved_at.is_(None))
+                .where(handed.block0_hash == block0_hash, handed.resolved_at.is_(None), these)
                 .values(resolved_at=func.now())
             )
 
@@ -76,21 +75,20 @@ class Votes:
             }
             for one in votes
         ]
-        async with self._session.transaction("report_uncounted") as connection:
+        async with self._session.transaction("report_uncounted", BULK_SECONDS) as connection:
             await connection.execute(
                 delete(tables.uncounted_vote).where(
                     vote.block0_hash == block0_hash,
                     vote.node == hostname,
-                    vote.fragment_id.not_in([one.fragment_id for one in votes]),
+                    not_(_is_among(vote.fragment_id, [one.fragment_id for one in votes])),
                 )
             )
-            for start in range(0, len(rows), _ROWS_AT_ONCE):
-                statement = insert(tables.uncounted_vote).values(rows[start : start + _ROWS_AT_ONCE])
-                await connection.execute(
-                    statement.on_conflict_do_update(
-                        index_elements=["block0_hash", "fragment_id", "node"], set_={"why": statement.excluded.why}
-                    )
+            if rows:
+                statement = insert(tables.uncounted_vote)
+                again = statement.on_conflict_do_update(
+                    index_elements=["block0_hash", "fragment_id", "node"], set_={"why": statement.excluded.why}
                 )
+                await connection.execute(again, rows)
 
     async def uncounted(self, block0_hash: str) -> tuple[UncountedVote, ...]:
         """The votes that any node reported to be lost, each once, by fragment id."""
@@ -109,5 +107,12 @@ class Votes:
         vote = tables.uncounted_vote.c
         async with self._session.transaction("forget_uncounted") as connection:
             await connection.execute(
-                delete(tables.uncounted_vote).where(vote.block0_hash == block0_hash, vote.fragment_id.in_(fragment_ids))
+                delete(tables.uncounted_vote).where(
+                    vote.block0_hash == block0_hash, _is_among(vote.fragment_id, fragment_ids)
+                )
             )
+
+
+def _is_among(column: ColumnElement[str], values: Collection[str]) -> ColumnElement[bool]:
+    """Whether *column* is one of *values*, which are one parameter: a statement takes no more than 32,767."""
+    return column == any_(cast(list(values), ARRAY(Text)))

@@ -169,12 +169,14 @@ class Votes(Protocol):
         """Give fragments to the other nodes of the chain, which post them; those that stand there already stay."""
         ...
 
-    async def handed_over(self, block0_hash: str, hostname: str, limit: int) -> tuple[SignedFragment, ...]:
-        """Up to *limit* of what other nodes handed over and nobody has seen in a block, the first ones first."""
+    async def handed_over(
+        self, block0_hash: str, hostname: str, known: Collection[str], limit: int
+    ) -> tuple[SignedFragment, ...]:
+        """Up to *limit* of what other nodes handed over and is not settled, beside what is *known*, the first first."""
         ...
 
-    async def resolve_handover(self, block0_hash: str, fragment_ids: Collection[str]) -> None:
-        """Say that these are in blocks, or expired: nobody needs to post them any more."""
+    async def resolve_handover(self, block0_hash: str, fragment_ids: Collection[str] | None = None) -> None:
+        """Say that nobody needs to post these any more, or any of the chain: in blocks, expired, or voting is over."""
         ...
 
     async def report_uncounted(

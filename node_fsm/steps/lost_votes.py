@@ -1,29 +1,32 @@
-"""What nodes tell each other about votes: those that one cannot bring into a block, and those that are not counted."""
+"""What a node tells of votes that are not counted: while people vote when they expire, all of them afterwards."""
 
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from node_fsm.aio.threads import LONG, in_thread
 from node_fsm.chain.block0 import summarise
-from node_fsm.chain.blocks import read_blocks
+from node_fsm.chain.cast import cast_key
 from node_fsm.chain.certificates import MintedToken, decode_vote_cast
 from node_fsm.chain.errors import MalformedError
 from node_fsm.chain.fragment_log import LoggedFragment
-from node_fsm.chain.fragments import Fragment, FragmentKind
+from node_fsm.chain.fragments import Fragment
 from node_fsm.core.errors import TemporaryError
-from node_fsm.core.model import SignedFragment, UncountedVote
+from node_fsm.core.model import UncountedVote
 from node_fsm.core.phases import Role
 from node_fsm.steps.context import Context
+from node_fsm.steps.handover import Handover
 from node_fsm.steps.resubmission import Resubmission
 from node_fsm.steps.settling import has_settled
 from node_fsm.storage.block_copy import BlockCopy
+from node_fsm.storage.votes_cast import VotesCast
 from node_fsm.storage.workspace import ChainDirectory
 
 EXCHANGE_SECONDS = 5.0
-TAKEN_AT_ONCE = 1_000
+SPLIT_SECONDS = 1.0
+"""While the chain is split, votes of the part that will be given up are about to expire."""
 
 
 class LostVotes:
@@ -33,42 +36,51 @@ class LostVotes:
         self._ctx = ctx
         self._chain = chain
         self._votes = votes
-        self._next_exchange = 0.0
-        self._handed: set[str] = set()
+        self._handover = Handover(ctx, votes)
+        self._cast = VotesCast(chain.blocks)
+        self._exchanged_at = -EXCHANGE_SECONDS
         self._reported: frozenset[str] = frozenset()
         self._settled: str | None = None
         """The last counted block of the chain about which all was told."""
-        self._weights: dict[str, Mapping[bytes, int]] | None = None
+        self._weights: Weights | None = None
 
-    async def exchange(self, copy: BlockCopy) -> None:
-        """Every few seconds, and as far as the database answers: hand over, take, and say what is lost."""
+    async def exchange(self, copy: BlockCopy, parted_behind: int | None = None) -> None:
+        """Every few seconds, and as far as the database answers: hand over, take, and say what is lost.
+
+        *parted_behind* is the height behind which another node's chain is another one, None when there is none.
+        """
         ctx = self._ctx
         dates, now = ctx.block0_in_work().dates, ctx.clock.monotonic()
-        if copy.tip.date < dates.vote_start or now < self._next_exchange:
+        is_due = now - self._exchanged_at >= (EXCHANGE_SECONDS if parted_behind is None else SPLIT_SECONDS)
+        if copy.tip.date < dates.vote_start or not is_due:
             return
-        self._next_exchange = now + EXCHANGE_SECONDS
+        self._exchanged_at = now
         with suppress(TemporaryError):
             if copy.tip.date < dates.vote_end:
-                await self._hand_over(copy)
-                await self._report(self._votes.expired(copy))
+                await self._handover.exchange(copy, parted_behind)
+                await self._report(await self._lost(copy, self._votes.expired(copy)))
             elif ctx.policy.role is Role.NODE:  # leader 0 does when it counts
                 await self._settle_once(copy)
 
-    async def settle(self, copy: BlockCopy) -> int:
-        """Say of every vote that came in time and that *copy*, the chain that is counted, does not have, why; how many.
+    async def settle(self, copy: BlockCopy) -> None:
+        """Say of every vote that came in time and that *copy*, the chain that is counted, does not have, why.
 
-        What other nodes reported and the chain has is forgotten.
+        What other nodes reported and the chain has is forgotten, and nobody posts any more what was handed over.
         """
         block0_hash = self._ctx.block0_in_work().hash
-        lost = await self._votes.outstanding(self._ctx, copy)
-        spent = await in_thread(LONG, _spent_in, self._chain.blocks) if lost else frozenset()
-        await self._report([entry for entry in lost if entry.spent not in spent])
+        await self._report(await self._lost(copy, await self._votes.outstanding(self._ctx, copy)))
         if self._ctx.policy.role is Role.LEADER0:
             reported = await self._ctx.database.uncounted(block0_hash)
-            counted = [vote.fragment_id for vote in reported if vote.fragment_id in copy]
+            await in_thread(LONG, self._cast.follow, copy)
+            counted = [vote.fragment_id for vote in reported if self._is_counted(vote)]
             if counted:
                 await self._ctx.database.forget_uncounted(block0_hash, counted)
-        return len(self._reported)
+            await self._ctx.database.resolve_handover(block0_hash)
+
+    def _is_counted(self, reported: UncountedVote) -> bool:
+        with suppress(MalformedError):  # written by hand
+            return self._cast.has_one_for(Fragment.from_bytes(reported.raw))
+        return False
 
     async def _settle_once(self, copy: BlockCopy) -> None:
         last = copy.first_at(self._ctx.block0_in_work().dates.vote_end)
@@ -76,52 +88,44 @@ class LostVotes:
             await self.settle(copy)
             self._settled = last.id
 
-    async def _hand_over(self, copy: BlockCopy) -> None:
-        ctx, votes = self._ctx, self._votes
-        block0_hash, hostname = ctx.block0_in_work().hash, ctx.settings.hostname
-        stuck = [fragment for fragment in votes.stuck(copy.tip.height) if fragment.id not in self._handed]
-        if stuck:
-            await ctx.database.hand_over(
-                block0_hash, hostname, [SignedFragment(fragment.id, fragment.raw) for fragment in stuck]
-            )
-            self._handed |= {fragment.id for fragment in stuck}
-        if done := {fragment_id for fragment_id in self._handed if fragment_id in copy}:
-            await ctx.database.resolve_handover(block0_hash, done)
-            self._handed -= done
-        offered = await ctx.database.handed_over(block0_hash, hostname, TAKEN_AT_ONCE)
-        for one in offered:
-            if one.id not in copy:
-                with suppress(MalformedError):  # written by hand
-                    votes.take(Fragment.from_bytes(one.raw), int(ctx.clock.now().timestamp()))
+    async def _lost(self, copy: BlockCopy, entries: Iterable[LoggedFragment]) -> list[LoggedFragment]:
+        """Those of *entries* whose voters' say on that proposal is in no block by any vote; one for each such say."""
+        latest = {cast_key(decode_vote_cast(entry.fragment)): entry for entry in entries}
+        if latest:
+            await in_thread(LONG, self._cast.follow, copy)
+        return [entry for entry in latest.values() if not self._cast.has_one_for(entry.fragment)]
 
     async def _report(self, lost: Iterable[LoggedFragment]) -> None:
         """Say which votes are lost, if they are others than were said last."""
-        by_id = {entry.fragment.id: entry for entry in lost}
+        by_id = {entry.fragment.id: entry.fragment for entry in lost}
         if frozenset(by_id) == self._reported:
             return
         ctx, work = self._ctx, self._ctx.election_in_work()
         if self._weights is None:
-            self._weights = await in_thread(LONG, _weights, self._chain.block0)
-        rows = [row for entry in by_id.values() if (row := self._row(entry))]
+            self._weights = await in_thread(LONG, read_weights, self._chain.block0)
+        rows = [row for vote in by_id.values() if (row := row_of(vote, self._votes.why(vote.id), self._weights))]
         block0_hash = ctx.block0_in_work().hash
         await ctx.database.report_uncounted(
             work.election_id, work.election_name, block0_hash, ctx.settings.hostname, rows
         )
         self._reported = frozenset(by_id)
 
-    def _row(self, entry: LoggedFragment) -> UncountedVote | None:
-        """None for what no chain would count: a vote without weight."""
-        assert self._weights is not None
-        vote = decode_vote_cast(entry.fragment)
-        weight = self._weights.get(vote.plan_id, {}).get(vote.account, 0) if vote.account else 0
-        if not weight or vote.account is None:
-            return None
-        why = self._votes.why(entry.fragment.id)
-        return UncountedVote(entry.fragment.id, vote.account.hex(), weight, why, entry.fragment.raw)
+
+Weights = Mapping[str, Mapping[bytes, int]]
+"""By plan id and account what a vote weighs."""
 
 
-def _weights(block0: Path) -> dict[str, Mapping[bytes, int]]:
-    """By plan id: what each account's vote weighs."""
+def row_of(vote: Fragment, why: str, weights: Weights) -> UncountedVote | None:
+    """What is recorded of a vote that is not counted; None for what no chain would count: a vote without weight."""
+    cast = decode_vote_cast(vote)
+    weight = weights.get(cast.plan_id, {}).get(cast.account, 0) if cast.account else 0
+    if not weight or cast.account is None:
+        return None
+    return UncountedVote(vote.id, cast.account.hex(), weight, why, vote.raw)
+
+
+def read_weights(block0: Path) -> Weights:
+    """What votes weigh on the chain that begins with *block0*. In a thread: it takes seconds for a million voters."""
     tokens: defaultdict[str, defaultdict[bytes, int]] = defaultdict(lambda: defaultdict(int))
 
     def add(token: MintedToken) -> None:
@@ -130,18 +134,3 @@ def _weights(block0: Path) -> dict[str, Mapping[bytes, int]]:
     with block0.open("rb") as stream:
         summary = summarise(io.BytesIO(stream.read()), on_token=add)
     return {plan.id: dict(tokens[plan.voting_token]) for plan in summary.vote_plans}
-
-
-def _spent_in(blocks: Path) -> frozenset[tuple[bytes, int, int]]:
-    """What the votes in the blocks have spent: whoever voted twice with one counter is counted once."""
-    with blocks.open("rb") as stream:
-        return frozenset(spent for entry in _votes_in(stream) if (spent := entry.spent))
-
-
-def _votes_in(stream: io.BufferedReader) -> Iterator[LoggedFragment]:
-    chain = read_blocks(stream)
-    next(chain).skip()
-    for block in chain:
-        for fragment in block.fragments():
-            if fragment.kind is FragmentKind.VOTE_CAST:
-                yield LoggedFragment.of(fragment, time=0)

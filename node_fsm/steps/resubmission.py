@@ -5,14 +5,13 @@ outlasts its slot rejects that block and keeps its votes "Pending" for ever. So 
 the blocks all the time, and what is in none is posted again, as fast as blocks take it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
 from loguru import logger
 
 from node_fsm.aio.threads import LONG, in_thread
-from node_fsm.chain.errors import MalformedError
 from node_fsm.chain.fragment_log import FragmentLog, LoggedFragment, PostAgain
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.core.capacity import mempool_entries
@@ -37,6 +36,9 @@ STUCK_BLOCKS = 6
 
 SHARE = 4
 """Of the mempool, one part in so many is filled with what is posted again: new votes need room, too."""
+
+REASONS = 3
+"""So many different ones of the node's are told in a line."""
 
 RESTART_SECONDS = 300.0
 """Between two restarts for the sake of votes."""
@@ -90,10 +92,14 @@ class Resubmission:
         ids = {id_ for id_, since in self._stuck.items() if height - since >= YOUNG_BLOCKS}
         return [entry.fragment for entry in self._again.waiting() if entry.fragment.id in ids]
 
-    def take(self, fragment: Fragment, time: int) -> None:
-        """Have a fragment posted here that another node cannot bring into a block, as if it had come at *time*."""
-        with suppress(MalformedError):
-            self._offered.append(LoggedFragment.of(fragment, time))
+    def waiting(self) -> list[Fragment]:
+        """What was in no block when that was last looked at, and may still come into one."""
+        return [entry.fragment for entry in self._again.waiting()]
+
+    def take(self, entry: LoggedFragment) -> None:
+        """Have a fragment of another node posted here, as if it had come now, and at once: it has waited there."""
+        self._offered.append(entry)
+        self._seen[entry.fragment.id] = -YOUNG_BLOCKS
 
     def expired(self, copy: BlockCopy) -> list[LoggedFragment]:
         """The votes that came in time, and that no block took before they expired."""
@@ -136,11 +142,13 @@ class Resubmission:
     async def _forgotten(self, ctx: Context, due: Sequence[Fragment], height: int) -> list[Fragment]:
         """Those of *due* that the node does not know, in the same order; notes what it says of the others."""
         statuses = await ctx.node.api.fragment_statuses([fragment.id for fragment in due])
+        refused = {}
         for id_, status in statuses.items():
             if status.state is FragmentState.REJECTED:
-                self._refuse(id_, status.reason or "no reason given")
+                refused[id_] = status.reason or "no reason given"
             else:
                 self._says_it_has(id_, height)
+        self._refuse(refused)
         return [fragment for fragment in due if fragment.id not in statuses]
 
     async def _post(self, ctx: Context, fragments: Sequence[Fragment], height: int) -> None:
@@ -148,6 +156,7 @@ class Resubmission:
         slot_duration = ctx.block0_in_work().dates.clock.slot_duration
         room = max(0, mempool_entries(slot_duration) // SHARE - len(self._posted))
         accepted, is_full = 0, False
+        refused: dict[str, str] = {}
         for start in range(0, min(room, len(fragments)), AT_ONCE):
             batch = fragments[start : min(start + AT_ONCE, room)]
             for posted in await ctx.node.api.post_fragments([fragment.raw for fragment in batch]):
@@ -161,9 +170,10 @@ class Resubmission:
                 elif posted.reason == OVERFLOW:
                     is_full = True
                 else:
-                    self._refuse(posted.id, posted.reason or "")
+                    refused[posted.id] = posted.reason or ""
             if is_full:
                 break
+        self._refuse(refused)
         if accepted:
             logger.info("posted {} votes again, {} wait for room", accepted, len(fragments) - accepted)
 
@@ -171,10 +181,15 @@ class Resubmission:
         self._stuck.setdefault(fragment_id, height)
         self._seen[fragment_id] = height  # to be asked again in a few blocks
 
-    def _refuse(self, fragment_id: str, reason: str) -> None:
-        logger.warning("the vote {} is in no block: the node refuses it: {}", fragment_id, reason)
-        self._refused[fragment_id] = reason
-        self._stuck.pop(fragment_id, None)
+    def _refuse(self, reasons: Mapping[str, str]) -> None:
+        """Note what the node refuses, by id and with its reasons: in one line, there may be thousands."""
+        for fragment_id, reason in reasons.items():
+            logger.debug("the vote {} is in no block: the node refuses it: {}", fragment_id, reason)
+            self._refused[fragment_id] = reason
+            self._stuck.pop(fragment_id, None)
+        if reasons:
+            said = "; ".join(sorted(set(reasons.values()))[:REASONS])
+            logger.warning("{} votes are in no block, since the node refuses them: {}", len(reasons), said)
 
     def _may_restart(self, ctx: Context, height: int) -> None:
         """Start the node anew, as the last means: it then takes again what it has in its log and in no block."""

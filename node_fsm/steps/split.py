@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.confirmation import Confirmation, Statement, confirm
 from node_fsm.core.errors import TemporaryError
-from node_fsm.core.marks import Agreement, Mark, compare, mark_heights
+from node_fsm.core.marks import Agreement, Mark, compare, mark_heights, shared
 from node_fsm.core.model import ChainStatement, Neighbour
 from node_fsm.core.phases import Role
 from node_fsm.steps.context import Context
@@ -20,7 +20,9 @@ from node_fsm.storage.block_copy import BlockCopy
 CONDITIONS = frozenset({ConditionType.ISOLATED, ConditionType.SPLIT_BRAIN, ConditionType.CHAIN_BEHIND})
 
 ISOLATED_SECONDS = 15.0
-COMPARE_SECONDS = 5.0
+COMPARE_SECONDS = 2.0
+"""A few rows each time. Votes that stand on the shorter part of a split expire while nobody sees it."""
+
 SILENT_SECONDS = 150.0
 """A node that reported nothing new for so long says nothing about the chain any more: twice its longest silence."""
 
@@ -49,6 +51,12 @@ class Neighbours:
         self._is_overtaken = False
         self.database_answers = False
         """Whether the database gave what the others reported when it was last asked."""
+        self.parted_behind: int | None = None
+        """The height of the last block that is known to be shared with a node whose chain looks like another one.
+
+        One report is enough here: what is done about votes by it does no harm when it was of a block replaced a moment
+        later. None while all look alike.
+        """
 
     @property
     def alone(self) -> bool:
@@ -93,6 +101,7 @@ class Neighbours:
         self._lonely_since = None
         self._others.clear()
         self._is_overtaken = False
+        self.parted_behind = None
         self._ctx.node.overtaken(False)
         self._ctx.state_chain(None)
         for condition in CONDITIONS:
@@ -121,6 +130,8 @@ class Neighbours:
             ctx.conditions.set(ConditionType.SPLIT_BRAIN, _split([other.report for other in apart]))
         ctx.conditions.set(ConditionType.CHAIN_BEHIND, _behind([other.report for other in ahead]))
         self._is_overtaken = any(other.report.height > copy.tip.height for other in heard)
+        parted = [other.shared for other in heard if other.looks_apart or own in other.report.apart]
+        self.parted_behind = min(parted, default=None)
 
     def _statement(self, copy: BlockCopy) -> ChainStatement:
         ctx = self._ctx
@@ -161,6 +172,9 @@ class _Other:
         self.heard_at = now - SILENT_SECONDS
         self.agreement = Agreement.UNKNOWN
         self.ahead = 0
+        self.looks_apart = False
+        self.shared = 0
+        """The height of the last block that both are known to have."""
         self._apart_in_a_row = 0
         self._marks: dict[int, str] = {}
         """By height; those above this node's tip are compared once it has grown."""
@@ -185,6 +199,8 @@ class _Other:
     def _judge(self, copy: BlockCopy, *, is_new: bool) -> None:
         marks = [Mark(*item) for item in self._marks.items()]
         shallow = compare(marks, copy.tip.height, copy.id_at)
+        self.shared = shared(marks, copy.tip.height, copy.id_at)
+        self.looks_apart = shallow is Agreement.APART
         if shallow is not Agreement.APART:
             self._apart_in_a_row = 0
             self.agreement = shallow

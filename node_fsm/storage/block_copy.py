@@ -7,7 +7,7 @@ away from the copy (a reorganisation, or blocks that a killed node lost), the co
 
 import io
 import os
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -102,6 +102,13 @@ class BlockCopy:
     def id_at(self, height: int) -> str | None:
         """The id of the block of that height; None when the copy does not reach it."""
         return self._index.id_at(height) if height < len(self._index) else None
+
+    def fragments_behind(self, height: int) -> list[Fragment]:
+        """The fragments of the blocks behind that of *height*, in the order of the chain. Call it in a thread."""
+        with self._file.open("rb") as stream:
+            stream.seek(self._index[height].end)
+            blocks = islice(read_blocks(stream), self.tip.height - height)
+            return [fragment for block in blocks for fragment in block.fragments()]
 
     async def advance(self, source: BlockSource) -> bool:
         """Follow the node's main chain to its tip; whether the copy changed."""

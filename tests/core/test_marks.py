@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node_fsm.core.marks import Agreement, Mark, compare, mark_heights
+from node_fsm.core.marks import Agreement, Mark, compare, mark_heights, shared
 
 
 def chain(length: int, fork: int | None = None, side: str = "a") -> list[str]:
@@ -48,6 +48,15 @@ def test_who_is_behind_sees_it_once_its_part_is_as_long_as_the_distance(
 ) -> None:
     ahead = data.draw(st.integers(0, ours))
     assert seen(chain(fork + ours, fork, "a"), chain(fork + ours + ahead, fork, "b")) is Agreement.APART
+
+
+@given(st.integers(1, 3000), st.integers(0, 300), st.integers(0, 300))
+def test_the_last_mark_that_two_chains_share_lies_before_they_part(fork: int, ours: int, theirs: int) -> None:
+    a, b = chain(fork + ours, fork, "a"), chain(fork + theirs, fork, "b")
+    height = shared(marks_of(b), len(a) - 1, a.__getitem__)
+    assert height < fork
+    assert a[height] == b[height]
+    assert shared(marks_of(a), len(a) - 1, a.__getitem__) == len(a) - 1
 
 
 def test_what_cannot_be_compared_yet_is_unknown() -> None:

@@ -21,13 +21,31 @@ async def test_what_is_handed_over_is_offered_to_the_others_until_it_is_in_a_blo
     await database.hand_over(CHAIN, "leader0", [])
     await database.hand_over(CHAIN, "leader0", [FIRST])
     await database.hand_over(CHAIN, "leader0", [FIRST, SECOND])
-    assert await database.handed_over(CHAIN, "leader1", 10) == (FIRST, SECOND)
-    assert await database.handed_over(CHAIN, "leader1", 1) == (FIRST,)
-    assert await database.handed_over(CHAIN, "leader0", 10) == ()
-    assert await database.handed_over(OTHER, "leader1", 10) == ()
+    assert await database.handed_over(CHAIN, "leader1", (), 10) == (FIRST, SECOND)
+    assert await database.handed_over(CHAIN, "leader1", (), 1) == (FIRST,)
+    assert await database.handed_over(CHAIN, "leader1", {FIRST.id}, 10) == (SECOND,)
+    assert await database.handed_over(CHAIN, "leader0", (), 10) == ()
+    assert await database.handed_over(OTHER, "leader1", (), 10) == ()
     await database.resolve_handover(OTHER, {FIRST.id})
     await database.resolve_handover(CHAIN, {FIRST.id})
-    assert await database.handed_over(CHAIN, "leader1", 10) == (SECOND,)
+    assert await database.handed_over(CHAIN, "leader1", (), 10) == (SECOND,)
+    await database.resolve_handover(OTHER)
+    assert await database.handed_over(CHAIN, "leader1", (), 10) == (SECOND,)
+    await database.resolve_handover(CHAIN)
+    assert await database.handed_over(CHAIN, "leader1", (), 10) == ()
+
+
+async def test_there_may_be_more_of_them_than_a_statement_has_parameters(database: PostgresDatabase) -> None:
+    many = [SignedFragment(f"{number:064x}", b"") for number in range(40_000)]
+    ids = {one.id for one in many}
+    await database.hand_over(CHAIN, "leader0", many)
+    assert await database.handed_over(CHAIN, "leader1", ids, 10) == ()
+    await database.resolve_handover(CHAIN, ids)
+    assert await database.handed_over(CHAIN, "leader1", (), 10) == ()
+    for _ in range(2):
+        await database.report_uncounted(1, "Fund 1", CHAIN, "leader0", [lost(one) for one in many])
+    await database.forget_uncounted(CHAIN, ids)
+    assert await database.uncounted(CHAIN) == ()
 
 
 async def test_a_lost_vote_is_told_once_whoever_knows_of_it(stand: Stand) -> None:

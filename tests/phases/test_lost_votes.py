@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from loguru import logger
 
 from node_fsm.core.model import SignedFragment, UncountedVote
 from node_fsm.steps.lost_votes import EXCHANGE_SECONDS, LostVotes
@@ -38,12 +39,13 @@ class Telling(Following):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self.lost = LostVotes(world.ctx, world.chain, self.votes)
+        self.parted_behind: int | None = None
 
     async def look(self, blocks: int = 1) -> list[bytes]:
         posted = []
         for _ in range(blocks):
             posted += await super().look()
-            await self.lost.exchange(self.copy)
+            await self.lost.exchange(self.copy, self.parted_behind)
         return posted
 
 
@@ -52,14 +54,14 @@ async def test_votes_that_a_node_keeps_to_itself_are_handed_to_the_others(voting
     voting.node.swallowing = True
     await telling.look()
     await telling.look(5 + int(EXCHANGE_SECONDS))
-    offered = await voting.database.handed_over(voting.hash, "leader1", 10)
+    offered = await voting.database.handed_over(voting.hash, "leader1", (), 10)
     assert [one.raw for one in offered] == [vote(voting, voter, choice=voter) for voter in range(2)]
-    assert await voting.database.handed_over(voting.hash, "leader0", 10) == ()
+    assert await voting.database.handed_over(voting.hash, "leader0", (), 10) == ()
     voting.node.swallowing = False
     voting.node.kill()
     await telling.look(2 + int(EXCHANGE_SECONDS))
     assert votes_cast(voting) == 2
-    assert await voting.database.handed_over(voting.hash, "leader1", 10) == (), "they are in blocks"
+    assert await voting.database.handed_over(voting.hash, "leader1", (), 10) == (), "they are in blocks"
 
 
 async def test_what_others_hand_over_is_posted_here(voting: World) -> None:
@@ -75,7 +77,8 @@ async def test_a_vote_that_expires_is_told_while_voting_is_open(voting: World) -
     telling = Telling(voting)
     date = voting.node.state.tip_date
     assert date is not None
-    expired, without_power = vote(voting, 0, expiry=date), vote(voting, 200, expiry=date)
+    expired = vote(voting, 0, proposal=1, expiry=date)
+    without_power = vote(voting, 200, expiry=date)
     log(voting, expired, without_power)
     await telling.look(1)
     ((told, entry),) = reported(voting).items()
@@ -86,12 +89,85 @@ async def test_a_vote_that_expires_is_told_while_voting_is_open(voting: World) -
     assert (lost.count, lost.weight) == (1, entry.weight)
 
 
+async def test_who_voted_again_has_lost_nothing(voting: World) -> None:
+    telling = Telling(voting)
+    date = voting.node.state.tip_date
+    assert date is not None
+    log(voting, vote(voting, 0, proposal=1, expiry=date))
+    await telling.look(1)
+    assert len(reported(voting)) == 1
+    await voting.node.post_fragment(vote(voting, 0, proposal=1, choice=1, counter=1))
+    await telling.look(1 + int(EXCHANGE_SECONDS))
+    assert reported(voting) == {}
+    voting.node.turn(4)
+    await telling.look(1 + int(EXCHANGE_SECONDS))
+    assert votes_cast(voting) == 2 + 1, "it is posted again, so nothing is lost for long"
+
+
+async def test_many_votes_that_the_node_refuses_are_one_line_in_the_log(voting: World) -> None:
+    telling = Telling(voting)
+    voting.node.kill()
+    log(voting, *[vote(voting, voter) for voter in range(5, 25)])
+    voting.node.refusals.extend(["FragmentInvalid"] * 22)
+    lines: list[str] = []
+    sink = logger.add(lines.append, level="WARNING", format="{message}")
+    await telling.look(1)
+    logger.remove(sink)
+    assert lines == ["22 votes are in no block, since the node refuses them: FragmentInvalid\n"]
+
+
+async def test_once_a_split_is_seen_all_votes_since_are_handed_over_and_none_is_settled_by_a_block(
+    voting: World,
+) -> None:
+    telling = Telling(voting)
+    await telling.look(2)
+    before = telling.copy.tip.height
+    for voter in range(5, 8):
+        await voting.node.post_fragment(vote(voting, voter))
+        await telling.look(1)
+    late = vote(voting, 8)
+    await voting.node.post_fragment(late)
+    telling.parted_behind = before
+    await telling.look(2)
+    offered = [one.raw for one in await voting.database.handed_over(voting.hash, "leader1", (), 10)]
+    assert offered == [vote(voting, voter) for voter in range(5, 9)]
+    telling.parted_behind = None
+    await telling.look(1 + int(EXCHANGE_SECONDS))
+    assert await voting.database.handed_over(voting.hash, "leader1", (), 10) == ()
+
+
+async def test_what_is_handed_over_is_posted_at_once_while_the_chain_is_split(voting: World) -> None:
+    telling = Telling(voting)
+    await telling.look(1 + int(EXCHANGE_SECONDS))
+    telling.parted_behind = 1
+    given = vote(voting, 5)
+    await voting.database.hand_over(voting.hash, "leader1", [SignedFragment(fragment_id(given), given)])
+    assert await telling.look(2) == [given]
+
+
+async def test_what_was_handed_over_is_settled_when_it_expires_and_when_voting_ends(voting: World) -> None:
+    telling = Telling(voting)
+    date = voting.node.state.tip_date
+    assert date is not None
+    voting.node.rejections.extend(["the ledger says no"] * 10)
+    given = [vote(voting, 5, expiry=(date.epoch, date.slot + 3)), vote(voting, 6), b"by hand"]
+    signed = [SignedFragment(fragment_id(raw), raw) for raw in given[:2]] + [SignedFragment("0" * 64, given[2])]
+    await voting.database.hand_over(voting.hash, "leader1", signed)
+    await telling.look(5 + int(EXCHANGE_SECONDS))
+    open_ = await voting.database.handed_over(voting.hash, "leader2", (), 10)
+    assert [one.raw for one in open_] == given[1:2]
+    voting.clock.advance(seconds=VOTING_END)
+    await voting.look()
+    await voting.finish(Tallying())
+    assert await voting.database.handed_over(voting.hash, "leader2", (), 10) == ()
+
+
 async def test_a_database_that_is_away_holds_nothing_up(voting: World) -> None:
     telling = Telling(voting)
     voting.database.failure = DATABASE_AWAY
     date = voting.node.state.tip_date
     assert date is not None
-    log(voting, vote(voting, 0, expiry=date))
+    log(voting, vote(voting, 0, proposal=1, expiry=date))
     await telling.look(2)
     assert votes_cast(voting) == 2
     voting.database.failure = None
@@ -100,16 +176,19 @@ async def test_a_database_that_is_away_holds_nothing_up(voting: World) -> None:
 
 
 async def test_what_is_not_counted_is_on_record_with_the_reason(voting: World) -> None:
-    """Refused, in no block, and one whose voter spent the counter otherwise, which is no loss."""
+    """Refused, in no block; not a second vote on what was voted on, whichever counter it spends."""
     voting.clock.advance(seconds=1)
-    await voting.node.post_fragment(build.vote(voting.plans[0].id, account(0), choice=2, expiry=(9, 8)))
-    voting.node.rejections.append("the ledger says no")
-    lost = vote(voting, 0, counter=7)
+    await voting.node.post_fragment(vote(voting, 0, choice=2, expiry=(9, 8)))
+    await voting.node.post_fragment(vote(voting, 1, choice=2, counter=8))
+    voting.node.rejections.extend(["already voted"] * 2)
+    voting.clock.advance(seconds=1)
+    voting.node.grow()
+    lost = vote(voting, 0, proposal=1, counter=7)
     await voting.node.post_fragment(lost)
     voting.node.rejections.extend(["the ledger says no"] * 3)
     voting.clock.advance(seconds=1)
     voting.node.grow()
-    kept = vote(voting, 1, counter=9)
+    kept = vote(voting, 1, proposal=1, counter=9)
     log(voting, kept)
     voting.clock.advance(seconds=VOTING_END)
     await voting.look()
@@ -128,7 +207,7 @@ async def test_votes_come_into_blocks_while_a_tally_waits_for_the_end_of_voting(
 
 
 async def test_the_archive_has_the_votes_that_are_not_counted(voting: World) -> None:
-    lost = vote(voting, 0, counter=7)
+    lost = vote(voting, 0, proposal=1, counter=7)
     voting.clock.advance(seconds=VOTING_END)
     log(voting, lost)
     await voting.look()

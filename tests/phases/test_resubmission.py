@@ -2,6 +2,7 @@
 
 import asyncio
 from struct import pack
+from typing import Any
 
 import pytest
 
@@ -22,8 +23,9 @@ async def voting(world: World) -> World:
     return world
 
 
-def vote(world: World, voter: int, *, choice: int = 0, expiry: tuple[int, int] = (9, 9), counter: int = 0) -> bytes:
-    return build.vote(world.plans[0].id, account(voter), choice=choice, expiry=expiry, counter=counter)
+def vote(world: World, voter: int, **other: Any) -> bytes:
+    """A vote of that voter on the first plan, which expires late; *other* as :func:`tests.chain.build.vote` has it."""
+    return build.vote(world.plans[0].id, account(voter), **{"expiry": (9, 9)} | other)
 
 
 def voting_time(world: World) -> float:

@@ -9,7 +9,9 @@ import pytest
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.marks import Mark
 from node_fsm.core.model import ChainStatement, NodeReport
-from node_fsm.steps.split import CONDITIONS, SILENT_SECONDS
+from node_fsm.steps.adopt import adopt_block0, open_copy
+from node_fsm.steps.split import CONDITIONS, SILENT_SECONDS, Neighbours
+from node_fsm.steps.wiring import require_node
 from states.running import Running
 from states.tallying import Tallying
 from tests.phases.small_election import VOTING_END
@@ -107,6 +109,31 @@ async def test_a_tip_of_another_chain_is_a_split(in_company: World) -> None:
         assert in_company.condition(ConditionType.SPLIT_BRAIN) is None
         assert in_company.condition(ConditionType.CHAIN_BEHIND) is None
     assert failures == []
+
+
+async def test_where_votes_part_is_known_from_one_report(in_company: World) -> None:
+    """What is done about votes by it does no harm when it was a block that was replaced a moment later."""
+    async with in_company.looking():
+        chain, head = await adopt_block0(in_company.ctx)
+        await require_node(in_company.ctx, chain, head.leader_ids)
+        others, copy = Neighbours(in_company.ctx, head.leader_ids), await open_copy(chain)
+
+        async def hear(height: int, tip: str) -> int | None:
+            await copy.advance(in_company.node)
+            report(
+                in_company,
+                height,
+                tip,
+                said=ChainStatement((Mark(height, tip), Mark(4, copy.id_at(4) or "")), (), None),
+            )
+            await others.compare(copy, at_once=True)
+            return others.parted_behind
+
+        in_company.clock.advance(seconds=20)
+        assert await hear(5, "before") is None, "it may be old"
+        assert await hear(6, "other chain") == 4
+        assert in_company.condition(ConditionType.SPLIT_BRAIN) is None
+        assert await hear(7, copy.id_at(7) or "") is None
 
 
 async def test_what_a_node_said_before_it_died_is_no_split(in_company: World) -> None:

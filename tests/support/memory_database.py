@@ -359,18 +359,24 @@ class MemoryDatabase:
             for one in fragments:
                 self.handed.setdefault((block0_hash, one.id), (hostname, one))
 
-    async def handed_over(self, block0_hash: str, hostname: str, limit: int) -> tuple[SignedFragment, ...]:
+    async def handed_over(
+        self, block0_hash: str, hostname: str, known: Collection[str], limit: int
+    ) -> tuple[SignedFragment, ...]:
         with self._call("handed_over"):
             found = [
                 one
                 for (hash_, id_), (host, one) in self.handed.items()
-                if hash_ == block0_hash and host != hostname and (hash_, id_) not in self.resolved
+                if hash_ == block0_hash and host != hostname and (hash_, id_) not in self.resolved and id_ not in known
             ]
             return tuple(found[:limit])
 
-    async def resolve_handover(self, block0_hash: str, fragment_ids: Collection[str]) -> None:
+    async def resolve_handover(self, block0_hash: str, fragment_ids: Collection[str] | None = None) -> None:
         with self._call("resolve_handover"):
-            self.resolved |= {(block0_hash, id_) for id_ in fragment_ids}
+            self.resolved |= {
+                (hash_, id_)
+                for hash_, id_ in self.handed
+                if hash_ == block0_hash and (fragment_ids is None or id_ in fragment_ids)
+            }
 
     async def report_uncounted(
         self, election_id: int, election_name: str, block0_hash: str, hostname: str, votes: Sequence[UncountedVote]
