@@ -5,7 +5,7 @@ in the table ``archive``.
 """
 
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,14 +65,19 @@ async def _verify_packed(text: bytes, tar: AsyncIterator[bytes], scratch: Path) 
             yield check
 
 
-async def unpack_verified(text: bytes, tar: AsyncIterator[bytes], directory: Path) -> AsyncGenerator[Check, None]:
-    """Check a manifest and its tar; block 0 and the chain are then in *directory*, which is empty before."""
+async def unpack_verified(
+    text: bytes, tar: AsyncIterator[bytes], directory: Path, also: Collection[str] = ()
+) -> AsyncGenerator[Check, None]:
+    """Check a manifest and its tar; block 0 and the chain are then in *directory*, which is empty before.
+
+    So are those of the files named in *also* that the archive has.
+    """
     manifest, check = _read_manifest(text)
     yield check
     if manifest is None:
         return
     try:
-        with _copies(manifest, directory) as copies:
+        with _copies(manifest, directory, also) as copies:
             await check_tar(manifest, tar, copies)
     except DamagedError as error:
         yield Check(TAR_NAME, ok=False, detail=str(error))
@@ -139,15 +144,17 @@ def _read_manifest(text: bytes) -> tuple[Manifest | None, Check]:
 
 
 @contextmanager
-def _copies(manifest: Manifest, directory: Path) -> Iterator[dict[str, BinaryIO]]:
-    """Files to copy the chain to; PermanentError when there is no room for them."""
-    wanted = [file for file in manifest.files if file.name in _CHAIN_FILES]
+def _copies(manifest: Manifest, directory: Path, also: Collection[str]) -> Iterator[dict[str, BinaryIO]]:
+    """Files to copy the chain and *also* these to; PermanentError when there is no room for them."""
+    wanted = [file for file in manifest.files if file.name in _CHAIN_FILES or file.name in also]
     needed, free = sum(file.bytes for file in wanted), shutil.disk_usage(directory).free
     if needed > free:
         raise PermanentError(
             "NoRoomToVerify",
             f"the chain has {needed} bytes, {directory.parent} has room for {free}; set TMPDIR to a roomier directory",
         )
+    for file in wanted:
+        (directory / file.name).parent.mkdir(exist_ok=True)
     with ExitStack() as files:
         yield {file.name: files.enter_context((directory / file.name).open("wb")) for file in wanted}
 

@@ -1,7 +1,7 @@
 """What goes into the archive of a chain, and what is recorded of it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from node_fsm.aio.threads import DISK, LONG, in_thread
@@ -11,6 +11,7 @@ from node_fsm.chain.recount import Recount
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Fact
 from node_fsm.core.model import ArchiveKind, StoredArchive, UncountedVote
+from node_fsm.steps.agreement import noted
 from node_fsm.steps.context import Context
 from node_fsm.steps.tally import count
 from node_fsm.steps.versions import ask_versions
@@ -22,6 +23,7 @@ ABOUT = "about.json"
 RECOUNT = "recount.json"
 RESULTS = "results.json"
 UNCOUNTED = "uncounted-votes.json"
+DISPUTED = "disputed.txt"
 
 _UNTALLIED = {
     ArchiveKind.FINAL: "no result could be had in time",
@@ -77,6 +79,9 @@ async def archive(ctx: Context, chain: ChainDirectory, about: About) -> StoredAr
         await in_thread(
             DISK, write_record, chain, UNCOUNTED, json.dumps(list(map(_shown, uncounted)), indent=1).encode()
         )
+    disputed = await noted(chain) if results else None
+    if disputed:
+        await in_thread(DISK, write_record, chain, DISPUTED, disputed.encode())
     request = ArchiveRequest(
         directory=chain.path,
         kind=about.kind,
@@ -88,7 +93,7 @@ async def archive(ctx: Context, chain: ChainDirectory, about: About) -> StoredAr
         untallied=None if results else _UNTALLIED[about.kind],
         fingerprint=about.fingerprint,
         versions=await ask_versions(ctx),
-        notes=_notes(uncounted),
+        notes=tuple(_notes(ctx, about.kind, uncounted, disputed)),
     )
     return await archive_chain(ctx.store, ctx.settings.archive_uri, request, ctx.clock)
 
@@ -118,17 +123,27 @@ def write_record(chain: ChainDirectory, name: str, document: bytes) -> None:
     write_private(chain.record / name, document)
 
 
-def _notes(uncounted: Sequence[UncountedVote]) -> tuple[str, ...]:
-    if not uncounted:
-        return ()
-    weight = sum(vote.weight for vote in uncounted)
-    note = f"{len(uncounted)} votes of weight {weight}, which nodes had accepted in time, are not counted; they are in"
-    return (f"{note} record/{UNCOUNTED}, with the reasons",)
+def _notes(ctx: Context, kind: ArchiveKind, uncounted: Sequence[UncountedVote], disputed: str | None) -> Iterator[str]:
+    if kind is ArchiveKind.DIVERGENT:
+        yield f"{ctx.settings.hostname} had this part of the chain"
+    if uncounted:
+        weight = sum(vote.weight for vote in uncounted)
+        yield (
+            f"{len(uncounted)} votes of weight {weight}, which nodes had accepted in time, are not counted; they are in"
+            f" record/{UNCOUNTED}, with the reasons"
+        )
+    if disputed:
+        yield f"the count is disputed: {disputed}"
 
 
 def _shown(vote: UncountedVote) -> dict[str, object]:
     """A vote as the archive has it, its fragment in hex."""
     return asdict(vote) | {"raw": vote.raw.hex()}
+
+
+def read_uncounted(document: bytes) -> list[UncountedVote]:
+    """The votes in what the archive has of them."""
+    return [UncountedVote(**vote | {"raw": bytes.fromhex(vote["raw"])}) for vote in json.loads(document)]
 
 
 def _counts(counted: Recount) -> list[dict[str, object]]:

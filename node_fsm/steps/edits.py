@@ -46,6 +46,8 @@ class SpecificationWatch:
             await put_back_if_gone(ctx, self._chain)
             return
         if election.cancelled:
+            if election.block0 is None and await ctx.database.publication(block0.hash) is None:
+                await put_back(ctx, self._chain)  # a database of before the publication knows nothing to withdraw
             await self._withdraw(ctx, election, block0, "the election was cancelled")
         elif election.block0 is None:
             await put_back(ctx, self._chain)

@@ -5,14 +5,20 @@ from tempfile import TemporaryDirectory
 
 from loguru import logger
 
-from node_fsm.aio.threads import LONG, in_thread
+from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.archive.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, TAR_NAME, Election, Manifest
 from node_fsm.archive.store import chain_uri
 from node_fsm.archive.verify import unpack_verified
 from node_fsm.core.events import Fact
 from node_fsm.core.model import ArchiveKind, PlanResult, StoredArchive
+from node_fsm.steps.archive import DISPUTED, UNCOUNTED, read_uncounted
 from node_fsm.steps.context import Context
+from node_fsm.steps.tally import VOTE_PLANS_RECORD, read_snapshot
 from node_fsm.storage.block_copy import blocks_with_fragments
+from node_fsm.storage.workspace import ChainDirectory
+
+_RECORDS = frozenset({f"record/{name}" for name in (VOTE_PLANS_RECORD, DISPUTED, UNCOUNTED)})
+"""The files from which more is recorded again than the manifest says."""
 
 
 async def recover_archive(ctx: Context) -> bool:
@@ -30,20 +36,17 @@ async def recover_archive(ctx: Context) -> bool:
 async def _recover(ctx: Context, uri: str) -> bool:
     text = await ctx.store.read(f"{uri}/{MANIFEST_NAME}", MAX_MANIFEST_BYTES)
     with TemporaryDirectory(dir=ctx.workspace.root, prefix="node-fsm-verify-") as name:
-        async for check in unpack_verified(text, ctx.store.download(f"{uri}/{TAR_NAME}"), Path(name)):
+        unpacked = ChainDirectory(Path(name))
+        async for check in unpack_verified(text, ctx.store.download(f"{uri}/{TAR_NAME}"), unpacked.path, _RECORDS):
             if not check.ok:
                 logger.warning("the archive {} does not hold: {}: {}", uri, check.name, check.detail)
                 return False
-        blocks = await in_thread(LONG, blocks_with_fragments, Path(name) / "blocks.bin")
-    manifest, work = Manifest.parse(text), ctx.election_in_work()
-    if manifest.kind is not ArchiveKind.FINAL or manifest.block0_hash != ctx.block0_in_work().hash:
-        return False
-    logger.warning("the archive {} is whole, and the database does not know it; it is recorded again", uri)
-    if manifest.results is not None:
-        why = f"the results of block 0 {manifest.block0_hash}, found in its archive {uri}"
-        entry = ctx.fact(Fact.RESULTS_WRITTEN, work.election_id, work.election_name, why)
-        results = [PlanResult(of.plan_id, of.votes, of.fragment_id, of.on_chain) for of in manifest.results]
-        await ctx.database.post_results(work.election_id, manifest.block0_hash, results, entry)
+        manifest, work = Manifest.parse(text), ctx.election_in_work()
+        if manifest.kind is not ArchiveKind.FINAL or manifest.block0_hash != ctx.block0_in_work().hash:
+            return False
+        logger.warning("the archive {} is whole, and the database does not know it; it is recorded again", uri)
+        blocks = await in_thread(LONG, blocks_with_fragments, unpacked.blocks)
+        await _record_end(ctx, manifest, unpacked, uri)
     made = StoredArchive(
         election_id=work.election_id,
         election_name=work.election_name,
@@ -63,3 +66,27 @@ async def _recover(ctx: Context, uri: str) -> bool:
     )
     ctx.database_changed()
     return True
+
+
+async def _record_end(ctx: Context, manifest: Manifest, unpacked: ChainDirectory, uri: str) -> None:
+    """Record what Tallying had: votes that were not counted, the node's account of the others, and the results."""
+    work, hash_, names = ctx.election_in_work(), manifest.block0_hash, {file.name for file in manifest.files}
+    if f"record/{UNCOUNTED}" in names and not await ctx.database.uncounted(hash_):
+        votes = read_uncounted(await in_thread(DISK, (unpacked.record / UNCOUNTED).read_bytes))
+        await ctx.database.report_uncounted(work.election_id, work.election_name, hash_, ctx.settings.hostname, votes)
+    if manifest.results is None:
+        return
+    if f"record/{VOTE_PLANS_RECORD}" in names:
+        snapshot = await read_snapshot(unpacked, manifest.vote_plan_ids)
+        await ctx.database.save_tally_snapshot(hash_, snapshot.printed)
+    disputed = None
+    if f"record/{DISPUTED}" in names:
+        disputed = await in_thread(DISK, (unpacked.record / DISPUTED).read_text)
+    entry = ctx.fact(
+        Fact.RESULTS_WRITTEN,
+        work.election_id,
+        work.election_name,
+        f"the results of block 0 {hash_}, found in its archive {uri}",
+    )
+    results = [PlanResult(of.plan_id, of.votes, of.fragment_id, of.on_chain) for of in manifest.results]
+    await ctx.database.post_results(work.election_id, hash_, results, entry, disputed=disputed)

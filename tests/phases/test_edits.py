@@ -227,6 +227,17 @@ async def test_a_database_of_before_the_publication_is_given_it_again(cold: Foll
     assert cold.drift is None
 
 
+async def test_an_election_cancelled_in_a_database_of_before_the_publication_ends(cold: Followed) -> None:
+    await cold.follow()
+    cold.world.database.forget(ID)
+    cold.world.row.cancelled = True
+    await cold.follow()
+    assert cold.is_withdrawn
+    assert cold.world.row.block0 is None
+    assert cold.world.hash in cold.world.database.published, "votes of that chain do not count again in another one"
+    assert [entry.event for entry in cold.world.database.journalled[-2:]] == ["block0_restored", "block0_withdrawn"]
+
+
 async def test_without_what_was_published_it_says_what_to_restore(cold: Followed) -> None:
     cold.world.database.forget(ID)
     with pytest.raises(PermanentError, match="vote_plan_proposal") as caught:

@@ -3,12 +3,17 @@
 import pytest
 
 from node_fsm.core.events import Event
-from node_fsm.core.model import ChainCopy, PlanResult, StoredArchive
+from node_fsm.core.model import ChainCopy, DisputedTally, PlanResult, StoredArchive, UncountedVote
+from node_fsm.storage.files import write_private
 from states.archiving import Archiving
 from states.reset import Reset
 from states.running import Running
 from states.tallying import Tallying
+from tests.phases.small_election import ID
 from tests.phases.world import World
+
+DISPUTE = "1 of 2 leaders have the last counted block"
+LOST = UncountedVote("e" * 64, "f" * 64, 5, "it expired", b"\x01")
 
 
 @pytest.fixture
@@ -16,12 +21,16 @@ async def restored(world: World) -> tuple[World, dict[str, tuple[PlanResult, ...
     """A world that has let go of its chain, what was posted, and the archive that the database has forgotten."""
     await world.end_voting()
     await world.finish(Tallying())
+    write_private(world.chain.tally_disputed, DISPUTE.encode())
+    await world.database.report_uncounted(ID, "first", world.hash, "leader0", [LOST])
     await world.node.stop()
     await world.finish(Archiving())
     assert (await world.finish(Reset())).event is Event.LOCAL_DATA_RESET
     assert world.ctx.workspace.chains() == ()
     database = world.database
     posted, (archive,) = dict(database.posted), database.archives
+    database.snapshots.clear()
+    database.lost_votes.clear()
     database.posted.clear()
     database.archives.clear()
     database.blocks.clear()
@@ -37,6 +46,9 @@ async def test_results_and_archive_are_recorded_again(
         await world.until(lambda: bool(world.database.archives))
     assert {failure.reason for failure in failures} <= {"StorageLost"}
     assert world.database.posted == posted
+    assert set(world.database.snapshots[world.hash]) == {plan.plan_id for plan in posted[world.hash]}
+    assert world.database.disputed == {world.hash: DisputedTally("first", world.hash, DISPUTE)}
+    assert await world.database.uncounted(world.hash) == (LOST,)
     (found,) = world.database.archives
     assert (found.uri, found.run_id, found.manifest) == (archive.uri, archive.run_id, archive.manifest)
     assert await world.database.archived_blocks(world.hash)

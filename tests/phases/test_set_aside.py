@@ -190,6 +190,7 @@ async def test_a_node_archives_what_leader_0s_archive_lacks(follower: World, kin
     divergent = follower.database.archives[-1]
     assert divergent.kind is ArchiveKind.DIVERGENT
     assert divergent.uri.startswith(f"{ARCHIVE_URI}/{ID}-first/{block0_hash}/divergent-")
+    assert f"{follower.ctx.settings.hostname} had this part of the chain" in divergent.manifest
     assert await follower.database.archived_blocks(block0_hash) >= voted
     assert (await follower.database.archive(block0_hash)) != divergent, "it closes nothing"
 
