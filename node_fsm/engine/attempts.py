@@ -11,6 +11,8 @@ from node_fsm.core.backoff import Backoff
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError, UnexpectedError, as_service_error
 from node_fsm.core.view import UNKNOWN, Decision, View
+from node_fsm.engine.store_watch import StoreWatch
+from node_fsm.ports.object_errors import STORE_UNAVAILABLE
 from node_fsm.steps.context import Context
 from states.base import PhaseState
 
@@ -30,6 +32,7 @@ class Attempts:
         """By reason, since it last went well."""
         self._retry_at = 0.0
         self._circumstances = _Circumstances(None, 0, None, database_answers=True)
+        self._store_watch = StoreWatch(ctx, on_back=self._try_now)
         self.failure: ServiceError | None = None
         """How the last attempt ended; None when it has not failed, or goes well again."""
 
@@ -62,6 +65,7 @@ class Attempts:
 
     async def end(self) -> None:
         """Cancel the task, if any, and wait for it: its threads and commands end by their own deadlines."""
+        self._store_watch.end()
         if self._task is None:
             return
         task, self._task = self._task, None
@@ -86,6 +90,8 @@ class Attempts:
             delay = min(delay, max(left * DEADLINE_SHARE, RETRY.first))
         self._retry_at = ctx.clock.monotonic() + delay
         self.failure = problem
+        if problem.reason == STORE_UNAVAILABLE:
+            self._store_watch.begin()
         ctx.metrics.failure(ctx.phase, problem.reason)
         ctx.conditions.raise_(ConditionType.WORK_FAILING, problem.reason, problem.message)
         logger.debug("{} tries again in {:.1f} s: {}", ctx.phase, delay, problem)
@@ -94,6 +100,7 @@ class Attempts:
         """Forget earlier failures."""
         self.failure, self._retry_at = None, 0.0
         self._failures.clear()
+        self._store_watch.end()
         self._ctx.conditions.clear(ConditionType.WORK_FAILING)
 
     def note_progress(self) -> None:
@@ -111,6 +118,10 @@ class Attempts:
         # Votes that the node lost may expire, and the lease is what publications wait for.
         if is_mended or (now.lease, now.node_start) != (before.lease, before.node_start):
             self._retry_at = 0.0
+
+    def _try_now(self) -> None:
+        self._retry_at = 0.0
+        self._ctx.mailbox.look_again()
 
 
 class _Circumstances(NamedTuple):

@@ -1,7 +1,5 @@
 """What boto3 raises, said as the service's own errors: what to wait for, and what a person must mend."""
 
-from typing import Final
-
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -18,9 +16,7 @@ from botocore.exceptions import (
 from urllib3.exceptions import HTTPError
 
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError, shortage
-from node_fsm.ports.object_errors import ObjectExistsError, ObjectMissingError
-
-UNAVAILABLE: Final = "S3Unavailable"
+from node_fsm.ports.object_errors import STORE_UNAVAILABLE, ObjectExistsError, ObjectMissingError
 
 _NO_ANSWER = (
     HTTPError,
@@ -57,12 +53,14 @@ def translate(error: Exception, operation: str, uri: str, endpoint: str) -> Serv
         return _refused(error, operation, uri, endpoint)
     if isinstance(error, SSLError):
         return TemporaryError(
-            UNAVAILABLE,
+            STORE_UNAVAILABLE,
             f"{operation} of {uri} has no trusted connection to {endpoint} ({error}); mend the server's certificate, or"
             " name its authority's in AWS_CA_BUNDLE",
         )
     if isinstance(error, _NO_ANSWER):
-        return TemporaryError(UNAVAILABLE, f"{endpoint} did not answer {operation} of {uri}: {type(error).__name__}")
+        return TemporaryError(
+            STORE_UNAVAILABLE, f"{endpoint} did not answer {operation} of {uri}: {type(error).__name__}"
+        )
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return PermanentError(
             "S3CredentialsMissing",
@@ -74,10 +72,10 @@ def translate(error: Exception, operation: str, uri: str, endpoint: str) -> Serv
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
         return TemporaryError(
-            UNAVAILABLE, f"{operation} of {uri} fails on this machine: {error.strerror or error}{where}"
+            STORE_UNAVAILABLE, f"{operation} of {uri} fails on this machine: {error.strerror or error}{where}"
         )
     return TemporaryError(
-        UNAVAILABLE,
+        STORE_UNAVAILABLE,
         f"{endpoint} answers {operation} of {uri} as no S3 does ({type(error).__name__}: {error}); check"
         " NODE_FSM_S3_ENDPOINT_URL",
     )
@@ -119,7 +117,7 @@ def _refused(error: ClientError, operation: str, uri: str, endpoint: str) -> Ser
             f"{endpoint} cannot do {operation} of {uri} ({answer}); what a store must be able to do is in the runbook",
         )
     if status >= 500 or status in {408, 409, 429} or code in _BUSY:
-        return TemporaryError(UNAVAILABLE, f"{endpoint} could not do {operation} of {uri} ({answer})")
+        return TemporaryError(STORE_UNAVAILABLE, f"{endpoint} could not do {operation} of {uri} ({answer})")
     return PermanentError("S3Refused", f"{endpoint} refuses {operation} of {uri} with status {status} ({answer})")
 
 

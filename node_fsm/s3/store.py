@@ -24,8 +24,8 @@ from loguru import logger
 from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.s3_uri import S3Uri
-from node_fsm.ports.object_errors import ObjectExistsError, ObjectMissingError
-from node_fsm.s3.errors import UNAVAILABLE, UnsupportedError, exists, translate
+from node_fsm.ports.object_errors import STORE_UNAVAILABLE, ObjectExistsError, ObjectMissingError
+from node_fsm.s3.errors import UnsupportedError, exists, translate
 from node_fsm.s3.parts import in_order, patiently, regroup
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class S3Store:
         for piece in body.iter_chunks(_PIECE_BYTES):
             pieces.append(piece)
             if time.monotonic() > deadline:
-                raise TemporaryError(UNAVAILABLE, f"{self._endpoint} sends {target} too slowly")
+                raise TemporaryError(STORE_UNAVAILABLE, f"{self._endpoint} sends {target} too slowly")
         return b"".join(pieces)
 
     async def _upload_parts(self, target: S3Uri, first: bytes, others: AsyncIterator[bytes]) -> None:

@@ -21,6 +21,7 @@ from node_fsm.ports import ProcessPhase
 from node_fsm.steps.context import Context
 from tests.engine.world import Voting, World, never
 from tests.support.fakes import START, block0, election, overview
+from tests.support.memory_store import S3_AWAY
 
 
 async def test_goes_on_with_the_event_that_the_work_returns(due: Callable[..., World]) -> None:
@@ -322,6 +323,42 @@ async def test_a_deadline_that_comes_nearer_cuts_delays_short(tmp_path: Path) ->
     last_minute = [at for at in began if at > voting_end - timedelta(minutes=1)]
     assert len(last_minute) >= 4
     assert all(later - earlier >= timedelta(seconds=0.75) for earlier, later in pairwise(began))
+
+
+async def test_what_failed_while_s3_was_away_goes_on_when_it_is_back(
+    due: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node_fsm.engine.attempts.RETRY", Backoff(3600.0, 3600.0))
+    world = due(fetching_key=_fetch_from_s3)
+    world.store.failure = S3_AWAY
+    async with world.running():
+        await world.until(lambda: world.condition("work_failing") == "S3Unavailable")
+        await asyncio.sleep(120)
+        assert world.ctx.phase is Phase.FETCHING_KEY
+        world.store.failure = None
+        await world.reaches(Phase.BUILDING_VOTE_PLAN)
+
+
+async def test_s3_that_answers_other_questions_cuts_no_delay_short(
+    due: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that only refuses to write for now is not asked again every few seconds."""
+    monkeypatch.setattr("node_fsm.engine.attempts.RETRY", Backoff(3600.0, 3600.0))
+    attempts: list[float] = []
+
+    async def fetch(ctx: Context) -> Decision:
+        attempts.append(ctx.clock.monotonic())
+        raise S3_AWAY
+
+    world = due(fetching_key=fetch)
+    async with world.running():
+        await asyncio.sleep(120)
+    assert len(attempts) == 1
+
+
+async def _fetch_from_s3(ctx: Context) -> Decision:
+    await ctx.store.uris("s3://keys/leader0")
+    return Decision(Event.KEY_FETCHED, "it is back")
 
 
 async def test_what_failed_while_the_database_was_away_goes_on_when_it_is_back(

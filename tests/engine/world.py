@@ -23,6 +23,7 @@ from node_fsm.steps.mailbox import Mailbox, Pulse
 from node_fsm.storage.workspace import Workspace
 from states.base import PhaseState
 from tests.support.fakes import START, FakeDatabase, FakeNode, block0, election, overview
+from tests.support.memory_store import MemoryStore
 from tests.support.virtual_time import LoopClock
 
 Task = Callable[[Context], Awaitable[Decision]]
@@ -59,6 +60,7 @@ class World:
     def __init__(self, directory: Path, *, early: float = 0.0, rescan_seconds: float = 60, **tasks: Task) -> None:
         self.clock = LoopClock(START - timedelta(seconds=early))
         self.database = FakeDatabase(overview(election()), self.clock)
+        self.store = MemoryStore()
         self.node = FakeNode()
         template = Path(__file__).parents[2] / "block0_template.yaml"
         policy = Policy(Role.LEADER0, voting_start_offset_minutes=-60, close_grace_minutes=60, hot_reload=False)
@@ -66,7 +68,7 @@ class World:
             settings=PhaseSettings("leader0", policy, "s3://keys/leader0", "s3://archive/x", template, "0"),
             clock=self.clock,
             database=cast("Any", self.database),
-            store=cast("Any", None),
+            store=self.store,
             jcli=cast("Any", None),
             node=cast("Any", self.node),
             workspace=Workspace(directory),
