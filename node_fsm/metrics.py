@@ -39,8 +39,11 @@ _DATABASE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30
 _S3_BUCKETS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, _MINUTE, 5 * _MINUTE, 15 * _MINUTE)
 
 
-ENGINE_REASONS = ("DescriptorsExhausted", "DiskUnusable", "UnexpectedError")
-"""Why the task of any phase may fail; the other reasons are those of what a phase works with."""
+ANY_PHASE = ("DescriptorsExhausted", "DiskUnusable", "MemoryExhausted", "ProcessesExhausted", "UnexpectedError")
+"""Why the task of any phase may fail, whatever it works with: their series begin with 0.
+
+There are some 150 reasons more, each of a few phases and nearly all never seen: a series of each would be a thousand.
+"""
 
 
 class Measured(Collector):
@@ -120,7 +123,7 @@ class Metrics:
         for transition in TABLES[role]:
             self._transitions.labels(transition.source, transition.event, transition.target)
             self._durations.labels(transition.source)
-            for reason in ENGINE_REASONS:
+            for reason in ANY_PHASE:
                 self._failures.labels(transition.source, reason)
         for type_ in ConditionType:
             self._condition.labels(type_)

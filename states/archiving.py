@@ -37,7 +37,7 @@ class Archiving(PhaseState):
         found = await ctx.database.archive(block0.hash)
         if found and found.kind is about.kind:
             return Decision(Event.ARCHIVED, f"the archive {found.uri} is verified already")
-        if withdrawn and not ctx.chain().blocks.exists():
+        if withdrawn and not await in_thread(DISK, ctx.chain().blocks.exists):
             return Decision(
                 Event.ARCHIVED, "nothing of the superseded chain was copied, so there is nothing to archive"
             )

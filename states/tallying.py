@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.chain_time import ChainDates
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import TemporaryError
@@ -41,7 +42,7 @@ class Tallying(PhaseState):
         chain, head = await adopt_block0(ctx)
         copy, votes = await open_copy(chain), Resubmission(chain)
         was_open = window_open(ctx, copy)
-        if was_open or not _is_complete(chain, copy, ctx):
+        if was_open or not await _is_complete(chain, copy, ctx):
             if not ctx.node.state.running:
                 await rewire(ctx, chain, head.leader_ids)
             await ctx.node.ready(READY_SECONDS)
@@ -90,9 +91,10 @@ async def _posted(ctx: Context, block0_hash: str) -> tuple[PlanResult, ...]:
         return ()  # then it is asked again when they are posted
 
 
-def _is_complete(chain: ChainDirectory, copy: BlockCopy, ctx: Context) -> bool:
+async def _is_complete(chain: ChainDirectory, copy: BlockCopy, ctx: Context) -> bool:
     """Whether everything that the count needs of the node is here."""
-    return chain.record.exists() and copy.tip.date >= ctx.block0_in_work().dates.vote_end
+    has_ended = copy.tip.date >= ctx.block0_in_work().dates.vote_end
+    return has_ended and await in_thread(DISK, chain.record.exists)
 
 
 def _last_counted(copy: BlockCopy, dates: ChainDates) -> CopiedBlock:

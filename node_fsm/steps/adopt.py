@@ -18,7 +18,8 @@ async def adopt_block0(ctx: Context) -> tuple[ChainDirectory, Block0Head]:
     """
     election_id, wanted = ctx.election_in_work().election_id, ctx.block0_in_work().hash
     chain = ctx.chain()
-    draft = None if chain.path.exists() else await _head(ctx.workspace.draft(election_id))
+    is_new = not await in_thread(DISK, chain.path.exists)
+    draft = await _head(ctx.workspace.draft(election_id)) if is_new else None
     if draft and draft.hash == wanted:
         chain = await in_thread(DISK, ctx.workspace.adopt_draft, election_id, wanted)
     await in_thread(DISK, make_private, chain.path)

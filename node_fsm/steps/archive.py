@@ -111,8 +111,8 @@ async def is_covered(ctx: Context, chain: ChainDirectory, block0_hash: str) -> b
     PermanentError when the copy of the blocks cannot be read. A node's store without the copy of its blocks proves
     nothing, unless it is one that only waited for its peers.
     """
-    if not chain.blocks.exists():
-        return not chain.is_held
+    if not await in_thread(DISK, chain.blocks.exists):
+        return not await in_thread(DISK, lambda: chain.is_held)
     own = await in_thread(LONG, blocks_with_fragments, chain.blocks)
     return not own or await ctx.database.archived_blocks(block0_hash) >= set(own)
 

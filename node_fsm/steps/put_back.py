@@ -23,7 +23,7 @@ from node_fsm.storage.workspace import ChainDirectory
 
 async def keep_publication(ctx: Context, chain: ChainDirectory) -> None:
     """Keep beside *chain* what the database says of its publication, once."""
-    if chain.publication.exists():
+    if await in_thread(DISK, chain.publication.exists):
         return
     published = await ctx.database.publication(ctx.block0_in_work().hash)
     if published is not None:

@@ -64,7 +64,7 @@ class SetAside:
     async def _clear(self, ctx: Context, directory: Path) -> None:
         chain = ChainDirectory(directory)
         about = await in_thread(DISK, About.read, chain)
-        if about is None and not chain.has_blocks:
+        if about is None and not await in_thread(DISK, lambda: chain.has_blocks):
             return
         if about is None:
             raise PermanentError(
@@ -92,7 +92,7 @@ class SetAside:
             )
 
     async def _archive(self, ctx: Context, chain: ChainDirectory, about: About) -> None:
-        if not chain.blocks.exists():
+        if not await in_thread(DISK, chain.blocks.exists):
             raise PermanentError(
                 "ArchiveFailed",
                 "its blocks are in the node's store alone, and no archive can be made of that; move the directory to"

@@ -41,8 +41,9 @@ async def record(ctx: Context, chain: ChainDirectory, copy: BlockCopy, block: Co
     Once per election, unless *block*, the first after voting, is another one than then: what was recorded of a chain
     that was given up since says nothing of this one. TemporaryError when the answer about the plans is none.
     """
-    if chain.record.exists():
-        if not chain.record_block.exists() or copy.has_block(chain.record_block.read_text()):
+    if await in_thread(DISK, chain.record.exists):
+        block_id = await in_thread(DISK, _recorded_at, chain)
+        if block_id is None or copy.has_block(block_id):
             return
         logger.warning("the chain has turned since the votes were recorded; they are recorded anew")
         await in_thread(DISK, shutil.rmtree, chain.record)
@@ -50,6 +51,10 @@ async def record(ctx: Context, chain: ChainDirectory, copy: BlockCopy, block: Co
     await in_thread(DISK, make_private, made)
     await ctx.node.save_records(made)
     await in_thread(LONG, _keep, chain, made, block)
+
+
+def _recorded_at(chain: ChainDirectory) -> str | None:
+    return chain.record_block.read_text() if chain.record_block.exists() else None
 
 
 def _keep(chain: ChainDirectory, made: Path, block: CopiedBlock) -> None:

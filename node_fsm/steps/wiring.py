@@ -53,7 +53,7 @@ async def _give_up_storage(ctx: Context, chain: ChainDirectory) -> None:
     That is so where another leader has the chain to copy it from, and where no block after block 0 ever came into it.
     Of stores of the second kind the last is kept: a disk that damages one after the other must not be filled with them.
     """
-    if chain.is_held:
+    if await in_thread(DISK, lambda: chain.is_held):
         copies = await ctx.database.chain_copies(ctx.block0_in_work().hash)
         if all(copy.hostname == ctx.settings.hostname for copy in _held(copies)):
             return
@@ -78,7 +78,7 @@ async def _chain_run(ctx: Context, chain: ChainDirectory, leaders: Collection[st
         peers=peers_of(overview.nodes, ctx.settings.hostname),
         seed=seed,
         secret=lambda: _secret(ctx, leaders),
-        held=chain.is_held,
+        held=await in_thread(DISK, lambda: chain.is_held),
     )
 
 
@@ -112,9 +112,10 @@ async def _is_seed(ctx: Context, chain: ChainDirectory) -> bool:
     block0_hash, hostname, role = ctx.block0_in_work().hash, ctx.settings.hostname, ctx.policy.role
     copies = await ctx.database.chain_copies(block0_hash)
     own = next((copy for copy in copies if copy.hostname == hostname and copy.height > 0), None)
-    if chain.is_held if own is None else own.lost is chain.is_held:
-        logger.warning("the chain {} is {} this machine", block0_hash, "back on" if chain.is_held else "gone from")
-        await ctx.database.save_chain_copy(block0_hash, hostname, lost=not chain.is_held)
+    is_held = await in_thread(DISK, lambda: chain.is_held)
+    if is_held if own is None else own.lost is is_held:
+        logger.warning("the chain {} is {} this machine", block0_hash, "back on" if is_held else "gone from")
+        await ctx.database.save_chain_copy(block0_hash, hostname, lost=not is_held)
         copies = await ctx.database.chain_copies(block0_hash)
     if role is Role.LEADER0 and _has_begun(copies) and not _held(copies):
         raise PermanentError(

@@ -1,6 +1,7 @@
 """The names and values that Prometheus reads."""
 
 import asyncio
+import errno
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from node_fsm.core.conditions import ConditionType
+from node_fsm.core.errors import as_service_error
 from node_fsm.core.events import Event
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.table import TABLES, phases_of
@@ -82,9 +84,17 @@ def test_conditions_are_1_while_they_hold_and_all_stand_at_0_from_the_start(metr
 
 
 @pytest.mark.parametrize("role", Role)
-def test_failures_of_the_engines_own_stand_at_0_from_the_start(role: Role) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(OSError(number, "") for number in (errno.EMFILE, errno.EAGAIN, errno.ENOMEM, errno.EIO)),
+        *(MemoryError(), RuntimeError("can't start new thread"), KeyError("a defect")),
+    ],
+    ids=repr,
+)
+def test_failures_that_any_phase_may_have_stand_at_0_from_the_start(role: Role, error: Exception) -> None:
     for phase in phases_of(TABLES[role]):
-        labels: dict[str, str] = {"phase": phase, "reason": "UnexpectedError"}
+        labels: dict[str, str] = {"phase": phase, "reason": as_service_error(error, "the work").reason}
         assert Metrics(role).registry.get_sample_value("node_fsm_failures_total", labels) == 0
 
 
