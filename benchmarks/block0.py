@@ -197,6 +197,7 @@ def read_case(published: dict[str, Any], jcli: str) -> Case:
         committee=committee,
         objectives=(Objective(1, "all", PayloadType(plans[0]["payload_type"]), GROUP, proposals),),
         groups=(VotingGroup(GROUP, len(voters), len(voters), sum(power for _, power in voters)),),
+        fund_holders=len(voters),
         address_prefixes=(template.address_prefix,),
     )
     leader_key = run(jcli, "key", "generate", "--type", "ed25519")

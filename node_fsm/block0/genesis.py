@@ -94,8 +94,8 @@ def size_problem(size: int) -> str | None:
     if size <= MAX_BLOCK0_SIZE:
         return None
     return (
-        f"block 0 would have {size} bytes, but at most {MAX_BLOCK0_SIZE} can be published: reduce the rows of voter,"
-        " or raise election.voting_power_unit, which leaves out voters with less"
+        f"block 0 would have {size} bytes, but at most {MAX_BLOCK0_SIZE} can be published: have fewer voters,"
+        " or raise voting_power_unit, which leaves out voters with less"
     )
 
 

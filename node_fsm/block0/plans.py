@@ -6,6 +6,7 @@ from hashlib import blake2b
 from typing import Any
 
 from node_fsm.block0.template import Template
+from node_fsm.chain.address import KEY_SIZE
 from node_fsm.chain.limits import MAX_PROPOSALS
 from node_fsm.core.chain_time import BlockDate, ChainDates
 from node_fsm.core.model import ElectionSpec, Proposal
@@ -15,6 +16,10 @@ from node_fsm.core.payload_type import PayloadType
 # and at a million voters are 24 MB less than the 32 that are allowed.
 _TOKEN_NAME_SIZE = 8
 _NO_MINTING_POLICY = "0" * 56
+
+_CERTIFICATE_SIZE = 176
+"""Bytes of a signed plan certificate without proposals and keys, as block 0 holds it."""
+_PROPOSAL_SIZE = 34
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +72,42 @@ def draft_plans(spec: ElectionSpec, dates: ChainDates, template: Template) -> tu
     Proposals go by (objective id, proposal id), plans by the first proposal of their voting group and payload type;
     a plan ends at MAX_PROPOSALS, a private one also where its tally would be too large.
     """
+    members = sorted(spec.committee, key=lambda member: member.index)
+    member_keys = tuple(member.public_key for member in members if member.public_key)
+    return tuple(
+        PlanDraft(
+            index=index,
+            payload_type=payload_type,
+            voting_group=voting_group,
+            token=voting_token(spec.id, voting_group),
+            dates=dates,
+            proposals=proposals,
+            member_keys=member_keys if payload_type is PayloadType.PRIVATE else (),
+        )
+        for index, (voting_group, payload_type, proposals) in enumerate(_ballots(spec, template))
+    )
+
+
+def certificates_size(spec: ElectionSpec, template: Template) -> int:
+    """How many bytes the signed certificates of all plans take in block 0."""
+    return sum(
+        _CERTIFICATE_SIZE
+        + _PROPOSAL_SIZE * len(proposals)
+        + (KEY_SIZE * len(spec.committee) if payload_type is PayloadType.PRIVATE else 0)
+        for _, payload_type, proposals in _ballots(spec, template)
+    )
+
+
+def _ballots(spec: ElectionSpec, template: Template) -> Iterator[tuple[str, PayloadType, tuple[Proposal, ...]]]:
+    """What each plan is for: a voting group, a payload type, and proposals."""
     ballots: dict[tuple[str, PayloadType], list[Proposal]] = {}
     for objective in sorted(spec.objectives, key=lambda objective: objective.id):
         for proposal in sorted(objective.proposals, key=lambda proposal: proposal.id):
             ballots.setdefault((objective.voting_group, objective.payload_type), []).append(proposal)
-    members = sorted(spec.committee, key=lambda member: member.index)
-    member_keys = tuple(member.public_key for member in members if member.public_key)
-    plans: list[PlanDraft] = []
     for (voting_group, payload_type), ballot in ballots.items():
-        keys = member_keys if payload_type is PayloadType.PRIVATE else ()
-        for proposals in _split(ballot, len(keys), max_tally_size(template)):
-            token = voting_token(spec.id, voting_group)
-            plans.append(PlanDraft(len(plans), payload_type, voting_group, token, dates, proposals, keys))
-    return tuple(plans)
+        members = len(spec.committee) if payload_type is PayloadType.PRIVATE else 0
+        for proposals in _split(ballot, members, max_tally_size(template)):
+            yield voting_group, payload_type, proposals
 
 
 def _split(ballot: Sequence[Proposal], members: int, max_tally: int) -> Iterator[tuple[Proposal, ...]]:

@@ -1,17 +1,14 @@
 """``node-fsm election``: importing, showing and cancelling elections."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from node_fsm.cli.database import database_settings, on_database
 from node_fsm.cli.show import show
-
-if TYPE_CHECKING:
-    from node_fsm.importing.election_file import ElectionFile
 
 app = typer.Typer(no_args_is_help=True, help="Elections.")
 
@@ -30,29 +27,16 @@ def import_(
 ) -> None:
     """Check an election and its voters, and write both into the database: all, or nothing."""
     from node_fsm.block0.template import load_template
-    from node_fsm.chain.address import account_address
     from node_fsm.database.election_import import import_election
-    from node_fsm.importing.election_file import parse_election
-    from node_fsm.importing.voters_file import read_voters
+    from node_fsm.importing.election_document import parse_election
+    from node_fsm.importing.text_file import read_text
 
     settings = database_settings()
     block0_template = load_template(template or settings.block0_template)
-    election = parse_election(read_text(file), str(file))
-    imported = on_database(
-        partial(
-            import_election,
-            election=election,
-            voters=read_voters(voters, election.voting_groups),
-            address=partial(account_address, production=block0_template.production),
-            replace=replace,
-        )
-    )
-    typer.echo(f"{election.name} is election {imported.election_id}, with {imported.voters} voters")
-    overlaps = [
-        f"it overlaps with {other}; elections run one after the other, the later one late"
-        for other in imported.overlapping
-    ]
-    for warning in (*overlaps, *time_warnings(election, block0_template.slot_duration)):
+    document = parse_election(read_text(file), str(file), block0_template, settings.voting_start_offset_minutes)
+    imported = on_database(partial(import_election, document=document, voters=voters, replace=replace))
+    typer.echo(f"{document.election.name} is election {imported.election_id}, with {imported.voters} voters")
+    for warning in (*imported.warnings, *document.warnings(datetime.now(UTC))):
         typer.echo(f"warning: {warning}", err=True)
 
 
@@ -89,35 +73,3 @@ def acknowledge(name: Annotated[str, typer.Argument(help="The election.")]) -> N
 
     count = on_database(partial(acknowledge_lost_votes, name=name))
     typer.echo(f"{count} votes of {name} that are not counted are acknowledged")
-
-
-def read_text(file: Path) -> str:
-    """The text of *file*; InputFileError saying why there is none."""
-    from node_fsm.importing.election_file import InputFileError
-
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputFileError([f"{file}: cannot be read: {error.strerror}"]) from None
-    except UnicodeDecodeError as error:
-        raise InputFileError([f"{file}: is not UTF-8 text: {error.reason}"]) from None
-
-
-def time_warnings(election: "ElectionFile", slot_duration: int) -> list[str]:
-    """What is amiss with an election's times on a chain whose slots last *slot_duration* seconds."""
-    warnings = []
-    slot = timedelta(seconds=slot_duration)
-    for column in ("voting_end", "tallying_end"):
-        beyond = (getattr(election, column) - election.voting_start) % slot
-        if beyond:
-            earlier = getattr(election, column) - beyond
-            warnings.append(
-                f"{column} is no multiple of slot_duration ({slot_duration} s) after voting_start, and will be refused;"
-                f" the nearest good times are {earlier.isoformat()} and {(earlier + slot).isoformat()}"
-            )
-    now = datetime.now(UTC)
-    if election.voting_end <= now:
-        warnings.append("voting_end has passed, so that the election will not start")
-    elif election.voting_start <= now:
-        warnings.append("voting_start has passed: voting begins late, as soon as the chain runs")
-    return warnings

@@ -11,7 +11,12 @@ from math import ceil
 
 from node_fsm.core.block_date import BlockDate
 
-__all__ = ["BlockDate", "ChainClock", "ChainDates", "chain_start", "utc_now"]
+__all__ = ["END_OF_TIME", "FIRST_TIME", "BlockDate", "ChainClock", "ChainDates", "chain_start", "utc_now"]
+
+FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+END_OF_TIME = datetime(9000, 1, 1, tzinfo=UTC)
+"""Times are from the first on and before the end: block 0 counts from 1970, and deadlines are counted beyond the last
+date."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,10 @@ class VotingGroup:
 
 @dataclass(frozen=True, slots=True)
 class ElectionSpec:
-    """Everything an operator specified, except the voters one by one, read in one transaction."""
+    """Everything an operator specified, except the voters one by one, read in one transaction.
+
+    *fund_holders* are the voters who hold at least one unit, each counted once in however many groups.
+    """
 
     id: int
     name: str
@@ -208,6 +211,7 @@ class ElectionSpec:
     committee: tuple[CommitteeMember, ...]
     objectives: tuple[Objective, ...]
     groups: tuple[VotingGroup, ...]
+    fund_holders: int
     address_prefixes: tuple[str, ...]
 
 

@@ -22,7 +22,7 @@ def observations(
         found[ConditionType.ELECTION_MISSED] = _missed(view)
         found[ConditionType.TALLY_DISPUTED] = _disputed(view)
         found[ConditionType.VOTES_NOT_COUNTED] = _lost(view)
-        found[ConditionType.ELECTION_LATE] = _late(view, now)
+        found[ConditionType.ELECTION_LATE] = _late(view, now, policy)
         found[ConditionType.OVERLAP] = _overlap(phase, work, view, now, policy)
     return found
 
@@ -77,19 +77,32 @@ def _missed(view: View) -> tuple[str, str] | None:
     )
 
 
-def _late(view: View, now: datetime) -> tuple[str, str] | None:
+def _late(view: View, now: datetime, policy: Policy) -> tuple[str, str] | None:
     assert view.overview is not UNKNOWN
-    late = [each for each in view.overview.elections if is_to_come(each, now) and each.voting_start <= now]
-    if not late:
-        return None
-    names = ", ".join(f"{election.name} (at {election.voting_start.isoformat()})" for election in late)
-    return (
-        "VotingNotOpen",
-        (
-            f"voting should have begun and there is no block 0 yet: {names}; it begins late when the service can make"
-            " one, or give it other times with `node-fsm election import --replace`"
-        ),
-    )
+    to_come = [election for election in view.overview.elections if is_to_come(election, now)]
+    if late := [election for election in to_come if election.voting_start <= now]:
+        names = ", ".join(f"{election.name} (at {election.voting_start.isoformat()})" for election in late)
+        return (
+            "VotingNotOpen",
+            (
+                f"voting should have begun and there is no block 0 yet: {names}; it begins late when the service can"
+                " make one, or give it other times with `node-fsm election import --replace`"
+            ),
+        )
+    waited = [
+        f"{election.name} (since {due.isoformat()}, voting begins at {election.voting_start.isoformat()})"
+        for election in to_come
+        if (due := due_time(election, view, policy)) and now >= due + (election.voting_start - due) / 2
+    ]
+    if waited:
+        return (
+            "ChainNotBegun",
+            (
+                f"half of the time for block 0 and nodes is over and there is no block 0 yet: {', '.join(waited)}; see"
+                " what else the service says, or give it other times with `node-fsm election import --replace`"
+            ),
+        )
+    return None
 
 
 def _overlap(phase: Phase, work: Work | None, view: View, now: datetime, policy: Policy) -> tuple[str, str] | None:

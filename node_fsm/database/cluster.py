@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from node_fsm.core.chain_time import END_OF_TIME, FIRST_TIME
 from node_fsm.core.marks import Mark
 from node_fsm.core.model import ChainCopy, JournalEntry, Neighbour, NodeReport
 from node_fsm.database import tables
 from node_fsm.database.journal import write_entries
 from node_fsm.database.session import Session
-from node_fsm.database.times import END, FIRST
 
 
 class Cluster:
@@ -91,7 +91,7 @@ class Cluster:
             )
             .where(status.block0_hash == block0_hash, status.hostname != hostname)
             .where(status.height.is_not(None), status.tip.is_not(None))
-            .where(status.updated_at >= FIRST, status.updated_at < END)
+            .where(status.updated_at >= FIRST_TIME, status.updated_at < END_OF_TIME)
             .order_by(status.hostname)
         )
         async with self._session.transaction("neighbours") as connection:

@@ -1,17 +1,25 @@
 """Writing an imported election: all of it in one transaction, or nothing."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from node_fsm.block0.checks.leaders import leader_problems
+from node_fsm.block0.checks.voters import voter_problems
+from node_fsm.block0.specification import count_leaders, doubts
+from node_fsm.chain.address import account_address
 from node_fsm.core.errors import PermanentError
+from node_fsm.core.model import NodeRow
 from node_fsm.database import tables
-from node_fsm.database.external_id import derived_external_id
 from node_fsm.database.session import Session, driver
-from node_fsm.importing.election_file import MAX_PROBLEMS, ElectionFile, InputFileError
-from node_fsm.importing.voters_file import VoterRow
+from node_fsm.database.specification import read_specification
+from node_fsm.importing.election_document import ElectionDocument
+from node_fsm.importing.election_file import ElectionFile
+from node_fsm.importing.errors import MAX_PROBLEMS, InputFileError
+from node_fsm.importing.voters_file import read_voters
 
 IMPORT_SECONDS = 3600.0
 
@@ -34,6 +42,7 @@ _OVERLAPPING = text("""
     WHERE id <> :id AND cancelled_at IS NULL AND voting_start < :end AND tallying_end > :start
     ORDER BY voting_start, id
 """)
+_NODES = select(*tables.jorm_nodes.c["hostname", "leader_id", "p2p_address"]).order_by(tables.jorm_nodes.c.hostname)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,50 +51,62 @@ class Imported:
 
     election_id: int
     voters: int
-    overlapping: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
-async def import_election(
-    session: Session,
-    election: ElectionFile,
-    voters: Iterable[VoterRow],
-    address: Callable[[bytes], str],
-    *,
-    replace: bool,
-) -> Imported:
-    """Write *election* and its *voters*, whose addresses are made of their keys by *address*.
+async def import_election(session: Session, document: ElectionDocument, voters: Path, *, replace: bool) -> Imported:
+    """Write the election of *document* and the voters of the file *voters*.
 
-    *voters* is read once and never held as a whole. InputFileError when rows repeat a voter, or as *voters* raises;
-    PermanentError ``ElectionExists`` when the name is taken and not to be replaced, ``ElectionPublished`` when its
-    block 0 is published.
+    The file is read once and never held as a whole. InputFileError when it is no voters' file, repeats a voter, or no
+    chain can be made of what is imported; PermanentError ``ElectionExists`` when the name is taken and not to be
+    replaced, ``ElectionPublished`` when its block 0 is published.
     """
+    election = document.election
     async with session.transaction("import_election", IMPORT_SECONDS) as connection:
-        await _stage(connection, voters, address)
+        await _stage(connection, voters, election, production=document.template.production)
         election_id = await _write_election(connection, election, replace=replace)
         await _write_objectives(connection, election_id, election)
         written = await connection.execute(_VOTERS, {"election": election_id})
-        overlapping = await connection.execute(
-            _OVERLAPPING, {"id": election_id, "start": election.voting_start, "end": election.tallying_end}
-        )
+        spec = (await read_specification(connection, election_id)).spec
+        nodes = tuple(NodeRow(*row) for row in await connection.execute(_NODES))
+        problems = list(voter_problems(spec, document.template, count_leaders(nodes)))
+        if problems:
+            raise InputFileError(document.placed(problems, str(voters)))
         return Imported(
             election_id=election_id,
             voters=written.rowcount,
-            overlapping=tuple(
-                f"{row.name} ({row.voting_start.isoformat()} to {row.tallying_end.isoformat()})" for row in overlapping
+            warnings=(
+                *[
+                    f"it overlaps with {row.name} ({row.voting_start.isoformat()} to {row.tallying_end.isoformat()});"
+                    " elections run one after the other, the later one late"
+                    for row in await connection.execute(
+                        _OVERLAPPING, {"id": election_id, "start": election.voting_start, "end": election.tallying_end}
+                    )
+                ],
+                *doubts(spec, nodes, document.template),
+                *_doubtful_leaders(nodes),
             ),
         )
 
 
-async def _stage(connection: AsyncConnection, voters: Iterable[VoterRow], address: Callable[[bytes], str]) -> None:
+def _doubtful_leaders(nodes: Sequence[NodeRow]) -> Iterator[str]:
+    """What must be mended before the chain begins, of rows that may well be added after the import."""
+    yield from leader_problems(nodes)
+    if not count_leaders(nodes):
+        yield "jorm_nodes has no leaders yet; add them with `node-fsm node add HOSTNAME --leader-id PUBLIC_KEY`"
+
+
+async def _stage(connection: AsyncConnection, voters: Path, election: ElectionFile, *, production: bool) -> None:
     """Bring all voters to the server and check there what no single row shows."""
     await connection.execute(_STAGE)
-    records = ((*row, address(bytes.fromhex(row.voting_key))) for row in voters)
+    rows = read_voters(voters, election.voting_groups)
+    records = ((*row, account_address(bytes.fromhex(row.voting_key), production=production)) for row in rows)
     await (await driver(connection)).copy_records_to_table("voter_staging", records=records, timeout=IMPORT_SECONDS)
     repeated = (await connection.execute(_REPEATED, {"limit": MAX_PROBLEMS})).all()
     if repeated:
         raise InputFileError(
             [
-                f"voters, lines {' and '.join(map(str, row.lines))}: the same voting_key {row.voting_key} in group"
+                f"{voters}, lines {' and '.join(map(str, row.lines))}: the same voting_key {row.voting_key} in group"
                 f" {row.voting_group!r}; keep one, with the voter's whole power"
                 for row in repeated
             ]
@@ -147,9 +168,7 @@ async def _write_objectives(connection: AsyncConnection, election_id: int, elect
         proposals = [
             {
                 "objective": objective_id,
-                "external_id": bytes.fromhex(proposal.external_id)
-                if proposal.external_id
-                else derived_external_id(election.name, index, objective.title, number, proposal.title),
+                "external_id": election.external_id(index, number),
                 "title": proposal.title,
                 "options": proposal.options,
             }

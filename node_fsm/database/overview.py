@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from node_fsm.core.chain_time import BlockDate, ChainClock, ChainDates
+from node_fsm.core.chain_time import END_OF_TIME, BlockDate, ChainClock, ChainDates
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import (
     Block0Ref,
@@ -26,7 +26,7 @@ from node_fsm.core.model import (
 from node_fsm.database import tables
 from node_fsm.database.session import Session
 from node_fsm.database.specifications import Specifications
-from node_fsm.database.times import END, RowUnreadableError, readable
+from node_fsm.database.times import RowUnreadableError, readable
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -177,6 +177,6 @@ def _date(text_: str, clock: ChainClock, where: str) -> BlockDate:
         time: datetime = clock.time_at(date)
     except (ValueError, OverflowError):
         raise RowUnreadableError(where, f"is {text_[:40]!r}, which is no date of its chain") from None
-    if time >= END:
+    if time >= END_OF_TIME:
         raise RowUnreadableError(where, f"is {text_[:40]!r}, in the year {time.year}")
     return date

@@ -10,11 +10,11 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node_fsm.core.errors import PermanentError
+from node_fsm.core.external_id import derived_external_id
 from node_fsm.core.model import CommitteeMember, ElectionSpec, Objective, Proposal, VotingGroup
 from node_fsm.core.payload_type import PayloadType
 from node_fsm.database import tables
 from node_fsm.database.canonical import Electorate, canonical_form, fingerprint
-from node_fsm.database.external_id import derived_external_id
 from node_fsm.database.times import RowUnreadableError, readable
 
 ELECTION_GONE = "ElectionGone"
@@ -30,6 +30,12 @@ _VOTERS = text("""
         count(*) FILTER (WHERE voting_power >= :unit) AS token_holders,
         sum(voting_power / :unit) AS tokens
     FROM voter WHERE election = :election GROUP BY 1, 2 ORDER BY 1, 2
+""")
+
+_FUND_HOLDERS = text("""
+    SELECT count(*) FROM (
+        SELECT FROM voter WHERE election = :election GROUP BY voting_key HAVING sum(voting_power / :unit) > 0
+    ) AS holders
 """)
 
 
@@ -75,6 +81,7 @@ async def read_specification(connection: AsyncConnection, election_id: int) -> S
         committee=await _committee(connection, election_id),
         objectives=await _objectives(connection, election_id),
         groups=groups,
+        fund_holders=await _fund_holders(connection, election_id, row.voting_power_unit, groups),
         address_prefixes=tuple(sorted({voter.address_prefix for voter in voters})),
         **(dict(row._mapping) | times),
     )
@@ -93,6 +100,14 @@ def _summed(rows: Sequence[Any]) -> tuple[tuple[VotingGroup, ...], list[Electora
         groups.append(VotingGroup(name, sums["voters"], sums["token_holders"], sums["tokens"]))
         electorates.append(Electorate(name, sums["voters"], sums["power"], f"{sums['digest'] % 2**128:032x}"))
     return tuple(groups), electorates
+
+
+async def _fund_holders(connection: AsyncConnection, election_id: int, unit: int, groups: Sequence[VotingGroup]) -> int:
+    """Voters of all groups; those of a single one are counted already."""
+    if len(groups) <= 1:
+        return sum(group.token_holders for group in groups)
+    holders: int = await connection.scalar(_FUND_HOLDERS, {"election": election_id, "unit": unit})
+    return holders
 
 
 async def _committee(connection: AsyncConnection, election_id: int) -> tuple[CommitteeMember, ...]:

@@ -8,11 +8,8 @@ from typing import Any
 
 import asyncpg
 
+from node_fsm.core.chain_time import END_OF_TIME, FIRST_TIME
 from node_fsm.core.errors import PermanentError
-
-FIRST = datetime(1970, 1, 1, tzinfo=UTC)
-END = datetime(9000, 1, 1, tzinfo=UTC)
-"""Times are from FIRST on and before END: block 0 counts from 1970, and deadlines are counted beyond the last date."""
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -31,12 +28,12 @@ class RowUnreadableError(PermanentError):
 def readable(time: datetime | str, where: str) -> datetime:
     """A time as it was read from a row; RowUnreadableError when it is none that can be worked with."""
     if isinstance(time, str):
-        raise RowUnreadableError(where, f"is {time}, which is not between {FIRST:%Y} and {END:%Y}")
+        raise RowUnreadableError(where, f"is {time}, which is not between {FIRST_TIME:%Y} and {END_OF_TIME:%Y}")
     return time
 
 
 async def read_any_time(connection: asyncpg.Connection) -> None:
-    """Have *connection* read times outside of FIRST and END as text, where asyncpg raises OverflowError."""
+    """Have *connection* read times outside of these as text, where asyncpg raises OverflowError."""
     await connection.set_type_codec(
         "timestamptz", schema="pg_catalog", encoder=_encoded, decoder=_decoded, format="tuple"
     )
@@ -53,7 +50,7 @@ def _decoded(value: tuple[Any, ...]) -> datetime | str:
     cycles, rest = divmod(microseconds, _CYCLE)
     time = _EPOCH + rest * _MICROSECOND
     year = time.year + 400 * cycles
-    if FIRST.year <= year < END.year:
+    if FIRST_TIME.year <= year < END_OF_TIME.year:
         return time.replace(year=year)
     shown = f"{time:%m-%d %H:%M:%S}+00"
     return f"{year:04d}-{shown}" if year > 0 else f"{1 - year:04d}-{shown} BC"

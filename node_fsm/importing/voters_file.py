@@ -5,7 +5,9 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from node_fsm.importing.election_file import MAX_PROBLEMS, InputFileError, hex_of_32_bytes
+from node_fsm.importing.errors import MAX_PROBLEMS, InputFileError
+from node_fsm.importing.keys import hex_of_32_bytes
+from node_fsm.importing.text_file import ENCODING, not_utf8, refuse_other_kinds, unreadable
 
 COLUMNS = ("voting_key", "voting_group", "voting_power")
 
@@ -29,7 +31,8 @@ def read_voters(file: Path, voting_groups: Collection[str]) -> Iterator[VoterRow
     problems: list[str] = []
     missing = set(voting_groups)
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
+        refuse_other_kinds(file)
+        with file.open(encoding=ENCODING, newline="") as stream:
             reader = csv.reader(stream, strict=True)
             places = _places(next(reader, []), file)
             for cells in reader:
@@ -43,9 +46,9 @@ def read_voters(file: Path, voting_groups: Collection[str]) -> Iterator[VoterRow
                 if len(problems) >= MAX_PROBLEMS:
                     raise InputFileError([*problems, f"{file}: reading stopped here"])
     except OSError as error:
-        raise InputFileError([f"{file}: cannot be read: {error.strerror}"]) from None
-    except UnicodeDecodeError as error:
-        raise InputFileError([*problems, f"{file}: is not UTF-8 text: {error.reason}"]) from None
+        raise unreadable(file, error) from None
+    except UnicodeDecodeError:
+        raise InputFileError([*problems, not_utf8(file)]) from None
     except csv.Error as error:
         raise InputFileError([*problems, f"{file}, line {reader.line_num}: is not CSV: {error}"]) from None
     if not problems:
@@ -58,9 +61,12 @@ def _places(header: list[str], file: Path) -> tuple[int, ...]:
     """Where each of COLUMNS stands."""
     names = [name.strip() for name in header]
     if sorted(names) != sorted(COLUMNS):
-        raise InputFileError(
-            [f"{file}, line 1: the header must name the columns {', '.join(COLUMNS)}; it is {', '.join(names)!r}"]
-        )
+        wanted = f"{file}, line 1: the header must name the columns {', '.join(COLUMNS)}"
+        if hint := _separator_hint(header):
+            raise InputFileError([f"{wanted}, separated by commas; {hint}"])
+        if len(names) == len(COLUMNS) and any(character.isdigit() for character in names[-1]):
+            raise InputFileError([f"{wanted}, but it is a voter already; add the line {','.join(COLUMNS)} before it"])
+        raise InputFileError([f"{wanted}; it is {', '.join(names)!r}"])
     return tuple(names.index(column) for column in COLUMNS)
 
 
@@ -69,7 +75,8 @@ def _checked(
 ) -> tuple[list[str], VoterRow | None]:
     """A row's faults, or the row."""
     if len(cells) != len(COLUMNS):
-        return [f": has {len(cells)} values, the header has {len(COLUMNS)}"], None
+        hint = _separator_hint(cells)
+        return [f": has {len(cells)} values, the header has {len(COLUMNS)}" + (f"; {hint}" if hint else "")], None
     key, group, power = (cells[place].strip() for place in places)
     faults = []
     try:
@@ -80,5 +87,13 @@ def _checked(
         groups = ", ".join(sorted(voting_groups))
         faults.append(f", column voting_group: {group!r} is no objective's group ({groups})")
     if not (power.isascii() and power.isdigit() and len(power) <= len(str(_BIGINT)) and 0 < int(power) <= _BIGINT):
-        faults.append(f", column voting_power: {power!r} is not a whole number from 1 to {_BIGINT}")
+        faults.append(f", column voting_power: {power!r} is not a whole number from 1 to {_BIGINT}, in digits alone")
     return faults, None if faults else VoterRow(line, key, group, int(power))
+
+
+def _separator_hint(cells: list[str]) -> str | None:
+    """What to do about a line that other signs than commas seem to separate."""
+    for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if len(cells) == 1 and cells[0].count(sign) == len(COLUMNS) - 1:
+            return f"these are {name}: replace them by commas, or export the file with commas"
+    return None

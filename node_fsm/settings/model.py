@@ -59,6 +59,13 @@ class CommandSettings(BaseModel):
         default_factory=packaged_template,
         description="File with what block 0 says of every election. By default the one that comes with the package",
     )
+    voting_start_offset_minutes: float = Field(
+        -60,
+        ge=-_YEAR_IN_MINUTES,
+        le=0,
+        allow_inf_nan=False,
+        description="Minutes from voting_start to the chain's start, negative or 0; fractions are allowed",
+    )
     jcli_path: str = Field("jcli", description="The jcli program: a path, or a name looked up in PATH")
     s3_endpoint_url: Annotated[str, AfterValidator(types.http_url)] | None = Field(
         None, description="S3 server, when it is not Amazon's"
@@ -129,13 +136,6 @@ class Settings(DatabaseSettings):
     )
     storage_dir: AbsolutePath = Field(
         Path("/var/lib/node-fsm"), description="Directory of chains, node configurations and set-aside data"
-    )
-    voting_start_offset_minutes: float = Field(
-        -60,
-        ge=-_YEAR_IN_MINUTES,
-        le=0,
-        allow_inf_nan=False,
-        description="Minutes from voting_start to the chain's start, negative or 0; fractions are allowed",
     )
     hot_reload: Boolean = Field(
         False, description="Whether an edited election whose chain runs is withdrawn and started anew"

@@ -6,12 +6,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from node_fsm.aio.threads import DISK, LONG, in_thread
+from node_fsm.block0.checks.problem import row_text
 from node_fsm.block0.genesis import check_block0, leader_ids, signing_accounts, write_genesis
 from node_fsm.block0.plans import PlanDraft, draft_plans
-from node_fsm.block0.specification import Checked, check_specification
+from node_fsm.block0.specification import Checked, check_specification, unsupported
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import ElectionSpec, Publication, VotePlan
-from node_fsm.core.payload_type import PayloadType
 from node_fsm.steps.context import Context
 from node_fsm.storage.files import new_file, write_private
 from node_fsm.storage.workspace import ChainDirectory
@@ -54,12 +54,9 @@ def noted(ctx: Context, spec: ElectionSpec) -> Iterator[None]:
 def _check(ctx: Context, spec: ElectionSpec) -> Checked:
     nodes, offset = ctx.known_overview().nodes, ctx.policy.voting_start_offset_minutes
     checked = check_specification(spec, nodes, ctx.template(), offset, ctx.own_node().leader_id)
-    private = [objective.title for objective in spec.objectives if objective.payload_type is PayloadType.PRIVATE]
-    if private:
+    if problem := unsupported(spec):
         raise PermanentError(
-            "PrivateVotingUnsupported",
-            f"objective.payload_type of {private[0]!r} is private, but this version tallies public votes only;"
-            " import the election with payload_type public",
+            "PrivateVotingUnsupported", f"election {spec.name!r}: {row_text(spec, problem.path)} {problem.what}"
         )
     return checked
 

@@ -96,6 +96,7 @@ SPEC = ElectionSpec(
         VotingGroup(DIRECT, voters=300, token_holders=300, tokens=45_150),
         VotingGroup(DELEGATES, voters=2, token_holders=2, tokens=3_000),
     ),
+    fund_holders=301,
     address_prefixes=("ca",),
 )
 

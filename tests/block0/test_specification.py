@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
-from node_fsm.block0.specification import Checked, check_specification
+from node_fsm.block0.checks.problem import row_text
+from node_fsm.block0.checks.times import LONGEST
+from node_fsm.block0.checks.voters import expected_size
+from node_fsm.block0.specification import Checked, check_specification, unsupported
 from node_fsm.block0.template import Template
 from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import CommitteeMember, ElectionSpec, NodeRow, Objective, VotingGroup
 from tests.block0.examples import (
+    BLOCK0,
     COMMITTEE,
     DELEGATES,
     DIRECT,
@@ -186,20 +190,20 @@ FIRST, SECOND = COMMITTEE
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (with_members(), "committee has no rows, but objective 2 is private"),
+        (with_members(), "committee has no members, but objective 'Bridges' is private"),
         (
             with_members(FIRST, SECOND, threshold=1),
             (
-                "election.committee_threshold is 1 of 2 members, but objective 2 is private, and its tally needs the"
-                " share of every member: the chain knows no lower threshold; set it to 2"
+                "election.committee_threshold is 1 of 2 members, but objective 'Bridges' is private, and its tally"
+                " needs the share of every member: the chain knows no lower threshold; set it to 2"
             ),
         ),
         (with_members(FIRST, SECOND, threshold=3), "election.committee_threshold is 3 of 2 members"),
         (
             with_members(FIRST, replace(SECOND, public_key=None)),
             (
-                f"committee.member_public_key of {SECOND.id} is null, but objective 2 is private, and its tally needs"
-                " the share of every member"
+                f"committee.member_public_key of {SECOND.id} is missing, but objective 'Bridges' is private, and"
+                " its tally needs the share of every member"
             ),
         ),
         (
@@ -212,12 +216,15 @@ FIRST, SECOND = COMMITTEE
         ),
         (
             with_members(FIRST, replace(SECOND, public_key=FIRST.public_key)),
-            f"committee.member_public_key {FIRST.public_key} stands in several rows",
+            f"committee.member_public_key of {SECOND.id} is also that of an earlier member",
         ),
-        (with_members(FIRST, replace(SECOND, index=0)), "committee.member_index 0 stands in several rows"),
+        (
+            with_members(FIRST, replace(SECOND, index=0)),
+            f"committee.member_index of {SECOND.id} is also that of an earlier member",
+        ),
         (
             with_members(FIRST, replace(SECOND, id="AB" * 32)),
-            f"committee.id '{'AB' * 32}' is no ed25519 public key; give the 64 lower-case hex digits",
+            f"committee.id of {'AB' * 32} is no ed25519 public key; give the 64 lower-case hex digits",
         ),
         (with_members(FIRST, replace(SECOND, id="ab" * 31)), "is no ed25519 public key"),
     ],
@@ -229,8 +236,8 @@ def test_a_committee_that_cannot_tally_is_refused(spec: ElectionSpec, message: s
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (with_objectives(), "proposal has no rows that are not deleted"),
-        (with_objectives(replace(PUBLIC_OBJECTIVE, proposals=())), "proposal has no rows that are not deleted"),
+        (with_objectives(), "objective has no proposal that is not deleted"),
+        (with_objectives(replace(PUBLIC_OBJECTIVE, proposals=())), "objective has no proposal that is not deleted"),
         (
             with_objectives(replace(PUBLIC_OBJECTIVE, proposals=(proposal(9, options=0),))),
             "proposal.options of proposal 9 (objective 1 'Roads') has 0 entries; give 1 to 16",
@@ -246,8 +253,8 @@ def test_a_committee_that_cannot_tally_is_refused(spec: ElectionSpec, message: s
         (
             with_objectives(PUBLIC_OBJECTIVE, replace(PUBLIC_OBJECTIVE, id=3, proposals=(proposal(1),))),
             (
-                f"proposal.external_id {proposal(1).external_id.hex()} stands in several rows of the public objectives"
-                " of voting_group 'direct'"
+                "proposal.external_id of proposal 1 (objective 3 'Roads') is also that of an earlier public proposal of"
+                " group 'direct'"
             ),
         ),
     ],
@@ -265,7 +272,7 @@ def test_a_private_proposal_whose_tally_is_too_large_for_a_block_is_refused() ->
 
     assert check(template=with_configuration(block_content_max_size=size))
     found = refusal(template=with_configuration(block_content_max_size=size - 1))
-    assert "the tally of proposal 6 (objective 2 'Bridges') takes about 876 bytes, more than half a block" in found
+    assert "proposal 6 (objective 2 'Bridges') has a tally of about 876 bytes, more than half a block" in found
     assert f"set block_content_max_size in the block 0 template to {size} or more" in found
 
 
@@ -275,7 +282,7 @@ def test_a_private_proposal_whose_tally_is_too_large_for_a_block_is_refused() ->
         (with_groups(), "voter has no rows; import the voters"),
         (
             with_groups(SPEC.groups[0]),
-            "voter.voting_group 'delegates' has no rows, but objective 2 is for that group",
+            "objective.voting_group of objective 2 'Bridges' is 'delegates', which has no voters",
         ),
         (
             replace(
@@ -283,18 +290,21 @@ def test_a_private_proposal_whose_tally_is_too_large_for_a_block_is_refused() ->
                 voting_power_unit=1_000_000,
             ),
             (
-                "voter.voting_power of all 2 voters of voting_group 'delegates' is below election.voting_power_unit"
-                " (1000000)"
+                "election.voting_power_unit is 1000000, and none of the 2 voters of voting_group 'delegates' holds so"
+                " much"
             ),
         ),
         (replace(SPEC, voting_power_unit=0), "election.voting_power_unit is 0; set it to 1 or more"),
         (
             replace(SPEC, address_prefixes=("ca", "ta")),
-            "voter.address begins with 'ta' in some rows, but addresses of this chain begin with 'ca'",
+            "voter has addresses that begin with 'ta', but those of this chain begin with 'ca'",
         ),
         (
-            with_groups(VotingGroup(DIRECT, 2_000_000, 2_000_000, 2_000_000), SPEC.groups[1]),
-            "block 0 would have 214126433 bytes, but at most 195000000 can be published",
+            replace(
+                with_groups(VotingGroup(DIRECT, 2_000_000, 2_000_000, 2_000_000), SPEC.groups[1]),
+                fund_holders=2_000_000,
+            ),
+            "voter has too many for a chain: block 0 would have 214127278 bytes, but at most 195000000 can be",
         ),
     ],
 )
@@ -303,20 +313,77 @@ def test_voters_that_no_chain_can_be_made_of_are_refused(spec: ElectionSpec, mes
 
 
 def test_voters_addresses_of_a_production_chain_are_refused_by_a_test_chain() -> None:
-    assert "begins with 'ca' in some rows" in refusal(template=with_configuration(discrimination="test"))
+    assert "voter has addresses that begin with 'ca'" in refusal(template=with_configuration(discrimination="test"))
 
 
 def test_all_power_is_summed_in_64_bits_with_treasury_rewards_and_the_funds_of_those_who_sign() -> None:
-    template = with_configuration(treasury=5, total_reward_supply=7)
-    limit = 2**64 - 1 - 12 - 3 * 1_000_000_000 - SPEC.groups[1].tokens
+    template = with_configuration(treasury=2**63, total_reward_supply=7)
+    limit = 2**63 - 1 - 7 - 3 * 1_000_000_000 - SPEC.groups[1].tokens
 
     def with_tokens(tokens: int) -> ElectionSpec:
         return with_groups(VotingGroup(DIRECT, 2, 2, tokens), SPEC.groups[1])
 
     assert check(with_tokens(limit), template=template)
     found = refusal(spec=with_tokens(limit + 1), template=template)
-    assert f"voter.voting_power comes to {limit + 1 + SPEC.groups[1].tokens} units" in found
-    assert "raise election.voting_power_unit" in found
+    assert f"voter has a voting_power of {limit + 1 + SPEC.groups[1].tokens} units in all" in found
+    assert "raise voting_power_unit" in found
+
+
+def test_all_power_is_summed_in_the_63_bits_that_the_database_has_for_it() -> None:
+    limit = 2**63 - 1 - SPEC.groups[1].tokens
+
+    assert check(with_groups(VotingGroup(DIRECT, 2, 2, limit), SPEC.groups[1]))
+    assert "a chain holds at most 9223372036854775807," in refusal(
+        spec=with_groups(VotingGroup(DIRECT, 2, 2, limit + 1), SPEC.groups[1])
+    )
+
+
+def test_voters_of_several_groups_are_funded_once() -> None:
+    groups = (VotingGroup(DIRECT, 1_300_000, 1_300_000, 1), VotingGroup(DELEGATES, 700_000, 700_000, 1))
+
+    assert check(replace(with_groups(*groups), fund_holders=1_300_000))
+    assert "block 0 would have" in refusal(spec=replace(with_groups(*groups), fund_holders=2_000_000))
+
+
+def test_the_size_that_is_checked_is_that_of_block_0() -> None:
+    assert expected_size(SPEC, TEMPLATE, leaders=2) == BLOCK0.stat().st_size
+
+
+def test_repeated_options_are_refused() -> None:
+    twice = replace(proposal(9), options=("yes", "no", "yes"))
+    found = refusal(spec=with_objectives(replace(PUBLIC_OBJECTIVE, proposals=(twice,)), PRIVATE_OBJECTIVE))
+
+    assert "proposal.options of proposal 9 (objective 1 'Roads') has 'yes' twice" in found
+
+
+@pytest.mark.parametrize("column", ["voting_end", "tallying_end"])
+def test_a_year_that_keeps_all_later_elections_waiting_is_refused(column: str) -> None:
+    changes: dict[str, Any] = {"tallying_end": VOTING_START + LONGEST + timedelta(seconds=4)}
+    changes[column] = VOTING_START + LONGEST
+    if column == "voting_end":
+        assert f"election.tallying_end {changes['tallying_end']} is more than 10 years after" in refusal(
+            spec=replace(SPEC, **changes)
+        )
+    else:
+        assert check(replace(SPEC, **changes)).dates.committee_end_time == VOTING_START + LONGEST
+
+
+def test_a_chain_that_would_begin_before_1970_is_refused() -> None:
+    spec = replace(SPEC, voting_start=datetime(1970, 1, 1, 1, tzinfo=UTC), voting_end=datetime(1970, 1, 2, tzinfo=UTC))
+    spec = replace(spec, tallying_end=datetime(1970, 1, 3, tzinfo=UTC))
+
+    assert check(spec).dates.clock.start == datetime(1970, 1, 1, tzinfo=UTC)
+    assert "begin at 1969-12-31 23:59:56+00:00, and block 0 counts seconds from 1970" in refusal(
+        spec=spec, offset_minutes=-60.01
+    )
+
+
+def test_what_cannot_be_voted_on_yet_is_named() -> None:
+    problem = unsupported(SPEC)
+
+    assert problem is not None
+    assert row_text(SPEC, problem.path) == "objective.payload_type of objective 2 'Bridges'"
+    assert unsupported(with_objectives(PUBLIC_OBJECTIVE)) is None
 
 
 def test_every_problem_is_listed_at_once() -> None:

@@ -8,12 +8,14 @@ from typing import TypeVar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node_fsm.block0.plans import PlanDraft, draft_plans, max_tally_size, tally_size, voting_token
+from node_fsm.block0.genesis import block0_size
+from node_fsm.block0.plans import PlanDraft, certificates_size, draft_plans, max_tally_size, tally_size, voting_token
 from node_fsm.block0.specification import check_specification
 from node_fsm.block0.template import Template
 from node_fsm.core.model import ElectionSpec, Objective, Proposal
 from node_fsm.core.payload_type import PayloadType
 from tests.block0.examples import (
+    CERTIFICATES,
     DELEGATES,
     DIRECT,
     LEADER_ID,
@@ -34,6 +36,13 @@ DATES = check_specification(SPEC, NODES, TEMPLATE, -60, LEADER_ID).dates
 def with_block_size(size: int) -> Template:
     configuration = TEMPLATE.blockchain_configuration.model_dump() | {"block_content_max_size": size}
     return Template.model_validate({"blockchain_configuration": configuration})
+
+
+def test_certificates_have_the_size_that_is_counted_with() -> None:
+    empty = block0_size(leaders=0, committees=0, funds=0, tokens={})
+    size = block0_size(leaders=0, committees=0, funds=0, tokens={}, certificates=list(CERTIFICATES.values()))
+
+    assert certificates_size(SPEC, TEMPLATE) == size - empty
 
 
 def drafts(*objectives: Objective, template: Template = TEMPLATE) -> tuple[PlanDraft, ...]:

@@ -76,17 +76,20 @@ def test_a_count_that_nobody_confirmed_is_named_until_a_person_confirms_it() -> 
     assert "`node-fsm election confirm NAME`" in message
 
 
-def test_an_election_is_late_from_its_voting_start_until_it_is_published() -> None:
+def test_an_election_is_late_from_half_of_its_lead_on_until_it_is_published() -> None:
     start = worlds.VOTING_START + worlds.DAY
 
     def late(*elections: ElectionOverview, now: datetime = start) -> tuple[str, str] | None:
         return observed(of(*elections), now=now, work=None, phase=Phase.WAITING)[ConditionType.ELECTION_LATE]
 
-    assert late(SUMMER, now=start - worlds.INSTANT) is None
-    problem = late(SUMMER)
-    assert problem is not None
-    assert problem[0] == "VotingNotOpen"
-    assert "summer" in problem[1]
+    half = SUMMER_DUE + (start - SUMMER_DUE) / 2
+    assert late(SUMMER, now=half - worlds.INSTANT) is None
+    for now, reason in ((half, "ChainNotBegun"), (start - worlds.INSTANT, "ChainNotBegun"), (start, "VotingNotOpen")):
+        problem = late(SUMMER, now=now)
+        assert problem is not None
+        assert problem[0] == reason
+        assert "summer (" in problem[1]
+        assert start.isoformat() in problem[1]
     assert late(replace(SUMMER, block0=worlds.block0())) is None
     assert late(replace(SUMMER, cancelled=True)) is None
 

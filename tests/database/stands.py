@@ -127,6 +127,7 @@ class MemoryStand(Stand):
             committee=(),
             objectives=tuple(_objective(election, index) for index in range(len(GROUPS))),
             groups=(VotingGroup("direct", 3, 3, 534), VotingGroup("rep", 1, 1, 7)),
+            fund_holders=3,
             address_prefixes=("ca",),
         )
         powers = [(1, "direct", 500), (2, "direct", 30), (3, "direct", 4), (1, "rep", 7)]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def test_an_election_is_imported_and_shown(run: Run, files: tuple[Path, Path]) -
     assert [proposal["title"] for proposal in whole["proposals"]] == ["North", "South", "Town"]
     assert whole["voters"] == [
         {"voting_group": "direct", "voters": 2, "voting_power": 5015},
-        {"voting_group": "rep", "voters": 1, "voting_power": 7},
+        {"voting_group": "rep", "voters": 1, "voting_power": 70},
     ]
     assert (whole["plans"], whole["archives"]) == ([], [])
     table = run("election", "show", "Fund 1").stdout
@@ -126,21 +127,95 @@ def test_a_bad_file_is_refused_with_every_fault(run: Run, tmp_path: Path, files:
 
 
 def test_what_will_not_start_is_warned_of(run: Run, tmp_path: Path, files: tuple[Path, Path]) -> None:
-    text = spoiled(ELECTION, "voting_end:", "voting_end: 2030-01-02T12:00:03Z")
-    odd = written(tmp_path, "odd.yaml", text)
-    result = run("election", "import", odd, "--voters", files[1])
-    assert result.exit_code == 0
-    assert result.stderr == (
-        "warning: voting_end is no multiple of slot_duration (4 s) after voting_start, and will be refused;"
-        " the nearest good times are 2030-01-02T12:00:00+00:00 and 2030-01-02T12:00:04+00:00\n"
-    )
-    late = ELECTION.replace("2030-01-01T12", "2020-01-01T12").replace("Fund 1", "Fund 3")
+    late = ELECTION.replace("2030-01-01T12", "2024-01-01T12").replace("Fund 1", "Fund 3")
     warned = run("election", "import", written(tmp_path, "late.yaml", late), "--voters", files[1]).stderr
     assert "voting_start has passed: voting begins late" in warned
     old = written(tmp_path, "old.yaml", ELECTION.replace("2030", "2020").replace("Fund 1", "Fund 0"))
     assert "voting_end has passed" in run("election", "import", old, "--voters", files[1]).stderr
     twin = written(tmp_path, "twin.yaml", ELECTION.replace("Fund 1", "Fund 2"))
-    assert "it overlaps with Fund 1 (" in run("election", "import", twin, "--voters", files[1]).stderr
+    assert "it overlaps with Fund 3 (" in run("election", "import", twin, "--voters", files[1]).stderr
+
+
+@pytest.mark.parametrize(
+    ("offset", "warned"), [("-60", False), (str(-365 * 24 * 60), True)], ids=["an hour before", "a year before"]
+)
+def test_a_chain_start_that_has_passed_is_warned_of(
+    run: Run, tmp_path: Path, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, offset: str, warned: bool
+) -> None:
+    year = datetime.now(UTC).year + 1
+    monkeypatch.setenv("NODE_FSM_VOTING_START_OFFSET_MINUTES", offset)
+    soon = written(tmp_path, "soon.yaml", ELECTION.replace("2030-", f"{year}-"))
+    said = run("election", "import", soon, "--voters", files[1]).stderr
+    place = f"{soon}, line 3, column 15: voting_start is so near that its chain should have begun at"
+    assert (place in said) is warned, said
+
+
+def test_what_this_version_cannot_run_is_warned_of(run: Run, files: tuple[Path, Path]) -> None:
+    said = run("election", "import", files[0], "--voters", files[1]).stderr
+    assert f"{files[0]}, line 26, column 19: objectives[1].payload_type is private, but this version" in said
+
+
+def test_nodes_that_make_no_chain_are_warned_of(run: Run, files: tuple[Path, Path]) -> None:
+    arguments = ("election", "import", files[0], "--voters", files[1], "--replace")
+    assert "warning: jorm_nodes has no leaders yet; add them with `node-fsm node add" in run(*arguments).stderr
+    run("node", "add", "leader0", "--leader-id", LEADER_ID)
+    assert "jorm_nodes" not in run(*arguments).stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "replaced", "instead", "said"),
+    [
+        (
+            "election",
+            "voting_end: 2030-01-02T14:00:00+02:00",
+            "voting_end: 2030-01-02T12:00:03Z",
+            (
+                "{election}, line 4, column 13: voting_end 2030-01-02 12:00:03+00:00 is not a multiple of slot_duration"
+                " (4 s) after voting_start; the nearest good times are 2030-01-02 12:00:00+00:00 and"
+            ),
+        ),
+        (
+            "election",
+            "voting_power_unit: 10\n",
+            "voting_power_unit: 71\n",
+            (
+                "{election}, line 7, column 20: voting_power_unit is 71, and none of the 1 voters of voting_group 'rep'"
+                " holds so much, so that nobody could vote; lower the unit"
+            ),
+        ),
+        (
+            "voters",
+            "5000",
+            str(2**63 - 1),
+            "{voters}: has a voting_power of 9223372036854775892 units in all, but a chain holds at most ",
+        ),
+    ],
+)
+def test_what_no_chain_can_carry_is_refused(
+    run: Run, tmp_path: Path, file: str, replaced: str, instead: str, said: str
+) -> None:
+    texts = {"election": ELECTION, "voters": VOTERS}
+    if file == "voters":
+        texts["election"] = ELECTION.replace("voting_power_unit: 10\n", "voting_power_unit: 1\n")
+    assert replaced in texts[file]
+    texts[file] = texts[file].replace(replaced, instead)
+    files = {name: written(tmp_path, name, text) for name, text in texts.items()}
+    result = run("election", "import", files["election"], "--voters", files["voters"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith(said.format(**files))
+    assert len(result.stderr.splitlines()) == 1
+    assert shown(run) == []
+
+
+def test_a_block_0_that_cannot_be_published_is_refused(
+    run: Run, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node_fsm.block0.genesis.MAX_BLOCK0_SIZE", 1000)
+    result = run("election", "import", files[0], "--voters", files[1])
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"{files[1]}: has too many for a chain: block 0 would have ")
+    assert "raise voting_power_unit" in result.stderr
+    assert shown(run) == []
 
 
 def test_the_template_says_which_addresses_voters_get(run: Run, tmp_path: Path, files: tuple[Path, Path]) -> None:

@@ -1,11 +1,11 @@
 """Importing: all of an election, or nothing."""
 
-from functools import partial
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from node_fsm.block0.template import Template
 from node_fsm.chain.address import account_address
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import VotingGroup
@@ -13,10 +13,9 @@ from node_fsm.core.payload_type import PayloadType
 from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.administration import cancel_election
 from node_fsm.database.election_import import Imported, import_election
-from node_fsm.importing.election_file import InputFileError, parse_election
-from node_fsm.importing.voters_file import read_voters
+from node_fsm.importing.errors import InputFileError
 from tests.database.world import add_election, publish
-from tests.importing.files import ELECTION, VOTERS, member_key, spoiled, written
+from tests.importing.files import ELECTION, SHIPPED, VOTERS, chains_as, member_key, parsed, spoiled, written
 from tests.support.fakes import FACT
 
 
@@ -27,14 +26,12 @@ async def do_import(
     voters: str = VOTERS,
     *,
     replace: bool = False,
-    production: bool = True,
+    template: Template = SHIPPED,
 ) -> Imported:
-    election = parse_election(text, "election.yaml")
     return await import_election(
         database.session,
-        election,
-        read_voters(written(directory, "voters.csv", voters), election.voting_groups),
-        partial(account_address, production=production),
+        parsed(text, template),
+        written(directory, "voters.csv", voters),
         replace=replace,
     )
 
@@ -45,7 +42,7 @@ async def is_empty(sql: asyncpg.Connection) -> bool:
 
 async def test_what_was_written_down_is_what_is_specified(database: PostgresDatabase, tmp_path: Path) -> None:
     imported = await do_import(database, tmp_path)
-    assert (imported.voters, imported.overlapping) == (3, ())
+    assert (imported.voters, imported.warnings[1:]) == (3, ())
     spec = await database.specification(imported.election_id)
     assert (spec.name, spec.committee_threshold, spec.voting_power_unit) == ("Fund 1", 2, 10)
     assert [(member.id, member.index, member.public_key) for member in spec.committee] == [
@@ -62,10 +59,10 @@ async def test_what_was_written_down_is_what_is_specified(database: PostgresData
         ("yes", "no", "null"),
     ]
     assert spec.objectives[0].proposals[1].external_id == b"\xef" * 32
-    assert spec.groups == (VotingGroup("direct", 2, 2, 501), VotingGroup("rep", 1, 0, 0))
+    assert spec.groups == (VotingGroup("direct", 2, 2, 501), VotingGroup("rep", 1, 1, 7))
     assert [batch async for batch in database.funds(imported.election_id, 10)] == [
         [
-            (account_address(b"\x01" * 32, production=True), 500),
+            (account_address(b"\x01" * 32, production=True), 507),
             (account_address(b"\x02" * 32, production=True), 1),
         ]
     ]
@@ -88,7 +85,7 @@ async def test_the_same_files_make_the_same_election_in_every_database(
 async def test_addresses_are_of_the_kind_of_chain_that_the_template_says(
     database: PostgresDatabase, tmp_path: Path
 ) -> None:
-    imported = await do_import(database, tmp_path, production=False)
+    imported = await do_import(database, tmp_path, template=chains_as(discrimination="test"))
     assert (await database.specification(imported.election_id)).address_prefixes == ("ta",)
 
 
@@ -117,7 +114,7 @@ async def test_an_election_is_replaced_under_its_id_as_a_whole(
     assert second.election_id == first.election_id
     after = await database.specification(first.election_id)
     assert after.revision == before.revision + 1
-    assert after.groups == (VotingGroup("direct", 2, 2, 6015), VotingGroup("rep", 1, 1, 7))
+    assert after.groups == (VotingGroup("direct", 2, 2, 6015), VotingGroup("rep", 1, 1, 70))
     assert len(after.objectives) == 2
     assert await sql.fetchval("SELECT cancelled_at FROM election") is None
 
@@ -148,10 +145,10 @@ async def test_voters_that_stand_twice_in_a_group_are_named_with_their_lines(
     voters = VOTERS + f"0x{'01' * 32},direct,1\n0x{'0A' * 32},rep,1\n{'0a' * 32},rep,2\n{'01' * 32},direct,1\n"
     with pytest.raises(InputFileError) as caught:
         await do_import(database, tmp_path, voters=voters)
-    remedy = "keep one, with the voter's whole power"
+    file, remedy = tmp_path / "voters.csv", "keep one, with the voter's whole power"
     assert caught.value.problems == (
-        f"voters, lines 2 and 5 and 8: the same voting_key {'01' * 32} in group 'direct'; {remedy}",
-        f"voters, lines 6 and 7: the same voting_key {'0a' * 32} in group 'rep'; {remedy}",
+        f"{file}, lines 2 and 5 and 8: the same voting_key {'01' * 32} in group 'direct'; {remedy}",
+        f"{file}, lines 6 and 7: the same voting_key {'0a' * 32} in group 'rep'; {remedy}",
     )
     assert await is_empty(sql)
 
@@ -169,10 +166,11 @@ async def test_a_bad_row_after_many_good_ones_leaves_nothing(
 async def test_elections_that_overlap_are_told(
     database: PostgresDatabase, sql: asyncpg.Connection, tmp_path: Path
 ) -> None:
-    election = parse_election(ELECTION, "election.yaml")
+    election = parsed(ELECTION).election
     await add_election(sql, "At the same time", start=election.voting_start)
     await add_election(sql, "Cancelled", start=election.voting_start, cancelled_at=election.voting_start)
     await add_election(sql, "After it", start=election.tallying_end)
     imported = await do_import(database, tmp_path)
-    assert len(imported.overlapping) == 1
-    assert imported.overlapping[0].startswith("At the same time (2030-01-01T12:00:00+00:00 to ")
+    overlaps = [warning for warning in imported.warnings if "overlaps" in warning]
+    assert len(overlaps) == 1
+    assert overlaps[0].startswith("it overlaps with At the same time (2030-01-01T12:00:00+00:00 to ")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
 
+from node_fsm.core.chain_time import END_OF_TIME, FIRST_TIME
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import ArchiveKind, NodeReport, SignedFragment, StoredArchive, UncountedVote
 from node_fsm.database import times
@@ -223,7 +224,7 @@ async def test_an_upgrade_keeps_rows_that_the_new_checks_refuse(postgres_server:
 def test_every_time_of_postgres_is_read_as_itself_or_as_text(microseconds: int) -> None:
     read = times._decoded((microseconds,))
     if isinstance(read, datetime):
-        assert times.FIRST <= read < times.END
+        assert FIRST_TIME <= read < END_OF_TIME
         assert times._encoded(read) == (microseconds,)
     else:
         assert read

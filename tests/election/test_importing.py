@@ -8,7 +8,7 @@ from node_fsm_sandbox.election.importing import write_election, write_template
 
 from node_fsm.block0.template import load_template
 from node_fsm.core.capacity import fitting_block_size
-from node_fsm.importing.election_file import parse_election
+from node_fsm.importing.election_document import parse_election
 from node_fsm.importing.voters_file import read_voters
 from node_fsm.settings.model import packaged_template
 from tests.support.drawn import drawn
@@ -17,7 +17,8 @@ from tests.support.drawn import drawn
 def test_an_operator_could_import_them(tmp_path: Path) -> None:
     election = drawn()
     file, voters = write_election(election, tmp_path / "first")
-    parsed = parse_election(file.read_text(), str(file))
+    write_template(tmp_path / "template.yaml")
+    parsed = parse_election(file.read_text(), str(file), load_template(tmp_path / "template.yaml"), -1).election
     assert (parsed.voting_start, parsed.voting_end) == (election.times.voting_start, election.times.voting_end)
     (objective,) = parsed.objectives
     assert [(p.external_id, tuple(p.options)) for p in objective.proposals] == [

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+from node_fsm.block0.template import Template, load_template
 from node_fsm.chain import bech32
 from node_fsm.chain.address import MEMBER_KEY_PREFIX
+from node_fsm.importing.election_document import ElectionDocument, parse_election
+from node_fsm.settings.model import packaged_template
 
 
 def member_key(number: int) -> str:
@@ -49,8 +52,22 @@ VOTERS = f"""\
 voting_key,voting_group,voting_power
 0x{"01" * 32},direct,5000
 {"02" * 32},direct,15
-{"01" * 32},rep,7
+{"01" * 32},rep,70
 """
+
+SHIPPED = load_template(packaged_template())
+
+
+def chains_as(**changes: object) -> Template:
+    """The shipped template with *changes* to its parameters."""
+    return Template.model_validate(
+        {"blockchain_configuration": SHIPPED.blockchain_configuration.model_dump() | changes}
+    )
+
+
+def parsed(text: str, template: Template = SHIPPED, offset_minutes: float = -60) -> ElectionDocument:
+    """*text* as it is read by whoever set nothing else."""
+    return parse_election(text, "election.yaml", template, offset_minutes)
 
 
 def spoiled(text: str, line: str, instead: str) -> str:

@@ -54,6 +54,7 @@ def row(id_: int = ID, name: str = NAME, *, later: float = 0, groups: int = 1) -
         committee=(),
         objectives=tuple(_objective(index, group) for index, group in enumerate(names)),
         groups=tuple(VotingGroup(group, voters=2, token_holders=2, tokens=11) for group in names),
+        fund_holders=2,
         address_prefixes=("ta",),
     )
     addresses = [account_address(account(voter), production=False) for voter in range(2)]

@@ -90,7 +90,7 @@ class Performance:
         for name, times in zip(NAMES, schedule(datetime.now(UTC)), strict=True):
             election = draw_election(name, times, voters, self._random)
             file, voters_file = write_election(election, self._places.work / "elections" / name)
-            await import_files(servers.session, file, voters_file, template)
+            await import_files(servers.session, file, voters_file, template, OFFSET_MINUTES)
             self._outcome.elections.append(ElectionOutcome(election))
             elections.append(election)
         return elections

@@ -3,18 +3,16 @@
 import asyncio
 import csv
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import yaml
 
 from node_fsm.block0.template import Template
-from node_fsm.chain.address import account_address
 from node_fsm.core.capacity import fitting_block_size
 from node_fsm.database.election_import import import_election
 from node_fsm.database.session import Session
-from node_fsm.importing.election_file import parse_election
-from node_fsm.importing.voters_file import read_voters
+from node_fsm.importing.election_document import parse_election
+from node_fsm.importing.text_file import read_text
 from node_fsm.settings.model import packaged_template
 from node_fsm_sandbox.election.draw import DrawnElection
 
@@ -46,16 +44,10 @@ def write_election(election: DrawnElection, directory: Path) -> tuple[Path, Path
     return file, voters
 
 
-async def import_files(session: Session, file: Path, voters: Path, template: Template) -> None:
+async def import_files(session: Session, file: Path, voters: Path, template: Template, offset_minutes: float) -> None:
     """Check an election and its voters and write both into the database."""
-    election = parse_election(await asyncio.to_thread(file.read_text), str(file))
-    await import_election(
-        session,
-        election,
-        read_voters(voters, election.voting_groups),
-        partial(account_address, production=template.production),
-        replace=False,
-    )
+    document = parse_election(await asyncio.to_thread(read_text, file), str(file), template, offset_minutes)
+    await import_election(session, document, voters, replace=False)
 
 
 def _document(election: DrawnElection) -> dict[str, object]:

@@ -1,0 +1,65 @@
+"""Whether a committee can do what an election asks of it."""
+
+import re
+from collections.abc import Iterator
+
+from node_fsm.block0.checks.ballot import with_proposals
+from node_fsm.block0.checks.problem import Problem
+from node_fsm.chain import bech32
+from node_fsm.chain.address import KEY_SIZE, MEMBER_KEY_PREFIX
+from node_fsm.core.model import CommitteeMember, ElectionSpec
+from node_fsm.core.payload_type import PayloadType
+
+
+def committee_problems(spec: ElectionSpec) -> Iterator[Problem]:
+    """Members are told apart by id, index and key; a private election needs the keys of all of them."""
+    for index, member in enumerate(spec.committee):
+        if not re.fullmatch(f"[0-9a-f]{{{2 * KEY_SIZE}}}", member.id):
+            yield Problem(
+                ("committee", index, "id"),
+                f"is no ed25519 public key; give the {2 * KEY_SIZE} lower-case hex digits that `jcli key to-bytes`"
+                " prints",
+            )
+    for field, attribute in (("id", "id"), ("member_index", "index"), ("member_public_key", "public_key")):
+        seen = set()
+        for index, member in enumerate(spec.committee):
+            value = getattr(member, attribute)
+            if value is not None and value in seen:
+                yield Problem(
+                    ("committee", index, field), "is also that of an earlier member; every member needs one of its own"
+                )
+            seen.add(value)
+    private = [objective for objective in with_proposals(spec) if objective.payload_type is PayloadType.PRIVATE]
+    if private:
+        yield from _private_problems(
+            spec, f"objective {private[0].title!r} is private, and its tally needs the share of every member"
+        )
+
+
+def _private_problems(spec: ElectionSpec, why: str) -> Iterator[Problem]:
+    members = len(spec.committee)
+    if not members:
+        yield Problem(("committee",), f"has no members, but {why}; add the members with their member_public_key")
+    elif spec.committee_threshold != members:
+        yield Problem(
+            ("committee_threshold",),
+            f"is {spec.committee_threshold} of {members} members, but {why}: the chain knows no lower threshold; set it"
+            f" to {members}",
+        )
+    for index, member in enumerate(spec.committee):
+        if problem := _member_key_problem(member):
+            yield Problem(
+                ("committee", index, "member_public_key"), f"{problem}, but {why}; set the key that the member gave"
+            )
+
+
+def _member_key_problem(member: CommitteeMember) -> str | None:
+    if member.public_key is None:
+        return "is missing"
+    try:
+        prefix, data = bech32.decode(member.public_key)
+    except ValueError as error:
+        return f"is no member key ({error})"
+    if prefix != MEMBER_KEY_PREFIX or len(data) != KEY_SIZE:
+        return f"is no member key ({MEMBER_KEY_PREFIX}1…)"
+    return None
