@@ -15,6 +15,7 @@ from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision, LocalChain
 from node_fsm.steps.archive import About, is_covered
 from node_fsm.steps.context import Context
+from node_fsm.steps.given_up import record_given_up
 from states.base import PhaseState
 
 
@@ -45,10 +46,17 @@ class Reset(PhaseState):
 
 
 async def _is_covered(ctx: Context, local: LocalChain) -> bool:
-    """Whether archives have all votes that are here; not, when that cannot be told."""
+    """Whether archives have all blocks with votes that are here; not, when that cannot be told.
+
+    Votes that are in none of them are on record when it returns True.
+    """
     assert local.block0_hash is not None, "only a chain has blocks"
+    chain = ctx.workspace.chain(local.election_id, local.block0_hash)
     try:
-        return await is_covered(ctx, ctx.workspace.chain(local.election_id, local.block0_hash), local.block0_hash)
+        covered = await is_covered(ctx, chain, local.block0_hash)
+        if covered:
+            await record_given_up(ctx, chain, await ctx.database.archive(local.block0_hash))
+        return covered
     except PermanentError as error:
         logger.warning("what stands in the chain {} cannot be told: {}", local.block0_hash, error)
         return False

@@ -1,12 +1,17 @@
 """Whether a chain's files say what an archive claims of them: the same chain, the same end, the same results."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from node_fsm.archive.manifest import ResultEntry, Tip
 from node_fsm.chain.block0 import summarise
 from node_fsm.chain.recount import Recount, recount
+
+UNCOUNTED: Final = "record/uncounted-votes.json"
+"""Votes that are not counted: a list of objects with the ``weight`` of each, and more."""
 
 _BUFFER_BYTES = 2**20
 
@@ -52,6 +57,16 @@ def check_chain(blocks: Path, claims: Claims) -> Iterator[Check]:
     yield _check_plans(counted, claims)
     for entry in claims.results or ():
         yield _check_result(counted, entry)
+
+
+def check_uncounted(record: Path) -> Check:
+    """What the archive says of votes that nodes had accepted in time and that are not counted."""
+    try:
+        weights = [int(vote["weight"]) for vote in json.loads(record.read_bytes())]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Check(UNCOUNTED, ok=False, detail=f"is no list of votes: {error!r}")
+    said = f"{len(weights)} votes of weight {sum(weights)}, which nodes had accepted in time, are not counted"
+    return Check(UNCOUNTED, ok=True, detail=said)
 
 
 def _check_ends(counted: Recount, claims: Claims) -> Check:

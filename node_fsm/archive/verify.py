@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 from node_fsm.aio.threads import DISK, LONG, in_thread
-from node_fsm.archive.check import Check, Claims, check_block0, check_chain
+from node_fsm.archive.check import UNCOUNTED, Check, Claims, check_block0, check_chain, check_uncounted
 from node_fsm.archive.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, TAR_NAME, FileEntry, Manifest, ManifestError
 from node_fsm.archive.tarball import DamagedError, TarballCheck, measure, read_file, size_of
 from node_fsm.core.errors import PermanentError, ServiceError
@@ -129,6 +129,9 @@ async def _verify_content(manifest: Manifest, directory: Path) -> AsyncGenerator
         for check in await in_thread(LONG, lambda: list(check_chain(directory / "blocks.bin", claims))):
             yield check
 
+    if UNCOUNTED in names:
+        yield await in_thread(LONG, check_uncounted, directory / UNCOUNTED)
+
 
 def _read_manifest(text: bytes) -> tuple[Manifest | None, Check]:
     try:
@@ -145,8 +148,8 @@ def _read_manifest(text: bytes) -> tuple[Manifest | None, Check]:
 
 @contextmanager
 def _copies(manifest: Manifest, directory: Path, also: Collection[str]) -> Iterator[dict[str, BinaryIO]]:
-    """Files to copy the chain and *also* these to; PermanentError when there is no room for them."""
-    wanted = [file for file in manifest.files if file.name in _CHAIN_FILES or file.name in also]
+    """Files to copy what is looked into, and *also* these, to; PermanentError when there is no room for them."""
+    wanted = [file for file in manifest.files if file.name in (*_CHAIN_FILES, UNCOUNTED, *also)]
     needed, free = sum(file.bytes for file in wanted), shutil.disk_usage(directory).free
     if needed > free:
         raise PermanentError(

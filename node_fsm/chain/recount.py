@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from node_fsm.chain.block0 import Block0Summary, summarise_block
+from node_fsm.chain.block0 import Block0Summary
 from node_fsm.chain.blocks import BlockHeader, read_blocks, verify_chain
 from node_fsm.chain.certificates import (
-    MintedToken,
     PlanCertificate,
     VoteCast,
     decode_vote_cast,
@@ -23,6 +22,7 @@ from node_fsm.chain.certificates import (
 )
 from node_fsm.chain.errors import MalformedError
 from node_fsm.chain.fragments import ByteStream, Fragment, FragmentKind
+from node_fsm.chain.voting_power import VotingPower
 from node_fsm.core.block_date import BlockDate
 from node_fsm.core.payload_type import PayloadType
 
@@ -170,16 +170,9 @@ def recount(stream: ByteStream, plan_ids: Collection[str] | None = None) -> Reco
     first = next(blocks, None)
     if first is None:
         raise MalformedError("expected a chain, the stream is empty", 0)
-    weights: defaultdict[str, defaultdict[bytes, int]] = defaultdict(lambda: defaultdict(int))
-
-    def add_weight(token: MintedToken) -> None:
-        weights[token.token_id][token.account] += token.value
-
-    block0 = summarise_block(first, on_token=add_weight)
+    block0, weights = VotingPower.read(first)
     counts = {
-        plan.id: _Count(plan, weights[plan.voting_token])
-        for plan in block0.vote_plans
-        if plan_ids is None or plan.id in plan_ids
+        plan.id: _Count(plan, weights[plan.id]) for plan in block0.vote_plans if plan_ids is None or plan.id in plan_ids
     }
     if unknown := tuple(sorted(set(plan_ids or ()) - counts.keys())):
         raise UnknownPlanError(unknown)

@@ -54,6 +54,7 @@ class PostgresDatabase:
 
         archives = Archives(self.session)
         self.save_archive = archives.save_archive
+        self.counted_votes = archives.counted_votes
         self.archive = archives.archive
         self.archived_blocks = archives.archived_blocks
 
@@ -70,6 +71,7 @@ class PostgresDatabase:
         self.handed_over = votes.handed_over
         self.resolve_handover = votes.resolve_handover
         self.report_uncounted = votes.report_uncounted
+        self.add_uncounted = votes.add_uncounted
         self.uncounted = votes.uncounted
         self.forget_uncounted = votes.forget_uncounted
 

@@ -1,15 +1,16 @@
 """Records of archives, which outlive the elections they are of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
+from node_fsm.chain.cast import KEY_SIZE
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import ArchiveKind, JournalEntry, StoredArchive
 from node_fsm.database import tables
 from node_fsm.database.journal import write_entries
-from node_fsm.database.session import Session
+from node_fsm.database.session import BULK_SECONDS, Session
 from node_fsm.database.times import readable
 
 ID_SIZE = 32
@@ -21,8 +22,12 @@ class Archives:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def save_archive(self, archive: StoredArchive, entry: JournalEntry, blocks: Sequence[str] = ()) -> None:
-        """Write an archive's row and the ids of its *blocks* that hold fragments; the same again is a no-op.
+    async def save_archive(
+        self, archive: StoredArchive, entry: JournalEntry, blocks: Sequence[str] = (), votes: Sequence[bytes] = ()
+    ) -> None:
+        """Write an archive's row, the ids of its *blocks* that hold fragments, and the keys of its *votes*.
+
+        The same again is a no-op.
 
         PermanentError ``ArchiveDiffers`` when another manifest stands there.
         """
@@ -50,8 +55,13 @@ class Archives:
                 )
             )
             if standing == archive.manifest:
-                ids = {"block0_hash": archive.block0_hash, "run_id": archive.run_id, "ids": _packed(blocks)}
-                await connection.execute(insert(tables.archived_block).values(ids).on_conflict_do_nothing())
+                content = {
+                    "block0_hash": archive.block0_hash,
+                    "run_id": archive.run_id,
+                    "ids": b"".join(map(bytes.fromhex, blocks)),
+                    "votes": b"".join(votes),
+                }
+                await connection.execute(insert(tables.archived_block).values(content).on_conflict_do_nothing())
         if standing != archive.manifest:
             raise PermanentError(
                 "ArchiveDiffers",
@@ -61,10 +71,22 @@ class Archives:
     async def archived_blocks(self, block0_hash: str) -> frozenset[str]:
         """The ids of all blocks with fragments that verified archives of this chain hold, of whatever kind."""
         block = tables.archived_block.c
-        async with self._session.transaction("archived_blocks") as connection:
-            rows = await connection.scalars(select(block.ids).where(block.block0_hash == block0_hash))
-            packed = b"".join(rows)
-        return frozenset(packed[start : start + ID_SIZE].hex() for start in range(0, len(packed), ID_SIZE))
+        async with self._session.transaction("archived_blocks", BULK_SECONDS) as connection:
+            rows = list(await connection.scalars(select(block.ids).where(block.block0_hash == block0_hash)))
+        return frozenset(one.hex() for packed in rows for one in _pieces(packed, ID_SIZE))
+
+    async def counted_votes(self, block0_hash: str) -> frozenset[bytes]:
+        """The keys of the votes that the final archive of this chain counts; none when there is no such archive."""
+        block, column = tables.archived_block.c, tables.archive.c
+        query = (
+            select(block.votes)
+            .join_from(tables.archived_block, tables.archive)
+            .where(block.block0_hash == block0_hash, column.kind == ArchiveKind.FINAL.value)
+            .order_by(column.verified_at.desc())
+            .limit(1)
+        )
+        async with self._session.transaction("counted_votes", BULK_SECONDS) as connection:
+            return frozenset(_pieces(await connection.scalar(query) or b"", KEY_SIZE))
 
     async def archive(self, block0_hash: str) -> StoredArchive | None:
         """The verified archive of this chain: final, else superseded, else the newest of another kind."""
@@ -99,6 +121,6 @@ class Archives:
         )
 
 
-def _packed(ids: Sequence[str]) -> bytes:
-    """Ids of blocks, one after the other: 32 bytes each."""
-    return b"".join(map(bytes.fromhex, ids))
+def _pieces(packed: bytes, size: int) -> Iterator[bytes]:
+    """What was joined, *size* bytes each."""
+    return (packed[start : start + size] for start in range(0, len(packed), size))

@@ -237,6 +237,7 @@ archived_block = Table(
     Column("block0_hash", Text, primary_key=True),
     Column("run_id", Text, primary_key=True),
     Column("ids", LargeBinary, nullable=False),
+    Column("votes", LargeBinary, nullable=False, server_default=""),
     ForeignKeyConstraint(["block0_hash", "run_id"], ["archive.block0_hash", "archive.run_id"]),
 )
 

@@ -1,6 +1,7 @@
 """Votes that a node has and the chain has not: handed to other nodes, and on record when they are not counted."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 
 from sqlalchemy import ARRAY, ColumnElement, Text, any_, cast, delete, func, not_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
@@ -8,6 +9,8 @@ from sqlalchemy.dialects.postgresql import insert
 from node_fsm.core.model import SignedFragment, UncountedVote
 from node_fsm.database import tables
 from node_fsm.database.session import BULK_SECONDS, Session
+
+_KEY = ("block0_hash", "fragment_id", "node")
 
 
 class Votes:
@@ -58,23 +61,6 @@ class Votes:
     ) -> None:
         """Write which votes this node knows to be lost: exactly *votes*, in the place of what it wrote before."""
         vote = tables.uncounted_vote.c
-        common = {
-            "block0_hash": block0_hash,
-            "node": hostname,
-            "election": election_id,
-            "election_name": election_name,
-        }
-        rows = [
-            common
-            | {
-                "fragment_id": one.fragment_id,
-                "account": one.account,
-                "weight": one.weight,
-                "why": one.why,
-                "raw": one.raw,
-            }
-            for one in votes
-        ]
         async with self._session.transaction("report_uncounted", BULK_SECONDS) as connection:
             await connection.execute(
                 delete(tables.uncounted_vote).where(
@@ -83,12 +69,20 @@ class Votes:
                     not_(_is_among(vote.fragment_id, [one.fragment_id for one in votes])),
                 )
             )
-            if rows:
+            if votes:
                 statement = insert(tables.uncounted_vote)
-                again = statement.on_conflict_do_update(
-                    index_elements=["block0_hash", "fragment_id", "node"], set_={"why": statement.excluded.why}
-                )
-                await connection.execute(again, rows)
+                again = statement.on_conflict_do_update(index_elements=_KEY, set_={"why": statement.excluded.why})
+                await connection.execute(again, _rows(election_id, election_name, block0_hash, hostname, votes))
+
+    async def add_uncounted(
+        self, election_id: int, election_name: str, block0_hash: str, hostname: str, votes: Sequence[UncountedVote]
+    ) -> None:
+        """Write that these are lost as well; what this node wrote of one before stays."""
+        if not votes:
+            return
+        async with self._session.transaction("add_uncounted", BULK_SECONDS) as connection:
+            statement = insert(tables.uncounted_vote).on_conflict_do_nothing(index_elements=_KEY)
+            await connection.execute(statement, _rows(election_id, election_name, block0_hash, hostname, votes))
 
     async def uncounted(self, block0_hash: str) -> tuple[UncountedVote, ...]:
         """The votes that any node reported to be lost, each once, by fragment id."""
@@ -111,6 +105,13 @@ class Votes:
                     vote.block0_hash == block0_hash, _is_among(vote.fragment_id, fragment_ids)
                 )
             )
+
+
+def _rows(
+    election_id: int, election_name: str, block0_hash: str, hostname: str, votes: Sequence[UncountedVote]
+) -> list[dict[str, object]]:
+    common = {"block0_hash": block0_hash, "node": hostname, "election": election_id, "election_name": election_name}
+    return [common | asdict(vote) for vote in votes]
 
 
 def _is_among(column: ColumnElement[str], values: Collection[str]) -> ColumnElement[bool]:

@@ -118,8 +118,12 @@ class Records(Protocol):
         """The posted results by plan index; empty when there are none."""
         ...
 
-    async def save_archive(self, archive: StoredArchive, entry: JournalEntry, blocks: Sequence[str] = ()) -> None:
-        """Write an archive's row and the ids of its *blocks* that hold fragments; the same again is a no-op.
+    async def save_archive(
+        self, archive: StoredArchive, entry: JournalEntry, blocks: Sequence[str] = (), votes: Sequence[bytes] = ()
+    ) -> None:
+        """Write an archive's row, the ids of its *blocks* that hold fragments, and the keys of its *votes*.
+
+        The same again is a no-op.
 
         PermanentError ``ArchiveDiffers`` when another manifest stands there.
         """
@@ -131,6 +135,10 @@ class Records(Protocol):
 
     async def archived_blocks(self, block0_hash: str) -> frozenset[str]:
         """The ids of all blocks with fragments that verified archives of this chain hold, of whatever kind."""
+        ...
+
+    async def counted_votes(self, block0_hash: str) -> frozenset[bytes]:
+        """The keys of the votes that the final archive of this chain counts; none when there is no such archive."""
         ...
 
 
@@ -183,6 +191,12 @@ class Votes(Protocol):
         self, election_id: int, election_name: str, block0_hash: str, hostname: str, votes: Sequence[UncountedVote]
     ) -> None:
         """Write which votes this node knows to be lost: exactly *votes*, in the place of what it wrote before."""
+        ...
+
+    async def add_uncounted(
+        self, election_id: int, election_name: str, block0_hash: str, hostname: str, votes: Sequence[UncountedVote]
+    ) -> None:
+        """Write that these are lost as well; what this node wrote of one before stays."""
         ...
 
     async def uncounted(self, block0_hash: str) -> tuple[UncountedVote, ...]:

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from node_fsm.aio.threads import DISK, LONG, in_thread
+from node_fsm.archive.check import UNCOUNTED
 from node_fsm.archive.manifest import Election, Tip
 from node_fsm.archive.store import ArchiveRequest, archive_chain
 from node_fsm.chain.recount import Recount
@@ -17,12 +19,12 @@ from node_fsm.steps.tally import count
 from node_fsm.steps.versions import ask_versions
 from node_fsm.storage.block_copy import blocks_with_fragments
 from node_fsm.storage.files import make_private, write_private
+from node_fsm.storage.votes_cast import read_cast
 from node_fsm.storage.workspace import ChainDirectory
 
 ABOUT = "about.json"
 RECOUNT = "recount.json"
 RESULTS = "results.json"
-UNCOUNTED = "uncounted-votes.json"
 DISPUTED = "disputed.txt"
 
 _UNTALLIED = {
@@ -32,6 +34,9 @@ _UNTALLIED = {
     ArchiveKind.SALVAGE: "set aside before it was tallied",
 }
 """What an archive without results says of that."""
+
+_COUNTED = frozenset({ArchiveKind.FINAL, ArchiveKind.DIVERGENT})
+"""Of elections that end: votes may be missing from their count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +79,10 @@ async def archive(ctx: Context, chain: ChainDirectory, about: About) -> StoredAr
         await in_thread(DISK, write_record, chain, RESULTS, document)
     counted = await count(chain)
     await in_thread(DISK, write_record, chain, RECOUNT, json.dumps(_counts(counted), indent=1).encode())
-    uncounted = await ctx.database.uncounted(about.block0_hash) if about.kind is ArchiveKind.FINAL else ()
+    uncounted = await ctx.database.uncounted(about.block0_hash) if about.kind in _COUNTED else ()
     if uncounted:
         await in_thread(
-            DISK, write_record, chain, UNCOUNTED, json.dumps(list(map(_shown, uncounted)), indent=1).encode()
+            DISK, write_record, chain, Path(UNCOUNTED).name, json.dumps(list(map(_shown, uncounted)), indent=1).encode()
         )
     disputed = await noted(chain) if results else None
     if disputed:
@@ -99,10 +104,12 @@ async def archive(ctx: Context, chain: ChainDirectory, about: About) -> StoredAr
 
 
 async def record_archive(ctx: Context, chain: ChainDirectory, made: StoredArchive) -> None:
-    """Record a verified archive, with the blocks of *chain* that it holds: by them other nodes know what it covers."""
+    """Record a verified archive with what it holds: other nodes know by its blocks, and its votes, what it lacks."""
     reason = f"the {made.kind} archive {made.uri} of block 0 {made.block0_hash} is verified"
     entry = ctx.fact(Fact.ARCHIVE_WRITTEN, made.election_id, made.election_name, reason)
-    await ctx.database.save_archive(made, entry, await in_thread(LONG, blocks_with_fragments, chain.blocks))
+    blocks = await in_thread(LONG, blocks_with_fragments, chain.blocks)
+    votes = await in_thread(LONG, read_cast, chain.blocks) if made.kind is ArchiveKind.FINAL else ()
+    await ctx.database.save_archive(made, entry, blocks, votes)
 
 
 async def is_covered(ctx: Context, chain: ChainDirectory, block0_hash: str) -> bool:
@@ -130,7 +137,7 @@ def _notes(ctx: Context, kind: ArchiveKind, uncounted: Sequence[UncountedVote], 
         weight = sum(vote.weight for vote in uncounted)
         yield (
             f"{len(uncounted)} votes of weight {weight}, which nodes had accepted in time, are not counted; they are in"
-            f" record/{UNCOUNTED}, with the reasons"
+            f" {UNCOUNTED}, with the reasons"
         )
     if disputed:
         yield f"the count is disputed: {disputed}"

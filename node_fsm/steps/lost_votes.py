@@ -1,18 +1,17 @@
 """What a node tells of votes that are not counted: while people vote when they expire, all of them afterwards."""
 
-import io
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from node_fsm.aio.threads import LONG, in_thread
-from node_fsm.chain.block0 import summarise
+from node_fsm.chain.blocks import read_blocks
 from node_fsm.chain.cast import cast_key
-from node_fsm.chain.certificates import MintedToken, decode_vote_cast
+from node_fsm.chain.certificates import decode_vote_cast
 from node_fsm.chain.errors import MalformedError
 from node_fsm.chain.fragment_log import LoggedFragment
 from node_fsm.chain.fragments import Fragment
+from node_fsm.chain.voting_power import VotingPower
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.model import UncountedVote
 from node_fsm.core.phases import Role
@@ -42,7 +41,7 @@ class LostVotes:
         self._reported: frozenset[str] = frozenset()
         self._settled: str | None = None
         """The last counted block of the chain about which all was told."""
-        self._weights: Weights | None = None
+        self._power: VotingPower | None = None
 
     async def exchange(self, copy: BlockCopy, parted_behind: int | None = None) -> None:
         """Every few seconds, and as far as the database answers: hand over, take, and say what is lost.
@@ -101,36 +100,25 @@ class LostVotes:
         if frozenset(by_id) == self._reported:
             return
         ctx, work = self._ctx, self._ctx.election_in_work()
-        if self._weights is None:
-            self._weights = await in_thread(LONG, read_weights, self._chain.block0)
-        rows = [row for vote in by_id.values() if (row := row_of(vote, self._votes.why(vote.id), self._weights))]
+        if self._power is None:
+            self._power = await in_thread(LONG, _read_power, self._chain.block0)
+        power = self._power
+        rows = [row for vote in by_id.values() if (row := self._row(vote, power))]
         block0_hash = ctx.block0_in_work().hash
         await ctx.database.report_uncounted(
             work.election_id, work.election_name, block0_hash, ctx.settings.hostname, rows
         )
         self._reported = frozenset(by_id)
 
-
-Weights = Mapping[str, Mapping[bytes, int]]
-"""By plan id and account what a vote weighs."""
-
-
-def row_of(vote: Fragment, why: str, weights: Weights) -> UncountedVote | None:
-    """What is recorded of a vote that is not counted; None for what no chain would count: a vote without weight."""
-    cast = decode_vote_cast(vote)
-    weight = weights.get(cast.plan_id, {}).get(cast.account, 0) if cast.account else 0
-    if not weight or cast.account is None:
-        return None
-    return UncountedVote(vote.id, cast.account.hex(), weight, why, vote.raw)
+    def _row(self, vote: Fragment, power: VotingPower) -> UncountedVote | None:
+        """None for what no chain would count: a vote without weight."""
+        cast = decode_vote_cast(vote)
+        weight = power.weight(cast)
+        if not weight or cast.account is None:
+            return None
+        return UncountedVote(vote.id, cast.account.hex(), weight, self._votes.why(vote.id), vote.raw)
 
 
-def read_weights(block0: Path) -> Weights:
-    """What votes weigh on the chain that begins with *block0*. In a thread: it takes seconds for a million voters."""
-    tokens: defaultdict[str, defaultdict[bytes, int]] = defaultdict(lambda: defaultdict(int))
-
-    def add(token: MintedToken) -> None:
-        tokens[token.token_id][token.account] += token.value
-
+def _read_power(block0: Path) -> VotingPower:
     with block0.open("rb") as stream:
-        summary = summarise(io.BytesIO(stream.read()), on_token=add)
-    return {plan.id: dict(tokens[plan.voting_token]) for plan in summary.vote_plans}
+        return VotingPower.read(next(read_blocks(stream)))

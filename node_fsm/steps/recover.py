@@ -6,18 +6,20 @@ from tempfile import TemporaryDirectory
 from loguru import logger
 
 from node_fsm.aio.threads import DISK, LONG, in_thread
+from node_fsm.archive.check import UNCOUNTED
 from node_fsm.archive.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, TAR_NAME, Election, Manifest
 from node_fsm.archive.store import chain_uri
 from node_fsm.archive.verify import unpack_verified
 from node_fsm.core.events import Fact
 from node_fsm.core.model import ArchiveKind, PlanResult, StoredArchive
-from node_fsm.steps.archive import DISPUTED, UNCOUNTED, read_uncounted
+from node_fsm.steps.archive import DISPUTED, read_uncounted
 from node_fsm.steps.context import Context
 from node_fsm.steps.tally import VOTE_PLANS_RECORD, read_snapshot
 from node_fsm.storage.block_copy import blocks_with_fragments
+from node_fsm.storage.votes_cast import read_cast
 from node_fsm.storage.workspace import ChainDirectory
 
-_RECORDS = frozenset({f"record/{name}" for name in (VOTE_PLANS_RECORD, DISPUTED, UNCOUNTED)})
+_RECORDS = frozenset({f"record/{VOTE_PLANS_RECORD}", f"record/{DISPUTED}", UNCOUNTED})
 """The files from which more is recorded again than the manifest says."""
 
 
@@ -46,6 +48,7 @@ async def _recover(ctx: Context, uri: str) -> bool:
             return False
         logger.warning("the archive {} is whole, and the database does not know it; it is recorded again", uri)
         blocks = await in_thread(LONG, blocks_with_fragments, unpacked.blocks)
+        votes = await in_thread(LONG, read_cast, unpacked.blocks)
         await _record_end(ctx, manifest, unpacked, uri)
     made = StoredArchive(
         election_id=work.election_id,
@@ -62,7 +65,7 @@ async def _recover(ctx: Context, uri: str) -> bool:
     )
     why = f"the {made.kind} archive {uri} of block 0 {made.block0_hash} was found, and is verified"
     await ctx.database.save_archive(
-        made, ctx.fact(Fact.ARCHIVE_WRITTEN, work.election_id, work.election_name, why), blocks
+        made, ctx.fact(Fact.ARCHIVE_WRITTEN, work.election_id, work.election_name, why), blocks, votes
     )
     ctx.database_changed()
     return True
@@ -71,8 +74,8 @@ async def _recover(ctx: Context, uri: str) -> bool:
 async def _record_end(ctx: Context, manifest: Manifest, unpacked: ChainDirectory, uri: str) -> None:
     """Record what Tallying had: votes that were not counted, the node's account of the others, and the results."""
     work, hash_, names = ctx.election_in_work(), manifest.block0_hash, {file.name for file in manifest.files}
-    if f"record/{UNCOUNTED}" in names and not await ctx.database.uncounted(hash_):
-        votes = read_uncounted(await in_thread(DISK, (unpacked.record / UNCOUNTED).read_bytes))
+    if UNCOUNTED in names and not await ctx.database.uncounted(hash_):
+        votes = read_uncounted(await in_thread(DISK, (unpacked.path / UNCOUNTED).read_bytes))
         await ctx.database.report_uncounted(work.election_id, work.election_name, hash_, ctx.settings.hostname, votes)
     if manifest.results is None:
         return

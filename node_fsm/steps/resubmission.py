@@ -14,6 +14,7 @@ from loguru import logger
 from node_fsm.aio.threads import LONG, in_thread
 from node_fsm.chain.fragment_log import FragmentLog, LoggedFragment, PostAgain
 from node_fsm.chain.fragments import Fragment, FragmentKind
+from node_fsm.chain.uncounted import was_in_time
 from node_fsm.core.capacity import mempool_entries
 from node_fsm.core.chain_time import ChainDates
 from node_fsm.core.errors import TemporaryError
@@ -212,11 +213,6 @@ class Resubmission:
         self._again.lost(copy.take_lost())
         offered, self._offered = self._offered, []
         for entry in (*self._log.read(), *offered):
-            if _is_in_time(entry, dates):
+            if entry.fragment.kind is not FragmentKind.VOTE_CAST or was_in_time(entry, dates):
                 self._again.logged(entry, date, copy)
         return self._again.fragments(date, copy)
-
-
-def _is_in_time(entry: LoggedFragment, dates: ChainDates) -> bool:
-    in_time = dates.vote_start_time.timestamp() <= entry.time < dates.vote_end_time.timestamp()
-    return in_time or entry.fragment.kind is not FragmentKind.VOTE_CAST

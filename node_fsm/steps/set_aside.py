@@ -12,6 +12,7 @@ from node_fsm.core.model import ArchiveKind, Overview
 from node_fsm.core.phases import Role
 from node_fsm.steps.archive import ABOUT, About, archive, is_covered, record_archive
 from node_fsm.steps.context import Context
+from node_fsm.steps.given_up import record_given_up
 from node_fsm.storage.workspace import ChainDirectory, Workspace
 
 RETRY_SECONDS = 300.0
@@ -76,6 +77,7 @@ class SetAside:
         elif ctx.policy.role is Role.NODE:
             self._await_archive(ctx, directory, about)
             return
+        await record_given_up(ctx, chain, standing)
         if not await is_covered(ctx, chain, about.block0_hash):
             await self._archive(ctx, chain, about)
         await in_thread(LONG, ctx.workspace.remove_set_aside, directory)

@@ -35,6 +35,12 @@ class VotesCast:
         return key is not None and _padded(key) in self._keys
 
 
+def read_cast(file: Path) -> list[bytes]:
+    """The keys of all votes in *file*, a whole chain that was counted."""
+    with file.open("rb") as stream:
+        return list(keys_in(read_blocks(stream)))
+
+
 def _padded(key: bytes) -> str:
     """A key as the set takes it: by its last half it is told from all others."""
     return key.hex().rjust(64, "0")

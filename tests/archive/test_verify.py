@@ -58,6 +58,34 @@ async def archive(tmp_path: Path) -> Archive:
     return Archive(store, record.uri, packed, unpacked)
 
 
+LOST = "record/uncounted-votes.json"
+
+
+async def archive_with_lost_votes(tmp_path: Path, record: str) -> tuple[list[Check], list[Check]]:
+    """What is found in an archive with this record of lost votes, and in its unpacked files."""
+    directory, store = make_chain(tmp_path / "chain"), MemoryStore()
+    (directory / LOST).write_text(record)
+    made = await archive_chain(store, "s3://bucket", request_of(directory), FixedClock())
+    (directory / "manifest.json").write_bytes(store.objects[f"{made.uri}/manifest.json"])
+    for name in ("scratch", "unpacked"):
+        (tmp_path / name).mkdir()
+    unpacked = [check async for check in verify_directory(directory, tmp_path / "unpacked")]
+    return [check async for check in verify_uri(store, made.uri, tmp_path / "scratch")], unpacked
+
+
+async def test_votes_that_are_not_counted_are_told(tmp_path: Path) -> None:
+    for checks in await archive_with_lost_votes(tmp_path, '[{"weight": 5}, {"weight": 70}]'):
+        assert all(check.ok for check in checks)
+        said = "2 votes of weight 75, which nodes had accepted in time, are not counted"
+        assert checks[-1] == Check(LOST, ok=True, detail=said)
+
+
+@pytest.mark.parametrize("record", ["{", "[1]", '[{"weight": null}]'])
+async def test_a_record_of_lost_votes_that_is_none_is_not_trusted(tmp_path: Path, record: str) -> None:
+    for checks in await archive_with_lost_votes(tmp_path, record):
+        assert [check.name for check in checks if not check.ok] == [LOST]
+
+
 def unpack(packed: Path, directory: Path) -> None:
     with packed.open("rb") as stream, zstandard.ZstdDecompressor().stream_reader(stream) as content:
         tar = content.read()

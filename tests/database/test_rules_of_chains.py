@@ -300,6 +300,20 @@ async def test_what_archives_hold_is_told_block_by_block(stand: Stand) -> None:
     assert "ff" * 32 not in await stand.database.archived_blocks("a" * 64)
 
 
+async def test_the_votes_of_the_newest_final_archive_are_those_that_count(stand: Stand) -> None:
+    def archive(kind: ArchiveKind, later: int) -> StoredArchive:
+        at = START + timedelta(seconds=later)
+        return StoredArchive(1, "Fund 1", "a" * 64, f"{later}", kind, "tip", "s3://b", "00", 9, "{}", at)
+
+    votes = [bytes([number]) * 16 for number in range(4)]
+    await stand.database.save_archive(archive(ArchiveKind.DIVERGENT, 9), FACT, (), votes[:1])
+    assert await stand.database.counted_votes("a" * 64) == frozenset()
+    await stand.database.save_archive(archive(ArchiveKind.FINAL, 2), FACT, (), votes[1:3])
+    await stand.database.save_archive(archive(ArchiveKind.FINAL, 1), FACT, (), votes[3:])
+    assert await stand.database.counted_votes("a" * 64) == set(votes[1:3])
+    assert await stand.database.counted_votes("b" * 64) == frozenset()
+
+
 async def test_a_superseded_archive_comes_before_a_divergent_one_that_is_newer(stand: Stand) -> None:
     superseded, divergent = (
         StoredArchive(1, "Fund 1", "a" * 64, kind, kind, "tip", f"s3://b/{kind}", "00", 9, "{}", START + later)

@@ -67,6 +67,14 @@ async def test_what_a_node_says_takes_the_place_of_what_it_said(stand: Stand) ->
     assert (await database.overview([])).lost == ()
 
 
+async def test_what_is_added_stands_beside_what_was_said_before(stand: Stand) -> None:
+    database = stand.database
+    await database.report_uncounted(1, "Fund 1", CHAIN, "leader0", [lost(FIRST)])
+    await database.add_uncounted(1, "Fund 1", CHAIN, "leader0", [])
+    await database.add_uncounted(1, "Fund 1", CHAIN, "leader0", [lost(FIRST, "in no block"), lost(SECOND)])
+    assert await database.uncounted(CHAIN) == (lost(FIRST), lost(SECOND))
+
+
 async def test_what_the_counted_chain_has_is_forgotten_whoever_reported_it(stand: Stand) -> None:
     database = stand.database
     await database.report_uncounted(1, "Fund 1", CHAIN, "leader1", [lost(FIRST), lost(SECOND)])

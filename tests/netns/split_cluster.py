@@ -150,6 +150,12 @@ class SplitCluster:
             for name, member in self.members.items()
         }
 
+    async def wait_until_nothing_is_kept(self, seconds: float) -> None:
+        """Wait until what was set aside is archived and deleted, which it is while the members wait."""
+        async with asyncio.timeout(seconds):
+            while any(self.kept().values()):
+                await asyncio.sleep(1)
+
     def log_lines(self, *words: str) -> dict[str, list[str]]:
         """Lines of the members' logs with one of *words*."""
         return {

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,9 +94,9 @@ async def test_what_prometheus_is_told_of_a_whole_life(cluster: Cluster, monkeyp
     votes: list[float | None] = []
     save = cluster.database.save_archive
 
-    async def save_archive(archive: StoredArchive, entry: JournalEntry, blocks: Sequence[str] = ()) -> None:
+    async def save_archive(archive: StoredArchive, entry: JournalEntry, *content: Sequence[Any]) -> None:
         votes.append(metric("votes_cast"))
-        await save(archive, entry, blocks)
+        await save(archive, entry, *content)
 
     monkeypatch.setattr(cluster.database, "save_archive", save_archive)
     began = cluster.world.clock.now().timestamp()

@@ -4,6 +4,7 @@ import errno
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from struct import pack
 
 import pytest
 
@@ -16,7 +17,7 @@ from node_fsm.storage.files import make_private, write_private
 from node_fsm.storage.workspace import ChainDirectory
 from states.reset import Reset
 from tests.chain import build
-from tests.phases.small_election import ID, TALLYING_END
+from tests.phases.small_election import ID, TALLYING_END, account
 from tests.phases.world import World
 from tests.support.fakes import FACT, START
 from tests.support.main_chain import MainChain
@@ -58,6 +59,12 @@ async def archived(
     await world.database.save_archive(made, FACT, blocks)
 
 
+def chain_of(world: World) -> bytes:
+    """The block 0 that stands in the election's row."""
+    assert world.row.block0 is not None
+    return world.row.block0[1]
+
+
 def set_aside(world: World) -> list[ChainDirectory]:
     return [ChainDirectory(path) for path in world.ctx.workspace.set_aside_chains()]
 
@@ -83,6 +90,23 @@ async def test_an_archive_that_lacks_a_block_with_votes_does_not_cover(
     await archived(world, OLD, blocks=[*VOTED[:1], "99" * 32])
     await world.finish(Reset())
     assert [aside.blocks.read_bytes() for aside in set_aside(world)] == [BLOCKS]
+
+
+async def test_a_vote_that_only_the_nodes_log_has_is_on_record_before_the_chain_is_deleted(leader1: World) -> None:
+    """The node was killed with it, and came back when the election had been archived."""
+    chain = make_chain(leader1, ID, leader1.hash)
+    block0 = MainChain(chain_of(leader1))
+    write_private(chain.blocks, block0.raw)
+    lost = build.vote(leader1.database.published[leader1.hash].plans[0].id, account(1))
+    at = leader1.ctx.block0_in_work().dates.vote_start_time.timestamp()
+    make_private(chain.fragments)
+    write_private(chain.fragments / "2030-01-01_12.log", pack(">Q", int(at)) + lost)
+    await archived(leader1, leader1.hash)
+    leader1.clock.advance(seconds=TALLYING_END + 3601)
+    await leader1.finish(Reset())
+    assert (leader1.ctx.workspace.chains(), set_aside(leader1)) == ((), [])
+    (kept,) = await leader1.database.uncounted(leader1.hash)
+    assert (kept.raw, kept.weight, kept.why) == (lost, 10, "in no block")
 
 
 async def test_archives_cover_a_chain_together(world: World) -> None:

@@ -1,6 +1,7 @@
 """What had to be set aside is archived while the service waits, and deleted once archives have all of its votes."""
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from node_fsm.chain.cast import cast_key
+from node_fsm.chain.certificates import decode_vote_cast
+from node_fsm.chain.fragments import Fragment
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import ArchiveKind, StoredArchive
+from node_fsm.core.model import ArchiveKind, StoredArchive, UncountedVote
 from node_fsm.core.phases import Role
 from node_fsm.core.view import LocalChain
 from node_fsm.steps.archive import About
@@ -20,9 +24,11 @@ from node_fsm.storage.files import make_private
 from node_fsm.storage.workspace import ChainDirectory
 from states.reset import Reset
 from states.waiting import Waiting
-from tests.phases.small_election import ID
+from tests.chain import build
+from tests.phases.small_election import ID, account
 from tests.phases.world import ARCHIVE_URI, World
 from tests.support.fakes import FACT, START
+from tests.support.genesis_encoder import fragment_id
 from tests.support.memory_database import DATABASE_AWAY
 from tests.support.memory_store import S3_AWAY
 
@@ -57,6 +63,11 @@ async def follower(world: World, tmp_path: Path) -> World:
     return node
 
 
+def plan_of(world: World) -> str:
+    """The plan of the one chain there is."""
+    return next(iter(world.database.published.values())).plans[0].id
+
+
 def asides(world: World) -> list[ChainDirectory]:
     return [ChainDirectory(path) for path in world.ctx.workspace.set_aside_chains()]
 
@@ -66,10 +77,10 @@ def aside(world: World) -> ChainDirectory:
     return chain
 
 
-async def leader0_archives(world: World, kind: ArchiveKind, blocks: Sequence[str]) -> None:
+async def leader0_archives(world: World, kind: ArchiveKind, blocks: Sequence[str], votes: Sequence[bytes] = ()) -> None:
     block0_hash = next(iter(world.database.published))
     made = StoredArchive(ID, "first", block0_hash, "run", kind, "ab" * 32, "s3://x", "", 1, "{}", START)
-    await world.database.save_archive(made, FACT, blocks)
+    await world.database.save_archive(made, FACT, blocks, votes)
 
 
 async def test_it_is_archived_recorded_and_deleted(world: World) -> None:
@@ -193,6 +204,32 @@ async def test_a_node_archives_what_leader_0s_archive_lacks(follower: World, kin
     assert f"{follower.ctx.settings.hostname} had this part of the chain" in divergent.manifest
     assert await follower.database.archived_blocks(block0_hash) >= voted
     assert (await follower.database.archive(block0_hash)) != divergent, "it closes nothing"
+
+
+async def test_the_votes_that_leader_0s_archive_lacks_are_on_record(follower: World) -> None:
+    """Of the two votes the counted chain has one, by another choice; what was said of it before is forgotten."""
+    one, other = (build.vote(plan_of(follower), account(voter), choice=voter, expiry=(9, 9)) for voter in range(2))
+    block0_hash = next(iter(follower.database.published))
+    known = UncountedVote(fragment_id(one), account(0).hex(), 1, "in no block", one)
+    await follower.database.report_uncounted(ID, "first", block0_hash, "leader2", [known])
+    counted = cast_key(decode_vote_cast(Fragment.from_bytes(build.vote(plan_of(follower), account(0), choice=2))))
+    assert counted
+    await leader0_archives(follower, ArchiveKind.FINAL, ["99" * 32], [counted])
+    await SetAside().clear(follower.ctx)
+    (lost,) = await follower.database.uncounted(block0_hash)
+    assert (lost.raw, lost.weight) == (other, 10)
+    assert lost.why == "in a block of leader1's chain, which was not counted"
+    divergent = json.loads(follower.database.archives[-1].manifest)
+    assert divergent["kind"] == "divergent"
+    assert any(note.startswith("1 votes of weight 10,") for note in divergent["notes"])
+    assert "record/uncounted-votes.json" in [file["name"] for file in divergent["files"]]
+
+
+async def test_a_node_that_cannot_archive_has_said_which_votes_are_lost(follower: World) -> None:
+    await leader0_archives(follower, ArchiveKind.FINAL, ["99" * 32])
+    follower.ctx.settings = replace(follower.ctx.settings, archive_uri=None)
+    await SetAside().clear(follower.ctx)
+    assert len(await follower.database.uncounted(next(iter(follower.database.published)))) == 2
 
 
 async def test_a_node_that_cannot_archive_keeps_its_chain_and_says_so(follower: World) -> None:

@@ -95,6 +95,8 @@ class MemoryDatabase:
     archives: list[StoredArchive] = field(default_factory=list)
     blocks: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     """By block 0 and run id of an archive the ids of its blocks with fragments."""
+    counted: dict[tuple[str, str], frozenset[bytes]] = field(default_factory=dict)
+    """The same, the keys of its votes."""
     journalled: list[JournalEntry] = field(default_factory=list)
     statuses: dict[str, NodeReport] = field(default_factory=dict)
     copies: dict[str, dict[str, ChainCopy]] = field(default_factory=dict)
@@ -295,7 +297,9 @@ class MemoryDatabase:
         with self._call("tally_confirmed"):
             return block0_hash in self.confirmed
 
-    async def save_archive(self, archive: StoredArchive, entry: JournalEntry, blocks: Sequence[str] = ()) -> None:
+    async def save_archive(
+        self, archive: StoredArchive, entry: JournalEntry, blocks: Sequence[str] = (), votes: Sequence[bytes] = ()
+    ) -> None:
         with self._call("save_archive"):
             key = (archive.block0_hash, archive.run_id)
             standing = next((kept for kept in self.archives if (kept.block0_hash, kept.run_id) == key), None)
@@ -305,6 +309,7 @@ class MemoryDatabase:
             elif standing.manifest != archive.manifest:
                 raise PermanentError("ArchiveDiffers", f"run {archive.run_id} stands with another manifest")
             self.blocks.setdefault(key, frozenset(blocks))
+            self.counted.setdefault(key, frozenset(votes))
 
     async def archive(self, block0_hash: str) -> StoredArchive | None:
         with self._call("archive"):
@@ -319,6 +324,12 @@ class MemoryDatabase:
     async def archived_blocks(self, block0_hash: str) -> frozenset[str]:
         with self._call("archived_blocks"):
             return frozenset().union(*(ids for (of, _), ids in self.blocks.items() if of == block0_hash))
+
+    async def counted_votes(self, block0_hash: str) -> frozenset[bytes]:
+        with self._call("counted_votes"):
+            finals = [kept for kept in self.archives if (kept.block0_hash, kept.kind) == (block0_hash, "final")]
+            newest = max(finals, key=lambda kept: kept.verified_at, default=None)
+            return self.counted[(block0_hash, newest.run_id)] if newest else frozenset()
 
     async def journal(self, entries: Sequence[JournalEntry]) -> None:
         with self._call("journal"):
@@ -383,6 +394,14 @@ class MemoryDatabase:
     ) -> None:
         with self._call("report_uncounted"):
             self.lost_votes[(election_name, block0_hash, hostname)] = {vote.fragment_id: vote for vote in votes}
+
+    async def add_uncounted(
+        self, election_id: int, election_name: str, block0_hash: str, hostname: str, votes: Sequence[UncountedVote]
+    ) -> None:
+        with self._call("add_uncounted"):
+            known = self.lost_votes.setdefault((election_name, block0_hash, hostname), {})
+            for vote in votes:
+                known.setdefault(vote.fragment_id, vote)
 
     async def uncounted(self, block0_hash: str) -> tuple[UncountedVote, ...]:
         with self._call("uncounted"):
