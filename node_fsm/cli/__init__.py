@@ -4,6 +4,7 @@ A module here holds one group of commands. It imports what it needs inside them,
 the shell do not wait for the database's, S3's or HTTP's libraries.
 """
 
+import os
 import sys
 from typing import Annotated, Any
 
@@ -52,9 +53,12 @@ def common(
     ] = False,
 ) -> None:
     """Runs an on-chain election by itself: a finite-state machine around a jormungandr node."""
-    from node_fsm.log import configure_logging
+    from node_fsm.log import configure_logging, known_format, known_level
 
-    configure_logging("WARNING", "text")  # loguru's own default shows the values of variables
+    # Also where nothing is set: loguru's own default shows the values of variables. What is set wrongly is said where
+    # settings are loaded.
+    level = known_level(os.environ.get("NODE_FSM_LOG_LEVEL", ""))
+    configure_logging(level or "WARNING", known_format(os.environ.get("NODE_FSM_LOG_FORMAT", "")) or "text")
 
 
 @app.command("version")

@@ -15,7 +15,9 @@ from node_fsm.steps.context import Context
 
 DISABLING = readiness.CONDITIONS | {
     ConditionType.CLOCK_WRONG,
+    ConditionType.DATABASE_UNAVAILABLE,
     ConditionType.PROGRAM_UNUSABLE,
+    ConditionType.STORAGE_UNREADABLE,
     ConditionType.WORK_FAILING,
 }
 """The conditions with which the service is not able to do what comes next."""

@@ -5,7 +5,7 @@ import logging
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, TextIO, cast
+from typing import TYPE_CHECKING, Literal, TextIO, cast, get_args
 
 from loguru import logger
 
@@ -51,6 +51,16 @@ def configure_logging(level: LogLevel, format_: LogFormat, stream: TextIO | None
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.INFO)
+
+
+def known_level(text: str) -> LogLevel | None:
+    """The level of that name, in capitals or not; None when there is none."""
+    return next((level for level in get_args(LogLevel) if level == text.strip().upper()), None)
+
+
+def known_format(text: str) -> LogFormat | None:
+    """The format of that name; None when there is none."""
+    return next((format_ for format_ in get_args(LogFormat) if format_ == text.strip()), None)
 
 
 def bind_context(**values: object) -> None:

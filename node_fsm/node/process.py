@@ -4,13 +4,13 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, cast
 
+from node_fsm.aio.deadline import deadline
 from node_fsm.aio.threads import DISK, in_thread, to_the_end
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.secret import Secret
@@ -18,8 +18,8 @@ from node_fsm.node.config import NodeConfig
 from node_fsm.node.exit import Remedy, explain
 from node_fsm.node.output import Lines, log_error_line, log_line
 from node_fsm.node.preflight import wait_until_free
-from node_fsm.programs import leash
 from node_fsm.programs.command import child_environment, filled_pipe
+from node_fsm.programs.leashed import begin, on_leash
 from node_fsm.storage.files import write_private
 
 _STDOUT, _STDERR = 1, 2
@@ -92,7 +92,7 @@ class NodeProcess:
         try:
             leashed, output = await asyncio.get_running_loop().subprocess_exec(
                 _Output,
-                *(sys.executable, "-I", "-S", leash.__file__, str(end.fileno()), str(stop_grace), *command),
+                *on_leash(end, stop_grace, command),
                 stdin=stdin,
                 env=child_environment(),
                 pass_fds=(end.fileno(),),
@@ -109,22 +109,15 @@ class NodeProcess:
 
     async def _release(self) -> None:
         """Let the leash start its command."""
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(_START_TIMEOUT):
-                await loop.sock_sendall(self._holder, leash.GO)
-                announcement = await loop.sock_recv(self._holder, 32)
-        except TimeoutError as error:
-            raise TemporaryError("NodeNotStarted", f"the node did not start within {_START_TIMEOUT:g} s") from error
-        except OSError:  # the leash ended before it read anything
-            announcement = b""
-        if not announcement:
+        async with deadline(_START_TIMEOUT, "NodeNotStarted", "the node did not start"):
+            pid = await begin(self._holder)
+        if pid is None:
             end = explain(await self.wait(), self.stderr)
             if end.remedy is Remedy.RESTART:
                 raise TemporaryError(end.reason, end.message)
             said = " ".join(self.stderr)
             raise PermanentError("NodeNotExecutable", f"{said}; set NODE_FSM_JORM_PATH to the path of the executable")
-        self.pid = int(announcement)
+        self.pid = pid
 
     @property
     def stderr(self) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ class CommandSettings(BaseModel):
     aws_secret_access_key: SecretStr | None = Field(None, description="S3 secret key, with the access key")
     aws_session_token: SecretStr | None = Field(None, description="S3 session token of temporary keys")
     log_level: Annotated[LogLevel, BeforeValidator(types.upper)] = Field(
-        "INFO", description="TRACE, DEBUG, INFO, WARNING or ERROR"
+        "INFO", description="TRACE, DEBUG, INFO, WARNING or ERROR. Other commands than run: WARNING, unless this is set"
     )
     log_format: LogFormat = Field("text", description="text for people, json for machines: one object a line")
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from loguru import logger
 from typer.testing import CliRunner
 
 from node_fsm.cli import app
@@ -63,3 +64,24 @@ def test_problems_go_to_standard_error(environment: dict[str, str], monkeypatch:
 def test_the_page_holds_the_table_of_all_settings() -> None:
     assert settings_table() in PAGE.read_text(), "replace the table by what `node-fsm config --markdown` prints"
     assert CliRunner().invoke(app, ["config", "--markdown"]).stdout == settings_table() + "\n"
+
+
+@pytest.mark.parametrize(
+    ("variables", "logged"),
+    [
+        ({}, []),
+        ({"NODE_FSM_LOG_LEVEL": "info"}, ["INFO     said"]),
+        ({"NODE_FSM_LOG_LEVEL": "DEBUG", "NODE_FSM_LOG_FORMAT": "json"}, ['"level": "INFO"']),
+        ({"NODE_FSM_LOG_LEVEL": "LOUD", "NODE_FSM_LOG_FORMAT": "xml"}, []),
+    ],
+)
+def test_every_command_logs_as_the_settings_say(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], logged: list[str]
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("node_fsm.cli.table.page", lambda: logger.info("said") or "")
+    result = CliRunner().invoke(app, ["table", "--markdown"])
+    assert result.exit_code == 0
+    assert [part for part in logged if part in result.stderr] == logged
+    assert bool(result.stderr) == bool(logged)

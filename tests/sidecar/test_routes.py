@@ -87,7 +87,13 @@ async def test_ready_is_a_node_that_is_ready_where_the_phase_needs_one(
 
 
 @pytest.mark.parametrize("phase", Phase)
-@pytest.mark.parametrize("condition", ["work_failing", "program_unusable", "clock_wrong", "archive_unusable"])
+@pytest.mark.parametrize(
+    "condition",
+    [
+        *("work_failing", "program_unusable", "clock_wrong", "archive_unusable"),
+        *("database_unavailable", "storage_unreadable"),
+    ],
+)
 async def test_ready_is_a_service_that_is_able(
     source: Source, registry: CollectorRegistry, phase: Phase, condition: str
 ) -> None:

@@ -1,18 +1,20 @@
 """Who may use the service's directory, who may read it, and how its files are written."""
 
+import json
 import multiprocessing
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from typer.testing import CliRunner
 
-from node_fsm.cli import app
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.view import LocalChain
 from node_fsm.storage.files import make_private, write_private
@@ -131,19 +133,49 @@ def test_and_one_that_this_user_may_not_write_into(missing: str) -> None:
         root.chmod(0o755)
 
 
-def test_a_service_without_a_directory_ends_in_words(tmp_path: Path) -> None:
+def without_a_directory(tmp_path: Path) -> dict[str, str]:
+    """The settings of a service that cannot begin."""
     (tmp_path / "root").write_text("no directory")
-    environment = {
+    return {
         "NODE_FSM_STORAGE_DIR": str(tmp_path / "root"),
         "NODE_FSM_ROLE": "node",
         "NODE_FSM_DATABASE_URL": "postgresql+asyncpg://nobody@127.0.0.1:1/none",
         "NODE_FSM_NODE_P2P_PUBLIC_ADDRESS": "/ip4/127.0.0.1/tcp/1",
         "NODE_FSM_BLOCK0_TEMPLATE": str(Path(__file__).parents[2] / "block0_template.yaml"),
     }
-    result = CliRunner().invoke(app, ["run"], env=environment)
-    assert result.exit_code == 1, result.output
-    assert "DiskUnusable" in result.output
-    assert "Traceback" not in result.output
+
+
+def run(environment: dict[str, str], stderr: int) -> "subprocess.CompletedProcess[bytes]":
+    command = [sys.executable, "-c", "from node_fsm.cli import main; main()", "run"]
+    return subprocess.run(command, env=os.environ | environment, stderr=stderr, timeout=HANGING, check=False)
+
+
+@pytest.mark.parametrize("format_", ["text", "json"])
+def test_a_service_without_a_directory_ends_in_words(tmp_path: Path, format_: str) -> None:
+    """The last that it says is in the form of its log too, and not a traceback."""
+    done = run(without_a_directory(tmp_path) | {"NODE_FSM_LOG_FORMAT": format_}, subprocess.PIPE)
+    assert done.returncode == 1, done.stderr
+    (said,) = done.stderr.decode().splitlines()
+    assert "DiskUnusable" in said
+    if format_ == "json":
+        assert json.loads(said)["level"] == "CRITICAL"
+
+
+def test_a_service_ends_though_nobody_reads_its_log(tmp_path: Path) -> None:
+    reader, end = os.pipe()
+    try:
+        os.set_blocking(end, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(end, bytes(4096))
+        with suppress(BlockingIOError):
+            while True:
+                os.write(end, b"x")
+        os.set_blocking(end, True)
+        assert run(without_a_directory(tmp_path), end).returncode == 1
+    finally:
+        os.close(reader)
+        os.close(end)
 
 
 def test_the_lock_can_be_taken_again_in_one_process(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import socket
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -12,7 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from node_fsm.programs import leash
+from node_fsm.programs.leashed import begin, on_leash
 from node_fsm.sidecar.answers import HeldCondition, State
 from node_fsm_sandbox.election.binaries import script
 from node_fsm_sandbox.election.environment import service_environment
@@ -57,8 +56,7 @@ class ServiceProcess:
         with end, self.log.open("ab") as log:
             self._leashed = await asyncio.create_subprocess_exec(
                 *self._prefix,
-                *(sys.executable, "-I", "-S", leash.__file__, str(end.fileno()), str(STOP_SECONDS)),
-                *(str(script("node-fsm")), "run"),
+                *on_leash(end, STOP_SECONDS, (str(script("node-fsm")), "run")),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -66,13 +64,11 @@ class ServiceProcess:
                 pass_fds=(end.fileno(),),
                 start_new_session=True,
             )
-        loop = asyncio.get_running_loop()
-        await loop.sock_sendall(self._holder, leash.GO)
-        announced = await loop.sock_recv(self._holder, 32)
-        if not announced:
+        pid = await begin(self._holder)
+        if pid is None:
             raise SandboxError(f"the service of {self.hostname} cannot be started:\n{self._tail()}")
         with suppress(psutil.NoSuchProcess):  # then it ended at once, which the watch reports
-            self._service = psutil.Process(int(announced))
+            self._service = psutil.Process(pid)
         self.starts += 1
         self._wanted = True
 
