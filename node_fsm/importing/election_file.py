@@ -44,8 +44,15 @@ def _printable(text: str) -> str:
     return text
 
 
+def _one_line(text: str) -> str:
+    """*text*, which a backslash in double quotes, as in "C:\\new", makes another one than was meant."""
+    if set(text) & set("\r\n\t"):
+        raise ValueError(r"must be one line without tabs; in double quotes \n and \t are those: use single quotes")
+    return _printable(text)
+
+
 Prose = Annotated[str, AfterValidator(_printable)]
-Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_printable)]
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_one_line)]
 Time = Annotated[datetime, BeforeValidator(_time)]
 Hex = Annotated[str, AfterValidator(hex_of_32_bytes)]
 

@@ -20,10 +20,15 @@ _HINTS = (
     ("mapping values are not allowed", 'put a text that has ": " in it in quotes'),
     (r"'\\t' that cannot start any token", "write blanks, not tabs"),
     ("cannot start any token", "put a text that begins with this character in quotes"),
+    ("(sequence entries|mapping keys) are not allowed", "put a text that begins with - or ? in quotes"),
+    ("expected a comment or a line break", "put a text that begins with | or > in quotes"),
     ("unexpected end of stream", "the quote that begins here is not closed"),
     ("expected alphabetic or numeric character", "put a text that begins with * or & in quotes"),
     ("escape (character|sequence)", "write the backslash twice, or put the text in single quotes"),
-    ("expected <block end>", "compare the indentation with the lines above; a text after a quote or ] wants quotes"),
+    (
+        "expected <block end>",
+        "compare the indentation; put all of a text in quotes that goes on after a quote, ] or }",
+    ),
     ("expected ',' or '[]}]'", "close the bracket; put a text that has brackets, commas or # in it in quotes"),
     ("could not find expected ':'", "write name: value; indent what goes on from the line above"),
 )

@@ -60,6 +60,7 @@ async def test_what_was_written_down_is_what_is_specified(database: PostgresData
     ]
     assert spec.objectives[0].proposals[1].external_id == b"\xef" * 32
     assert spec.groups == (VotingGroup("direct", 2, 2, 501), VotingGroup("rep", 1, 1, 7))
+    assert spec.fund_holders == 2, "one of them in both groups"
     assert [batch async for batch in database.funds(imported.election_id, 10)] == [
         [
             (account_address(b"\x01" * 32, production=True), 507),
