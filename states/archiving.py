@@ -1,23 +1,19 @@
 """Archiving: the chain and what was recorded of it go to S3, and are read back."""
 
-from datetime import timedelta
-
 from loguru import logger
 
 from node_fsm.aio.threads import DISK, LONG, in_thread
-from node_fsm.core.current import due_time, is_closed, is_to_come
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind
 from node_fsm.core.phases import Phase
-from node_fsm.core.view import UNKNOWN, Decision, LocalChain
+from node_fsm.core.view import Decision, LocalChain
 from node_fsm.steps.archive import About, archive, record_archive
 from node_fsm.steps.context import Context
+from node_fsm.steps.next_election import is_held_up
 from states.base import PhaseState
 
 PATIENCE_SECONDS = 120.0
-AHEAD = timedelta(minutes=5)
-"""So long before the next election is due its machine is to be free."""
 
 
 class Archiving(PhaseState):
@@ -45,7 +41,7 @@ class Archiving(PhaseState):
         try:
             made = await archive(ctx, ctx.chain(), about)
         except ServiceError as error:
-            if self._is_out_of_patience(ctx, block0.hash) and (withdrawn or _is_held_up(ctx)):
+            if self._is_out_of_patience(ctx, block0.hash) and (withdrawn or is_held_up(ctx)):
                 return await self._set_aside(ctx, error)
             raise
         await record_archive(ctx, ctx.chain(), made)
@@ -65,15 +61,3 @@ class Archiving(PhaseState):
         logger.warning("the chain {} is archived later: {}", block0.hash, error)
         ctx.database_changed()
         return Decision(Event.ARCHIVED, f"the chain was set aside as {target.name}, to be archived later")
-
-
-def _is_held_up(ctx: Context) -> bool:
-    """Whether another election is due, or will be in a moment."""
-    view, now = ctx.view, ctx.clock.now()
-    if view is None or view.overview is UNKNOWN:
-        return False
-    others = [other for other in view.overview.elections if other.id != ctx.election_in_work().election_id]
-    if any(other.block0 and not is_closed(other, now, ctx.policy) for other in others):
-        return True
-    dues = (due_time(other, view, ctx.policy) for other in others if is_to_come(other, now))
-    return any(due and now >= due - AHEAD for due in dues)

@@ -1,6 +1,9 @@
 """Tallying: the votes are counted, the tally is put on the chain, the results are posted."""
 
+from collections.abc import Sequence
 from datetime import datetime
+
+from loguru import logger
 
 from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.chain_time import ChainDates
@@ -12,7 +15,7 @@ from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision
 from node_fsm.steps import split as neighbours
 from node_fsm.steps.adopt import adopt_block0, open_copy
-from node_fsm.steps.agreement import agree, note, noted
+from node_fsm.steps.agreement import agree, note, noted, reconsider
 from node_fsm.steps.context import Context
 from node_fsm.steps.lost_votes import LostVotes
 from node_fsm.steps.put_back import put_back_if_gone
@@ -30,65 +33,87 @@ READY_SECONDS = 60.0
 
 
 class Tallying(PhaseState):
-    """The database may be away while the tally goes onto the chain, whose window is finite; it is needed at the end."""
+    """The database may be away while the tally goes onto the chain, whose window is finite; it is needed at the end.
+
+    A count that is disputed stands in the database, and is not archived before the window has closed: until then it is
+    made anew once a majority of the leaders is back.
+    """
 
     phase = Phase.TALLYING
     conditions = neighbours.CONDITIONS | {ConditionType.TALLY_WAITS}
 
     async def run(self, ctx: Context) -> Decision:
-        """Post the results, unless they stand already."""
+        """Post the results, unless they stand already and are not disputed."""
         block0 = ctx.block0_in_work()
-        standing = await _posted(ctx, block0.hash)
+        standing, disputed = await _posted(ctx, block0.hash)
         chain, head = await adopt_block0(ctx)
         copy, votes = await open_copy(chain), Resubmission(chain)
-        was_open = window_open(ctx, copy)
-        if was_open or not await _is_complete(chain, copy, ctx):
+        others = Neighbours(ctx, head.leader_ids)
+        is_open = window_open(ctx, copy)
+        if is_open or not await _is_complete(chain, copy, ctx):
             if not ctx.node.state.running:
                 await rewire(ctx, chain, head.leader_ids)
             await ctx.node.ready(READY_SECONDS)
             await settle(ctx, copy, block0.dates.vote_end, votes)
             if not standing:
-                others = Neighbours(ctx, head.leader_ids)
                 await note(chain, await agree(ctx, others, copy, votes, _patience(block0.dates)))
             await record(ctx, chain, copy, _last_counted(copy, block0.dates))
-        if standing:
+        if not standing:
+            standing = await _count(ctx, chain, copy, votes, was_open=is_open)
+            disputed = await noted(chain)
+        elif not disputed:
             await follow_tallies(ctx, copy, standing)
             return Decision(Event.RESULTS_POSTED, "the results stand already")
-        last = _last_counted(copy, block0.dates)
-        counted = await count(chain)
-        plan_ids = [plan.id for plan in counted.block0.vote_plans]
-        snapshot = await read_snapshot(chain, plan_ids)
-        check_count(counted, snapshot.plans)
-        if was_open:
-            await tally_on_chain(ctx, copy, counted.block0)
-            check_still_there(copy, last)
-        posted = results(counted, copy)
-        missed = [result.plan_id for result in posted if not result.on_chain]
-        if missed:
-            ctx.conditions.raise_(
-                ConditionType.TALLY_WINDOW_MISSED,
-                "TallyNotOnChain",
-                f"the time to tally ended at {block0.dates.committee_end_time.isoformat()} without a tally in a block"
-                f" for {', '.join(missed)}; the results are those of the recount",
-            )
-        await put_back_if_gone(ctx, chain)
-        await LostVotes(ctx, chain, votes).settle(copy)
-        await ctx.database.save_tally_snapshot(block0.hash, snapshot.printed)
-        work = ctx.election_in_work()
-        why = f"the results of {len(posted)} plans of block 0 {block0.hash}"
-        entry = ctx.fact(Fact.RESULTS_WRITTEN, work.election_id, work.election_name, why)
-        await ctx.database.post_results(work.election_id, block0.hash, posted, entry, disputed=await noted(chain))
-        ctx.metrics.results_posted(ctx.clock.now())
-        ctx.database_changed()
-        proposals = sum(len(result.votes) for result in posted)
-        return Decision(Event.RESULTS_POSTED, f"the results of {proposals} proposals in {len(posted)} plans are posted")
+        if disputed and is_open and await reconsider(ctx, others, copy, votes, block0.dates.committee_end_time):
+            logger.warning("a majority of the leaders is back; the votes are counted anew")
+            await note(chain, None)
+            await record(ctx, chain, copy, _last_counted(copy, block0.dates))
+            standing = await _count(ctx, chain, copy, votes, was_open=window_open(ctx, copy))
+        proposals = sum(len(result.votes) for result in standing)
+        return Decision(
+            Event.RESULTS_POSTED, f"the results of {proposals} proposals in {len(standing)} plans are posted"
+        )
 
 
-async def _posted(ctx: Context, block0_hash: str) -> tuple[PlanResult, ...]:
+async def _posted(ctx: Context, block0_hash: str) -> tuple[Sequence[PlanResult], str | None]:
+    """The results that stand, and why they are disputed if they are."""
     try:
-        return await ctx.database.results(block0_hash)
+        return await ctx.database.results(block0_hash), await ctx.database.disputed(block0_hash)
     except TemporaryError:
-        return ()  # then it is asked again when they are posted
+        return (), None  # then it is asked again when they are posted
+
+
+async def _count(
+    ctx: Context, chain: ChainDirectory, copy: BlockCopy, votes: Resubmission, *, was_open: bool
+) -> Sequence[PlanResult]:
+    """Count the votes, put the tally on the chain as long as that *was open* for it, and post the results."""
+    block0 = ctx.block0_in_work()
+    last = _last_counted(copy, block0.dates)
+    counted = await count(chain)
+    snapshot = await read_snapshot(chain, [plan.id for plan in counted.block0.vote_plans])
+    check_count(counted, snapshot.plans)
+    if was_open:
+        await tally_on_chain(ctx, copy, counted.block0)
+        check_still_there(copy, last)
+    posted = results(counted, copy)
+    missed = [result.plan_id for result in posted if not result.on_chain]
+    if missed:
+        ctx.conditions.raise_(
+            ConditionType.TALLY_WINDOW_MISSED,
+            "TallyNotOnChain",
+            f"the time to tally ended at {block0.dates.committee_end_time.isoformat()} without a tally in a block"
+            f" for {', '.join(missed)}; the results are those of the recount",
+        )
+    await put_back_if_gone(ctx, chain)
+    await LostVotes(ctx, chain, votes).settle(copy)
+    await ctx.database.save_tally_snapshot(block0.hash, snapshot.printed)
+    work = ctx.election_in_work()
+    why = f"the results of {len(posted)} plans of block 0 {block0.hash}"
+    entry = ctx.fact(Fact.RESULTS_WRITTEN, work.election_id, work.election_name, why)
+    await ctx.database.post_results(work.election_id, block0.hash, posted, entry, disputed=await noted(chain))
+    ctx.metrics.results_posted(ctx.clock.now())
+    ctx.database_changed()
+    return posted
 
 
 async def _is_complete(chain: ChainDirectory, copy: BlockCopy, ctx: Context) -> bool:

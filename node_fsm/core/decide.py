@@ -68,7 +68,8 @@ def _waiting(view: View, now: datetime, policy: Policy) -> Decision | None:
     if view.overview is UNKNOWN or view.local is UNKNOWN:
         return None
     election = current(view.overview, now, policy, view.unbuildable)
-    if policy.role is Role.LEADER0 and election and _only_archive_missing(election, view.local):
+    may_end = election and not _is_to_be_counted_anew(election, view.overview, now)
+    if policy.role is Role.LEADER0 and election and may_end and _only_archive_missing(election, view.local):
         why = f"the results of {election.name} stand, and its chain is here without a verified archive"
         return Decision(Event.RESULTS_POSTED, why, Work.on(election))
     leftover = next((chain for chain in view.local if is_leftover(chain, election, view.overview)), None)
@@ -94,6 +95,13 @@ def _only_archive_missing(election: ElectionOverview, local: tuple[LocalChain, .
         and election.results_posted
         and any(chain.block0_hash == election.block0.hash and chain.is_recorded for chain in local)
     )
+
+
+def _is_to_be_counted_anew(election: ElectionOverview, overview: Overview, now: datetime) -> bool:
+    """Whether the count is disputed, and there is time for the leaders that were missing to come back."""
+    if election.block0 is None or now >= election.block0.dates.committee_end_time:
+        return False
+    return any(tally.block0_hash == election.block0.hash for tally in overview.disputed)
 
 
 def is_leftover(chain: LocalChain, election: ElectionOverview | None, overview: Overview) -> bool:

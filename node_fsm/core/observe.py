@@ -43,8 +43,9 @@ def _disputed(view: View) -> tuple[str, str] | None:
     return (
         "MajorityMissing",
         (
-            f"votes were counted without a majority of the leaders: {counts}; compare with the other nodes' chains and"
-            " archives, then have the count stand with `node-fsm election confirm NAME`"
+            f"votes were counted without a majority of the leaders: {counts}; they are counted anew if the leaders come"
+            " back before tallying_end. Else compare with the other nodes' chains and archives, then have the count"
+            " stand with `node-fsm election confirm NAME`"
         ),
     )
 

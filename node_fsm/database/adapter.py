@@ -50,6 +50,7 @@ class PostgresDatabase:
         self.save_tally_snapshot = results.save_tally_snapshot
         self.post_results = results.post_results
         self.results = results.results
+        self.disputed = results.disputed
         self.tally_confirmed = results.tally_confirmed
 
         archives = Archives(self.session)

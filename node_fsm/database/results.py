@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node_fsm.core.errors import PermanentError
@@ -23,7 +23,10 @@ class Results:
         self._session = session
 
     async def save_tally_snapshot(self, block0_hash: str, snapshots: dict[str, Any]) -> dict[str, Any]:
-        """Store the node's account of each plan (by plan id) once; returns what stands there, ours or an earlier."""
+        """Store the node's account of each plan (by plan id) once; returns what stands there, ours or an earlier.
+
+        While results stand that are disputed, as :meth:`disputed` has it, ours takes the place of an earlier one.
+        """
         plan = tables.vote_plan.c
         async with self._session.transaction("save_tally_snapshot") as connection:
             await _lock_plans(connection, block0_hash, list(snapshots))
@@ -32,7 +35,8 @@ class Results:
                     plan.block0_hash == block0_hash, plan.tally_snapshot_hash.is_not(None)
                 )
             )
-            if standing := {row.chain_id: row.tally_snapshot for row in rows}:
+            standing = {row.chain_id: row.tally_snapshot for row in rows}
+            if standing and await _open_dispute(connection, block0_hash) is None:
                 return standing
             for plan_id, snapshot in snapshots.items():
                 await connection.execute(
@@ -53,16 +57,19 @@ class Results:
     ) -> None:
         """Write the results of all plans in one transaction; the same again is a no-op, PermanentError if different.
 
-        *disputed* says why no majority of the leaders confirmed the chain that was counted.
+        *disputed* says why no majority of the leaders confirmed the chain that was counted. Results that stand
+        disputed, as :meth:`disputed` has it, give way to any that are not.
         """
         by_plan = {result.plan_id: result for result in results}
         async with self._session.transaction("post_results") as connection:
             await _lock_plans(connection, block0_hash, list(by_plan))
             plans = await read_plans(connection, block0_hash)
             posted = await _read_results(connection, block0_hash)
-            if posted:
+            if posted and (disputed or await _open_dispute(connection, block0_hash) is None):
                 _require_same(posted, tuple(by_plan[plan.id] for plan in plans), block0_hash)
                 return
+            for table in (tables.tally_result, tables.tally):
+                await connection.execute(delete(table).where(table.c.block0_hash == block0_hash))
             name = await connection.scalar(select(tables.election.c.name).where(tables.election.c.id == election_id))
             of_chain = {
                 "block0_hash": block0_hash,
@@ -73,6 +80,11 @@ class Results:
             for plan in plans:
                 await _insert(connection, plan, by_plan[plan.id], of_chain)
             await write_entries(connection, [entry])
+
+    async def disputed(self, block0_hash: str) -> str | None:
+        """Why the posted results are disputed; None when they are not, or a person has confirmed them."""
+        async with self._session.transaction("disputed") as connection:
+            return await _open_dispute(connection, block0_hash)
 
     async def tally_confirmed(self, block0_hash: str) -> bool:
         """Whether a person has confirmed the chain, as leader 0 has it, for the tally."""
@@ -85,6 +97,19 @@ class Results:
         """The posted results by plan index; empty when there are none."""
         async with self._session.transaction("results", snapshot=True) as connection:
             return await _read_results(connection, block0_hash)
+
+
+async def _open_dispute(connection: AsyncConnection, block0_hash: str) -> str | None:
+    """Why results that no person has confirmed are disputed."""
+    tally, confirmation = tables.tally.c, tables.tally_confirmation.c
+    query = (
+        select(tally.disputed)
+        .where(tally.block0_hash == block0_hash, tally.disputed.is_not(None))
+        .where(~exists().where(confirmation.block0_hash == block0_hash))
+        .limit(1)
+    )
+    why: str | None = await connection.scalar(query)
+    return why
 
 
 async def _lock_plans(connection: AsyncConnection, block0_hash: str, plan_ids: list[str]) -> None:

@@ -92,7 +92,10 @@ class Records(Protocol):
     """What is recorded once when a chain ends; each *entry* goes into the journal together with it."""
 
     async def save_tally_snapshot(self, block0_hash: str, snapshots: dict[str, Any]) -> dict[str, Any]:
-        """Store the node's account of each plan (by plan id) once; returns what stands there, ours or an earlier."""
+        """Store the node's account of each plan (by plan id) once; returns what stands there, ours or an earlier.
+
+        While results stand that are disputed, as :meth:`disputed` has it, ours takes the place of an earlier one.
+        """
         ...
 
     async def post_results(
@@ -106,8 +109,13 @@ class Records(Protocol):
     ) -> None:
         """Write the results of all plans in one transaction; the same again is a no-op, PermanentError if different.
 
-        *disputed* says why no majority of the leaders confirmed the chain that was counted.
+        *disputed* says why no majority of the leaders confirmed the chain that was counted. Results that stand
+        disputed, as :meth:`disputed` has it, give way to any that are not.
         """
+        ...
+
+    async def disputed(self, block0_hash: str) -> str | None:
+        """Why the posted results are disputed; None when they are not, or a person has confirmed them."""
         ...
 
     async def tally_confirmed(self, block0_hash: str) -> bool:

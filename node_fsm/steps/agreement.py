@@ -10,6 +10,7 @@ from node_fsm.core.conditions import ConditionType
 from node_fsm.core.confirmation import Confirmation
 from node_fsm.core.errors import TemporaryError
 from node_fsm.steps.context import Context
+from node_fsm.steps.next_election import is_held_up
 from node_fsm.steps.resubmission import Resubmission
 from node_fsm.steps.settling import has_settled
 from node_fsm.steps.split import Neighbours
@@ -41,13 +42,10 @@ async def agree(
     listening_since: float | None = None
     why = "the others could not be asked: the database did not answer"
     while True:
-        await copy.advance(ctx.node.api)
-        await votes.follow(ctx, copy)
-        await neighbours.compare(copy, at_once=True)
+        confirmation = await _hear(ctx, neighbours, copy, votes)
         now = ctx.clock.monotonic()
         listening_since = (listening_since or now) if neighbours.database_answers else None
         were_heard = listening_since is not None and now - listening_since >= listening
-        confirmation = _confirmation(ctx, neighbours, copy)
         if confirmation:
             if confirmation.is_majority or await _is_confirmed(ctx, block0.hash):
                 ctx.conditions.clear(ConditionType.TALLY_WAITS)
@@ -59,7 +57,37 @@ async def agree(
             ctx.conditions.clear(ConditionType.TALLY_WAITS)
             logger.warning("the votes are counted without a majority of the leaders: {}", why)
             return why
-        await ctx.next_look(min(POLL_SECONDS, block0.dates.clock.slot_duration / 2))
+        await _pause(ctx)
+
+
+async def reconsider(
+    ctx: Context, neighbours: Neighbours, copy: BlockCopy, votes: Resubmission, until: datetime
+) -> bool:
+    """After a disputed count: wait until a majority of leaders has the last counted block of *copy*, then True.
+
+    The chain may turn to that of the others meanwhile, or theirs to this one. False at *until*, once a person has
+    confirmed the count as it stands, and when another election is due.
+    """
+    while ctx.clock.now() < until and not is_held_up(ctx):
+        confirmation = await _hear(ctx, neighbours, copy, votes)
+        if await _is_confirmed(ctx, ctx.block0_in_work().hash):
+            return False
+        if confirmation and confirmation.is_majority:
+            return True
+        await _pause(ctx)
+    return False
+
+
+async def _hear(ctx: Context, neighbours: Neighbours, copy: BlockCopy, votes: Resubmission) -> Confirmation | None:
+    """Follow the chain, and who has its last counted block."""
+    await copy.advance(ctx.node.api)
+    await votes.follow(ctx, copy)
+    await neighbours.compare(copy, at_once=True)
+    return _confirmation(ctx, neighbours, copy)
+
+
+async def _pause(ctx: Context) -> None:
+    await ctx.next_look(min(POLL_SECONDS, ctx.block0_in_work().dates.clock.slot_duration / 2))
 
 
 def _confirmation(ctx: Context, neighbours: Neighbours, copy: BlockCopy) -> Confirmation | None:

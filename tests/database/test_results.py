@@ -8,6 +8,7 @@ import pytest
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import ArchiveKind, PlanResult, StoredArchive
 from node_fsm.database.adapter import PostgresDatabase
+from node_fsm.database.administration import confirm_tally
 from tests.database.world import START, publish, results_of
 from tests.support.fakes import FACT
 
@@ -65,6 +66,42 @@ async def test_different_results_are_refused_and_the_first_are_kept(
         await database.post_results(election, publication.hash, different, FACT)
     assert caught.value.reason == "ResultsDiffer"
     assert await database.results(publication.hash) == tuple(results)
+
+
+async def test_disputed_results_give_way_to_those_that_are_not(
+    database: PostgresDatabase, election: int, tmp_path: Path
+) -> None:
+    publication, _ = await publish(database, election, tmp_path)
+    first, second = results_of(publication, votes=1), results_of(publication, votes=2)
+    plan_ids = [plan.id for plan in publication.plans]
+    await database.post_results(election, publication.hash, first, FACT, disputed="1 of 3 leaders")
+    assert await database.disputed(publication.hash) == "1 of 3 leaders"
+    with pytest.raises(PermanentError, match="ResultsDiffer"):
+        await database.post_results(election, publication.hash, second, FACT, disputed="1 of 3 leaders")
+    for snapshot in (dict.fromkeys(plan_ids, "first"), dict.fromkeys(plan_ids, "second")):
+        assert await database.save_tally_snapshot(publication.hash, snapshot) == snapshot
+    await database.post_results(election, publication.hash, second, FACT)
+    assert await database.results(publication.hash) == tuple(second)
+    assert await database.disputed(publication.hash) is None
+    assert (await database.overview([])).disputed == ()
+    assert set((await database.save_tally_snapshot(publication.hash, dict.fromkeys(plan_ids, "x"))).values()) == {
+        "second"
+    }
+    with pytest.raises(PermanentError, match="ResultsDiffer"):
+        await database.post_results(election, publication.hash, first, FACT)
+
+
+async def test_disputed_results_that_a_person_confirmed_stay(
+    database: PostgresDatabase, election: int, tmp_path: Path
+) -> None:
+    publication, _ = await publish(database, election, tmp_path)
+    first = results_of(publication, votes=1)
+    await database.post_results(election, publication.hash, first, FACT, disputed="1 of 3 leaders")
+    await confirm_tally(database.session, "Fund 1")
+    assert await database.disputed(publication.hash) is None
+    with pytest.raises(PermanentError, match="ResultsDiffer"):
+        await database.post_results(election, publication.hash, results_of(publication, votes=2), FACT)
+    assert await database.results(publication.hash) == tuple(first)
 
 
 async def test_results_of_only_some_plans_are_refused(

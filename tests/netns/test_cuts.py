@@ -27,8 +27,9 @@ CAST_AFTER = 3
 class Cut:
     """One cut: leader 0 alone on one side. *begins* and *ends* are seconds from the end of voting, None: never.
 
-    *outside*: leader 0 does not reach database and object store either, for the same time. Where voting ends before the
-    heal, the votes of one side alone can be counted: of one of *sides*, ``ours`` being leader 0's.
+    The side *blind*, ``ours`` being leader 0's, does not reach database and object store either until *sees*, at the
+    latest until *ends*: its votes cannot be handed over. Where voting ends before the heal, the votes of one side alone
+    may be counted then: of one of *sides*. *short*: so it may be for want of time to hand over what was cast.
     """
 
     leaders: int
@@ -36,14 +37,22 @@ class Cut:
     ends: int | None
     voting: int
     tallying: int = 120
-    outside: bool = False
+    blind: str | None = None
+    sees: int | None = None
+    short: bool = False
     sides: tuple[str, ...] = ("ours", "theirs")
+    disputed: bool = False
     parameters: Mapping[str, int] = field(default_factory=lambda: {"slots_per_epoch": 60})
 
     @property
     def others(self) -> list[str]:
         """Who is on the other side."""
         return [*(f"leader{number}" for number in range(1, self.leaders)), FOLLOWER]
+
+    @property
+    def blinded(self) -> list[str]:
+        """Who does not reach database and object store."""
+        return {"ours": ["leader0"], "theirs": self.others, None: []}[self.blind]
 
     @property
     def is_healed_while_voting(self) -> bool:
@@ -54,19 +63,27 @@ class Cut:
 CUTS = {
     "20 s": Cut(2, begins=-70, ends=-50, voting=90),
     "40 s, longer than votes live": Cut(2, begins=-110, ends=-70, voting=130, parameters={"slots_per_epoch": 12}),
-    "over the end of voting": Cut(2, begins=-15, ends=30, voting=60),
+    "over the end of voting": Cut(2, begins=-15, ends=30, voting=60, short=True),
     "leader 0 alone, database and S3 cut too": Cut(
-        3, begins=-12, ends=33, voting=50, tallying=240, outside=True, sides=("theirs",)
+        3, begins=-12, ends=33, voting=50, tallying=240, blind="ours", sides=("theirs",)
     ),
-    "leader 0 alone, never healed": Cut(3, begins=-12, ends=None, voting=50, tallying=240, sides=("ours",)),
+    "leader 0 alone, never healed": Cut(
+        3, begins=-12, ends=None, voting=50, tallying=120, short=True, sides=("ours",), disputed=True
+    ),
     "leader 0 alone, 4 s slots, never healed": Cut(
         leaders=3,
         begins=-100,
         ends=None,
         voting=160,
         tallying=240,
-        sides=("ours",),
+        disputed=True,
         parameters={"slots_per_epoch": 60, "slot_duration": 4},
+    ),
+    "the others without database, never healed": Cut(
+        3, begins=-12, ends=None, voting=50, tallying=120, blind="theirs", sees=10, sides=("ours",), disputed=True
+    ),
+    "the others without database, healed when a disputed count stands": Cut(
+        3, begins=-12, ends=80, voting=50, tallying=120, blind="theirs", sees=10, sides=("theirs",)
     ),
 }
 
@@ -102,10 +119,10 @@ class Drawn:
         common = [*self.before, *self.after]
         by_side = {"ours": self.ours, "theirs": self.theirs}
         counting = []
-        if cut.is_healed_while_voting:
+        if not cut.blind or cut.is_healed_while_voting:
             both = [*common, *self.ours[1:], *self.theirs[1:]]
             counting += [[*both, self.ours[0]], [*both, self.theirs[0]]]
-        else:
+        if cut.blind or cut.short:
             counting += [common + by_side[side] for side in cut.sides]
         return [replace(self.election, ballots=tuple(ballots)).expected() for ballots in counting]
 
@@ -129,11 +146,11 @@ async def test_what_can_be_counted_is_and_the_rest_is_kept(cluster: SplitCluster
     (tmp_path / "figures.json").write_text(json.dumps(figures, indent=1))
     print(json.dumps(figures, indent=1))
     assert figures["results"] in drawn.outcomes(cut), f"lost {figures['lost']} of {figures['drawn']}"
-    assert bool(figures["disputed"]) is (cut.ends is None)
+    assert bool(figures["disputed"]) is cut.disputed
     assert None not in figures["split seen"].values()
     on_record = {vote["fragment_id"]: vote["weight"] for vote in uncounted}
     assert sum(on_record.values()) == figures["lost"]
-    if cut.ends is None:
+    if cut.ends is None:  # the others' chain is another one
         assert "divergent" in {archive["kind"] for archive in figures["archives"]}, "the majority's chain is gone"
 
 
@@ -144,11 +161,15 @@ async def run(cluster: SplitCluster, cut: Cut, drawn: Drawn) -> dict[str, list[s
     said = {"before": await cluster.cast("leader0", drawn.before)}
     await sleep_until(end + timedelta(seconds=cut.begins))
     cluster.hosts.split(["leader0"], cut.others)
-    if cut.outside:
-        cluster.hosts.cut_outside("leader0")
+    for name in cut.blinded:
+        cluster.hosts.cut_outside(name)
     await sleep_until(end + timedelta(seconds=cut.begins + CAST_AFTER))
     said["ours"] = await cluster.cast("leader0", drawn.ours)
     said["theirs"] = await cluster.cast("leader1", drawn.theirs)
+    if cut.sees is not None:
+        await sleep_until(end + timedelta(seconds=cut.sees))
+        for name in cut.blinded:
+            cluster.hosts.mend_outside(name)
     if cut.ends is not None:
         await sleep_until(end + timedelta(seconds=cut.ends))
         cluster.hosts.heal()

@@ -14,9 +14,10 @@ from node_fsm.core.errors import PermanentError, ServiceError
 from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind
 from node_fsm.steps.archive import ABOUT, About
+from node_fsm.steps.next_election import AHEAD
 from node_fsm.storage.files import make_private
 from node_fsm.storage.workspace import ChainDirectory
-from states.archiving import AHEAD, PATIENCE_SECONDS, Archiving
+from states.archiving import PATIENCE_SECONDS, Archiving
 from states.tallying import Tallying
 from states.waiting import Waiting
 from tests.phases.world import ARCHIVE_URI, World

@@ -47,7 +47,7 @@ async def test_results_and_archive_are_recorded_again(
     assert {failure.reason for failure in failures} <= {"StorageLost"}
     assert world.database.posted == posted
     assert set(world.database.snapshots[world.hash]) == {plan.plan_id for plan in posted[world.hash]}
-    assert world.database.disputed == {world.hash: DisputedTally("first", world.hash, DISPUTE)}
+    assert world.database.disputes == {world.hash: DisputedTally("first", world.hash, DISPUTE)}
     assert await world.database.uncounted(world.hash) == (LOST,)
     (found,) = world.database.archives
     assert (found.uri, found.run_id, found.manifest) == (archive.uri, archive.run_id, archive.manifest)

@@ -94,6 +94,10 @@ class Hosts:
         """Have this host reach this machine no more: neither its database nor its object store."""
         _ip("link", "set", self.by_name[name].outside_port, "nomaster")
 
+    def mend_outside(self, name: str) -> None:
+        """Let this host reach this machine again."""
+        _ip("link", "set", self.by_name[name].outside_port, "master", self._outside)
+
     @property
     def _outside(self) -> str:
         return f"nf{self.number}out"

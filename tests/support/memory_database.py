@@ -90,7 +90,7 @@ class MemoryDatabase:
     withdrawn: set[str] = field(default_factory=set)
     snapshots: dict[str, dict[str, Any]] = field(default_factory=dict)
     posted: dict[str, tuple[PlanResult, ...]] = field(default_factory=dict)
-    disputed: dict[str, DisputedTally] = field(default_factory=dict)
+    disputes: dict[str, DisputedTally] = field(default_factory=dict)
     confirmed: set[str] = field(default_factory=set)
     archives: list[StoredArchive] = field(default_factory=list)
     blocks: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
@@ -149,7 +149,7 @@ class MemoryDatabase:
                 ),
                 lost=self._lost(),
                 disputed=tuple(
-                    tally for block0_hash, tally in self.disputed.items() if block0_hash not in self.confirmed
+                    tally for block0_hash, tally in self.disputes.items() if block0_hash not in self.confirmed
                 ),
             )
 
@@ -261,6 +261,8 @@ class MemoryDatabase:
     async def save_tally_snapshot(self, block0_hash: str, snapshots: dict[str, Any]) -> dict[str, Any]:
         with self._call("save_tally_snapshot"):
             self._require_plans(block0_hash, snapshots)
+            if self._open_dispute(block0_hash):
+                self.snapshots[block0_hash] = snapshots
             return self.snapshots.setdefault(block0_hash, snapshots)
 
     async def post_results(
@@ -277,7 +279,8 @@ class MemoryDatabase:
             self._require_plans(block0_hash, by_plan)
             plans = self._plans(block0_hash)
             ordered = tuple(by_plan[plan.id] for plan in plans)
-            if standing := self.posted.get(block0_hash):
+            standing = self.posted.get(block0_hash)
+            if standing and (disputed or not self._open_dispute(block0_hash)):
                 if standing != ordered:
                     raise PermanentError("ResultsDiffer", f"other results of block 0 {block0_hash} stand")
                 return
@@ -285,13 +288,18 @@ class MemoryDatabase:
                 if [len(votes) for votes in result.votes] != [len(proposal.options) for proposal in plan.proposals]:
                     raise PermanentError("PlansDiffer", f"{plan.id} has other proposals or options than were published")
             self.posted[block0_hash] = ordered
+            self.disputes.pop(block0_hash, None)
             if disputed:
-                self.disputed[block0_hash] = DisputedTally(self._row(election_id).spec.name, block0_hash, disputed)
+                self.disputes[block0_hash] = DisputedTally(self._row(election_id).spec.name, block0_hash, disputed)
             self._write(entry)
 
     async def results(self, block0_hash: str) -> tuple[PlanResult, ...]:
         with self._call("results"):
             return self.posted.get(block0_hash, ())
+
+    async def disputed(self, block0_hash: str) -> str | None:
+        with self._call("disputed"):
+            return self._open_dispute(block0_hash)
 
     async def tally_confirmed(self, block0_hash: str) -> bool:
         with self._call("tally_confirmed"):
@@ -415,6 +423,10 @@ class MemoryDatabase:
             for (_, hash_, _), votes in self.lost_votes.items():
                 for id_ in fragment_ids if hash_ == block0_hash else ():
                     votes.pop(id_, None)
+
+    def _open_dispute(self, block0_hash: str) -> str | None:
+        dispute = self.disputes.get(block0_hash)
+        return dispute.why if dispute and block0_hash not in self.confirmed else None
 
     def _lost(self) -> tuple[LostVotes, ...]:
         chains: dict[tuple[str, str], dict[str, UncountedVote]] = {}
