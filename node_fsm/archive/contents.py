@@ -20,7 +20,7 @@ def files_to_archive(directory: Path) -> list[str]:
     root = directory.resolve()
     names = sorted(
         name
-        for pattern in ("*", "*/*")
+        for pattern in ("*", "*/*", "*/*/*")
         for path in root.glob(pattern)
         if is_archived(name := path.relative_to(root).as_posix())
     )

@@ -18,11 +18,13 @@ MANIFEST_NAME: Final = "manifest.json"
 TAR_NAME: Final = "archive.tar.zst"
 MAX_MANIFEST_BYTES = 16 * 2**20
 
+# Plans are numbered as in block 0, shares as the plan's member keys, both from 0.
 _ARCHIVED = re.compile(
     r"block0\.bin|blocks\.bin|genesis\.json|node\.yaml"
     r"|plans/plan-[0-9]+\.(json|cert|signed)"
     r"|fragments/[0-9]{4}-[0-9]{2}-[0-9]{2}_[0-9]{2}\.log"
     r"|record/[A-Za-z0-9][A-Za-z0-9_.-]*\.(json|txt)"
+    r"|tally/plan-[0-9]+/(share-[0-9]+|merged|result)\.json"
 )
 
 

@@ -157,7 +157,7 @@ def _copies(manifest: Manifest, directory: Path, also: Collection[str]) -> Itera
             f"the chain has {needed} bytes, {directory.parent} has room for {free}; set TMPDIR to a roomier directory",
         )
     for file in wanted:
-        (directory / file.name).parent.mkdir(exist_ok=True)
+        (directory / file.name).parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as files:
         yield {file.name: files.enter_context((directory / file.name).open("wb")) for file in wanted}
 

@@ -42,6 +42,10 @@ ARCHIVED = {
     "fragments/2026-01-31_23.log",
     "record/stats.json",
     "record/vote-plans.json",
+    "tally/plan-1/share-0.json",
+    "tally/plan-1/share-12.json",
+    "tally/plan-1/merged.json",
+    "tally/plan-1/result.json",
 }
 LEFT_OUT = {
     "node_secret.yaml",
@@ -53,6 +57,12 @@ LEFT_OUT = {
     "record/key.sk",
     "record/deeper/answer.json",
     "staging/transaction",
+    "tally/share-0.json",
+    "tally/plan-1/member0.sk",
+    "tally/plan-1/share-x.json",
+    "tally/plan-1/.share-0.json",
+    "tally/plan-1/share-0.json.tmp",
+    "tally/plan-1/deeper/share-0.json",
     "storage/permanent/blocks",
     "storage/block0.bin",
 }
