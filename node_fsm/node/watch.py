@@ -99,7 +99,8 @@ class Watch:
                     "NodeBootstraps",
                     f"the node has been loading its chain, or waiting for a peer that has it, since"
                     f" {since.isoformat()}; check that the leader that holds most of it (table chain_copy)"
-                    " runs and is reached from here",
+                    " runs and is reached from here, and that its clock and this machine's are right (condition"
+                    " clock_wrong): blocks of the future are no chain to begin with",
                 )
             )
 

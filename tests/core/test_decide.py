@@ -40,6 +40,15 @@ def test_a_due_election_is_taken_up_as_it_stands() -> None:
     assert decision == Decision(Event.ELECTION_DUE, why, worlds.work())
 
 
+def test_no_chain_is_begun_by_a_clock_that_is_wrong() -> None:
+    """What is published is worked on all the same: then the chain's dates count."""
+    due, published = worlds.election(), worlds.election(worlds.block0())
+    assert leader0(Phase.WAITING, replace(of(due), clock_wrong=True), worlds.DUE) is None
+    decision = leader0(Phase.WAITING, replace(of(published), clock_wrong=True), worlds.DUE)
+    assert decision
+    assert decision.event is Event.ELECTION_DUE
+
+
 def test_an_election_whose_voting_has_begun_is_started_late() -> None:
     decision = leader0(Phase.WAITING, of(worlds.election()), worlds.VOTING_END - worlds.INSTANT)
     assert decision

@@ -155,6 +155,20 @@ async def test_a_database_of_before_the_publication_takes_it_anew(stand: Stand, 
     assert await stand.database.publication(publication.hash) == published
 
 
+async def test_what_was_cancelled_before_the_publication_came_back_is_withdrawn(stand: Stand, tmp_path: Path) -> None:
+    election = await stand.add_election()
+    publication, file = await publish(stand.database, election, tmp_path)
+    published = await stand.database.publication(publication.hash)
+    assert published is not None
+    await stand.forget(election)
+    await stand.cancel(election)
+    await stand.database.restore_block0(replace(publication, revision=0), file, FACT, published.specification)
+    await stand.database.withdraw_block0(election, publication.hash, publication.generation, FACT)
+    assert await standing(stand) is None
+    overview = await stand.database.overview([publication.hash])
+    assert overview.withdrawn == {publication.hash}
+
+
 async def test_nothing_is_published_anew_where_another_chain_was_and_was_not_withdrawn(
     stand: Stand, tmp_path: Path
 ) -> None:

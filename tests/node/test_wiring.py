@@ -30,6 +30,7 @@ async def test_a_node_that_loads_its_chain_for_long_says_so(
     after = supervisor.state
     assert after.problem
     assert after.problem.reason == "NodeBootstraps"
+    assert "clock_wrong" in after.problem.message
     fake_node.behave(bootstrapping=False)
     await supervisor.ready(HANGING)
     assert supervisor.state.problem is None
