@@ -63,7 +63,7 @@ LEADER0: tuple[Transition, ...] = (
                " has archived the election"),
 
     Transition(Phase.TALLYING, Event.RESULTS_POSTED, Phase.ARCHIVING,
-               "the results stand in the database"),
+               "the results stand in the database; disputed ones, when the others cannot come back in time any more"),
     Transition(Phase.TALLYING, Event.TALLY_WINDOW_CLOSED, Phase.ARCHIVING,
                "the time to tally and its grace have passed, and no result can be had"),
 

@@ -80,6 +80,8 @@ class SplitCluster:
             "NODE_FSM_NODE_P2P_PUBLIC_ADDRESS": address,
             "NODE_FSM_NODE_P2P_ADVERTISE": address,
         }
+        if hostname != FOLLOWER:
+            settings["NODE_FSM_ARCHIVE_S3_URI"] = f"s3://{self._outside.bucket}/archive"
         log = self._directory / f"{hostname}.log"
         service = ServiceProcess(hostname, settings, log, self._directory, prefix=host.command())
         self.members[hostname] = Member(part, service)
@@ -150,10 +152,10 @@ class SplitCluster:
             for name, member in self.members.items()
         }
 
-    async def wait_until_nothing_is_kept(self, seconds: float) -> None:
-        """Wait until what was set aside is archived and deleted, which it is while the members wait."""
+    async def wait_until_nothing_is_kept(self, hostname: str, seconds: float) -> None:
+        """Wait until what a member with an archive target set aside is archived and deleted."""
         async with asyncio.timeout(seconds):
-            while any(self.kept().values()):
+            while self.kept()[hostname]:
                 await asyncio.sleep(1)
 
     def log_lines(self, *words: str) -> dict[str, list[str]]:
