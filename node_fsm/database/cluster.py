@@ -7,8 +7,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from node_fsm.core.chain_time import END_OF_TIME, FIRST_TIME
+from node_fsm.core.cluster import ChainCopy, Neighbour, NodeReport
 from node_fsm.core.marks import Mark
-from node_fsm.core.model import ChainCopy, JournalEntry, Neighbour, NodeReport
+from node_fsm.core.model import JournalEntry
 from node_fsm.database import tables
 from node_fsm.database.journal import write_entries
 from node_fsm.database.session import Session

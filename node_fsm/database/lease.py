@@ -11,8 +11,8 @@ from uuid import uuid4
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from node_fsm.core.cluster import Lease
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import Lease
 from node_fsm.database.session import Session
 
 # Whose node may run with leader 0's key is at most one host: the unconfirmed holder if there is one, for then the

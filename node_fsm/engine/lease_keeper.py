@@ -4,8 +4,8 @@ import asyncio
 
 from loguru import logger
 
+from node_fsm.core.cluster import Lease
 from node_fsm.core.conditions import ConditionType
-from node_fsm.core.model import Lease
 from node_fsm.engine.faults import Unwritten
 from node_fsm.ports import ProcessPhase
 from node_fsm.steps.context import Context

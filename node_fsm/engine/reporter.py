@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from node_fsm.core.model import JournalEntry, NodeReport
+from node_fsm.core.cluster import NodeReport
+from node_fsm.core.model import JournalEntry
 from node_fsm.engine.faults import Unwritten
 from node_fsm.engine.journal import Journal
 from node_fsm.ports import Database

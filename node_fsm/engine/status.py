@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from node_fsm.core.cluster import NodeReport
 from node_fsm.core.conditions import Condition, ConditionType
-from node_fsm.core.model import NodeReport
 from node_fsm.core.phases import NODE_MUST_RUN, Phase, Role
 from node_fsm.core.view import Deadline
 from node_fsm.engine.attempts import Attempts

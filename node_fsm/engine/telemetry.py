@@ -4,8 +4,9 @@ from datetime import datetime
 
 from loguru import logger
 
+from node_fsm.core.cluster import ChainStatement
 from node_fsm.core.conditions import Condition, ConditionType
-from node_fsm.core.model import ChainStatement, JournalEntry, Overview
+from node_fsm.core.model import JournalEntry, Overview
 from node_fsm.core.phases import NODE_MUST_RUN, Phase
 from node_fsm.core.view import UNKNOWN, Deadline, Decision, Unknown, View, Work
 from node_fsm.engine.faults import Faults

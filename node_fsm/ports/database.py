@@ -4,13 +4,10 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
+from node_fsm.core.cluster import ChainCopy, Lease, Neighbour, NodeReport
 from node_fsm.core.model import (
-    ChainCopy,
     ElectionSpec,
     JournalEntry,
-    Lease,
-    Neighbour,
-    NodeReport,
     Overview,
     PlanResult,
     Publication,

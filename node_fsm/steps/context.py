@@ -5,19 +5,11 @@ from pathlib import Path
 from typing import Literal
 
 from node_fsm.block0.template import Template, load_template
+from node_fsm.core.cluster import ChainStatement, Lease
 from node_fsm.core.conditions import Conditions
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.events import Fact
-from node_fsm.core.model import (
-    Block0Ref,
-    ChainStatement,
-    ElectionOverview,
-    ElectionSpec,
-    JournalEntry,
-    Lease,
-    NodeRow,
-    Overview,
-)
+from node_fsm.core.model import Block0Ref, ElectionOverview, ElectionSpec, JournalEntry, NodeRow, Overview
 from node_fsm.core.phases import Phase
 from node_fsm.core.secret import Secret
 from node_fsm.core.view import UNKNOWN, Policy, Unknown, View, Work

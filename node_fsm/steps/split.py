@@ -7,11 +7,11 @@ each other through ``node_status``: marks of their chains, and whom each found o
 
 from collections.abc import Collection, Sequence
 
+from node_fsm.core.cluster import ChainStatement, Neighbour
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.confirmation import Confirmation, Statement, confirm
 from node_fsm.core.errors import TemporaryError
 from node_fsm.core.marks import Agreement, Mark, compare, mark_heights, shared
-from node_fsm.core.model import ChainStatement, Neighbour
 from node_fsm.core.phases import Role
 from node_fsm.steps.context import Context
 from node_fsm.steps.settling import has_settled

@@ -6,9 +6,10 @@ from collections.abc import Collection, Sequence
 from loguru import logger
 
 from node_fsm.aio.threads import DISK, LONG, in_thread
+from node_fsm.core.cluster import ChainCopy
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
-from node_fsm.core.model import ChainCopy, NodeRow
+from node_fsm.core.model import NodeRow
 from node_fsm.core.phases import Role
 from node_fsm.core.secret import Secret
 from node_fsm.core.view import UNKNOWN

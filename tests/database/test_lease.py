@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from node_fsm.core.cluster import Lease
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import Lease
 from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.administration import take_lease
 from node_fsm.database.lease import require_lease

@@ -3,8 +3,9 @@ from datetime import timedelta
 
 import asyncpg
 
+from node_fsm.core.cluster import ChainCopy, ChainStatement, Neighbour, NodeReport
 from node_fsm.core.marks import Mark
-from node_fsm.core.model import ChainCopy, ChainStatement, JournalEntry, Neighbour, NodeReport
+from node_fsm.core.model import JournalEntry
 from node_fsm.database.adapter import PostgresDatabase
 from tests.database.world import START
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from node_fsm.core.cluster import Lease
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Fact
-from node_fsm.core.model import ArchiveKind, Lease, Publication, StoredArchive
+from node_fsm.core.model import ArchiveKind, Publication, StoredArchive
 from node_fsm.ports import Database
 from tests.database.stands import Stand
 from tests.database.world import START, prepare, publish, results_of

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from node_fsm.core.cluster import ChainCopy, NodeReport
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import ArchiveKind, ChainCopy, ElectionOverview, NodeReport, NodeRow, StoredArchive
+from node_fsm.core.model import ArchiveKind, ElectionOverview, NodeRow, StoredArchive
 from tests.database.stands import Stand
 from tests.database.world import START, publish, results_of
 from tests.support.fakes import FACT

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
 
 from node_fsm.core.chain_time import END_OF_TIME, FIRST_TIME
+from node_fsm.core.cluster import NodeReport
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import ArchiveKind, NodeReport, SignedFragment, StoredArchive, UncountedVote
+from node_fsm.core.model import ArchiveKind, SignedFragment, StoredArchive, UncountedVote
 from node_fsm.database import times
 from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.election_show import describe_election, list_elections

@@ -9,7 +9,8 @@ from typing import Any
 import asyncpg
 
 from node_fsm.core.chain_time import ChainClock, ChainDates
-from node_fsm.core.model import ElectionSpec, Lease, PlanResult, Publication, VotePlan
+from node_fsm.core.cluster import Lease
+from node_fsm.core.model import ElectionSpec, PlanResult, Publication, VotePlan
 from node_fsm.ports import Database
 from tests.support.fakes import FACT
 from tests.support.polling import HANGING

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from node_fsm.core.backoff import Backoff
+from node_fsm.core.cluster import Lease
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.events import Event
-from node_fsm.core.model import Lease
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import UNKNOWN, Decision
 from node_fsm.ports import ProcessPhase

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from node_fsm.core.cluster import Lease
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import TemporaryError
-from node_fsm.core.model import Lease
 from node_fsm.engine.faults import Unwritten
 from node_fsm.engine.lease_keeper import LEASE_SECONDS, RENEWAL_SECONDS, LeaseKeeper
 from node_fsm.ports import ProcessPhase

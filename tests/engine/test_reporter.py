@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from node_fsm.core.cluster import NodeReport
 from node_fsm.core.conditions import Condition, Conditions
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
-from node_fsm.core.model import JournalEntry, NodeReport, NodeRow
+from node_fsm.core.model import JournalEntry, NodeRow
 from node_fsm.engine.faults import Unwritten
 from node_fsm.engine.journal import KEPT_ENTRIES, Journal
 from node_fsm.engine.reporter import QUIET_SECONDS, REPORT_SECONDS, Reporter

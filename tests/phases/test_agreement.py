@@ -9,10 +9,11 @@ from dataclasses import replace
 
 import pytest
 
+from node_fsm.core.cluster import ChainCopy, ChainStatement
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.marks import Mark
-from node_fsm.core.model import ChainCopy, ChainStatement, NodeRow
+from node_fsm.core.model import NodeRow
 from node_fsm.steps.agreement import LISTENING_SECONDS
 from states.tallying import Tallying
 from tests.phases.small_election import TALLYING_END, VOTING_END

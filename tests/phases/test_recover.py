@@ -2,8 +2,9 @@
 
 import pytest
 
+from node_fsm.core.cluster import ChainCopy
 from node_fsm.core.events import Event
-from node_fsm.core.model import ChainCopy, DisputedTally, PlanResult, StoredArchive, UncountedVote
+from node_fsm.core.model import DisputedTally, PlanResult, StoredArchive, UncountedVote
 from node_fsm.storage.files import write_private
 from states.archiving import Archiving
 from states.reset import Reset

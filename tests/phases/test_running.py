@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from node_fsm.core.cluster import ChainCopy
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import TemporaryError
-from node_fsm.core.model import ChainCopy
 from node_fsm.core.phases import Role
 from node_fsm.ports import Problem
 from node_fsm.steps.adopt import adopt_block0

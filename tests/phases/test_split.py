@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from node_fsm.core.cluster import ChainStatement, NodeReport
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.marks import Mark
-from node_fsm.core.model import ChainStatement, NodeReport
 from node_fsm.steps.adopt import adopt_block0, open_copy
 from node_fsm.steps.split import CONDITIONS, SILENT_SECONDS, Neighbours
 from node_fsm.steps.wiring import require_node

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node_fsm.core.cluster import ChainCopy
 from node_fsm.core.errors import PermanentError, TemporaryError
-from node_fsm.core.model import ChainCopy, NodeRow
+from node_fsm.core.model import NodeRow
 from node_fsm.core.phases import Role
 from node_fsm.ports import ChainRun, Problem, ProcessPhase
 from node_fsm.steps.adopt import adopt_block0

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import yaml
 
+from node_fsm.core.cluster import ChainStatement, NodeReport
 from node_fsm.core.conditions import Conditions
 from node_fsm.core.current import current
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.marks import Mark
-from node_fsm.core.model import ChainStatement, NodeReport, PlanResult, VotePlan
+from node_fsm.core.model import PlanResult, VotePlan
 from node_fsm.core.phases import Role
 from node_fsm.core.view import UNKNOWN, Decision, Policy, View, Work
 from node_fsm.metrics import Metrics

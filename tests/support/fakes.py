@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from node_fsm.core.chain_time import BlockDate, ChainClock, ChainDates
+from node_fsm.core.cluster import NodeReport
 from node_fsm.core.events import Fact
-from node_fsm.core.model import Block0Ref, ElectionOverview, JournalEntry, NodeReport, NodeRow, Overview
+from node_fsm.core.model import Block0Ref, ElectionOverview, JournalEntry, NodeRow, Overview
 from node_fsm.ports import Clock, NodeStatus, ProcessPhase
 
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)

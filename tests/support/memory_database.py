@@ -10,20 +10,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 from uuid import uuid4
 
+from node_fsm.core.cluster import ChainCopy, ChainStatement, Lease, Neighbour, NodeReport
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.model import (
     ArchiveKind,
     Block0Ref,
-    ChainCopy,
-    ChainStatement,
     DisputedTally,
     ElectionOverview,
     ElectionSpec,
     JournalEntry,
-    Lease,
     LostVotes,
-    Neighbour,
-    NodeReport,
     NodeRow,
     Overview,
     PlanResult,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from node_fsm.core.model import Lease
+from node_fsm.core.cluster import Lease
 
 
 @dataclass(frozen=True)
