@@ -11,6 +11,7 @@ from node_fsm.database.overview import Overviews
 from node_fsm.database.plans import VotePlans
 from node_fsm.database.results import Results
 from node_fsm.database.session import Session, Timed
+from node_fsm.database.shares import Shares
 from node_fsm.database.specifications import Specifications
 from node_fsm.database.votes import Votes
 
@@ -52,6 +53,13 @@ class PostgresDatabase:
         self.results = results.results
         self.disputed = results.disputed
         self.tally_confirmed = results.tally_confirmed
+
+        shares = Shares(self.session)
+        self.tally_snapshots = shares.tally_snapshots
+        self.post_shares = shares.post_shares
+        self.shares = shares.shares
+        self.save_decrypted = shares.save_decrypted
+        self.decrypted = shares.decrypted
 
         archives = Archives(self.session)
         self.save_archive = archives.save_archive

@@ -42,7 +42,7 @@ class Results:
                 await connection.execute(
                     update(tables.vote_plan)
                     .where(plan.block0_hash == block0_hash, plan.chain_id == plan_id)
-                    .values(tally_snapshot=snapshot, tally_snapshot_hash=_hash(snapshot))
+                    .values(tally_snapshot=snapshot, tally_snapshot_hash=hash_of(snapshot))
                 )
         return snapshots
 
@@ -150,7 +150,7 @@ async def _insert(connection: AsyncConnection, plan: VotePlan, result: PlanResul
             "index": plan.index,
             "fragment_id": result.fragment_id,
             "on_chain": result.on_chain,
-            "results_hash": _hash(result.votes),
+            "results_hash": hash_of(result.votes),
         },
     )
     await connection.execute(
@@ -198,6 +198,6 @@ def _result(row: Any, counts: dict[int, list[int]]) -> PlanResult:
     )
 
 
-def _hash(value: object) -> str:
+def hash_of(value: object) -> str:
     """The sha256 of *value* as compact JSON with sorted keys."""
     return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

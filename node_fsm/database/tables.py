@@ -143,6 +143,7 @@ vote_plan = Table(
     _time("withdrawn_at", nullable=True),
     Column("tally_snapshot", JSONB),
     _text("tally_snapshot_hash", nullable=True),
+    Column("decrypted", JSONB),
     UniqueConstraint("block0_hash", "index"),
     UniqueConstraint("block0_hash", "chain_id"),
     Index("vote_plan_election", "election"),
@@ -175,7 +176,9 @@ decryption_share = Table(
     Column("vote_plan", BigInteger, ForeignKey("vote_plan.id", ondelete="CASCADE"), primary_key=True),
     Column("snapshot_hash", Text, primary_key=True),
     Column("committee_member", Text, primary_key=True),
+    Column("sha256", Text, primary_key=True),
     _text("share"),
+    _time("posted_at", now=True),
 )
 
 tally = Table(

@@ -1,10 +1,11 @@
 """The election database, as phases and engine use it, in parts."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from node_fsm.core.cluster import ChainCopy, Lease, Neighbour, NodeReport
+from node_fsm.core.committee import PostedShare, Results, SavedSnapshot
 from node_fsm.core.model import (
     ElectionSpec,
     JournalEntry,
@@ -147,6 +148,33 @@ class Records(Protocol):
         ...
 
 
+class Shares(Protocol):
+    """What private votes are opened with, and what came of it."""
+
+    async def tally_snapshots(self, block0_hash: str) -> tuple[SavedSnapshot, ...]:
+        """What ``save_tally_snapshot`` stored, by plan index; empty before."""
+        ...
+
+    async def post_shares(self, block0_hash: str, shares: Sequence[PostedShare]) -> None:
+        """Add shares to those that stand there; the same again is a no-op.
+
+        PermanentError ``SnapshotUnknown`` when one was not made of a snapshot that stands there.
+        """
+        ...
+
+    async def shares(self, block0_hash: str) -> tuple[PostedShare, ...]:
+        """All shares that were posted, unchecked, the first first."""
+        ...
+
+    async def save_decrypted(self, block0_hash: str, results: Mapping[str, Results]) -> None:
+        """Keep the decrypted votes of private plans, by plan id; PermanentError ``ResultsDiffer`` if others stand."""
+        ...
+
+    async def decrypted(self, block0_hash: str) -> dict[str, Results]:
+        """What ``save_decrypted`` kept, by plan id."""
+        ...
+
+
 class Cluster(Protocol):
     """What nodes write and read about each other."""
 
@@ -242,5 +270,5 @@ class Changes(Protocol):
         ...
 
 
-class Database(Elections, Publications, Records, Cluster, Votes, Leases, Changes, Protocol):
+class Database(Elections, Publications, Records, Shares, Cluster, Votes, Leases, Changes, Protocol):
     """The election database. Only its adapter knows tables and SQL."""

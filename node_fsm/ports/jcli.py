@@ -1,13 +1,12 @@
 """The jcli commands that the phases use."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from node_fsm.core.chain_time import BlockDate
-from node_fsm.core.model import (
-    Payer,
-    SignedFragment,
-)
+from node_fsm.core.committee import Share
+from node_fsm.core.model import Payer, SignedFragment
 from node_fsm.core.secret import Secret
 
 
@@ -22,6 +21,18 @@ class Jcli(Protocol):
     async def genesis_encode(self, genesis: Path, block0: Path) -> None: ...
     async def genesis_hash(self, block0: Path) -> str: ...
     async def public_tally_certificate(self, plan_id: str) -> str: ...
+    async def member_public_key(self, secret: Secret) -> str: ...
+    async def election_key(self, member_keys: Sequence[str]) -> str: ...
+    async def decryption_shares(self, plans: Path, plan_id: str, secret: Secret) -> Share: ...
+    async def merge_shares(self, members: Sequence[Path], merged: Path) -> None: ...
+
+    async def decrypt_results(
+        self, plans: Path, plan_id: str, merged: Path, result: Path, *, members: int, timeout: float
+    ) -> None:
+        """Write the plan with its decrypted votes to *result*; *members* shares of each proposal are in *merged*."""
+        ...
+
+    async def private_tally_certificate(self, plan_id: str, result: Path, merged: Path) -> str: ...
 
     async def transaction(
         self,

@@ -1,6 +1,7 @@
 """jcli: keys, vote plans, block 0 and transactions. Secrets reach it on standard input only."""
 
-from collections.abc import AsyncIterator, Callable
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,15 +9,19 @@ from typing import ParamSpec, TypeVar
 
 from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.committee import Share
 from node_fsm.core.errors import PermanentError, as_service_error
 from node_fsm.core.model import Payer, SignedFragment
 from node_fsm.core.secret import Secret
 from node_fsm.programs.command import run_command
-from node_fsm.storage.files import put_in_place, unfinished
+from node_fsm.storage.files import put_in_place, unfinished, write_private
 
 SETTING = "NODE_FSM_JCLI_PATH"
 
 _STDIN = "/dev/stdin"
+
+_COMMUNICATION_KEY = ("votes", "committee", "communication-key")
+_MEMBER_KEY = ("votes", "committee", "member-key")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,6 +69,62 @@ class Jcli:
     async def public_tally_certificate(self, plan_id: str) -> str:
         """The certificate that asks the chain to tally a public plan."""
         return await self._text("certificate", "new", "vote-tally", "public", "--vote-plan-id", plan_id)
+
+    async def new_communication_key(self) -> Secret:
+        """A new communication key of a committee member, by which the members agree on their keys."""
+        return Secret(await self._text(*_COMMUNICATION_KEY, "generate"))
+
+    async def communication_public_key(self, secret: Secret) -> str:
+        """The public half of a communication key."""
+        return await self._text(*_COMMUNICATION_KEY, "to-public", "--input", _STDIN, stdin=secret)
+
+    async def new_member_key(self, threshold: int, crs: str, index: int, communication_keys: Sequence[str]) -> Secret:
+        """A new key of the member with *index*, over the public communication keys of all members in order."""
+        return Secret(
+            await self._text(
+                *(*_MEMBER_KEY, "generate", "--threshold", str(threshold), "--crs", crs, "--index", str(index)),
+                *("--keys", *communication_keys),
+            )
+        )
+
+    async def member_public_key(self, secret: Secret) -> str:
+        """The public half of a member's key, by which vote plans name the member."""
+        return await self._text(*_MEMBER_KEY, "to-public", "--input", _STDIN, stdin=secret)
+
+    async def election_key(self, member_keys: Sequence[str]) -> str:
+        """The public key that private votes are encrypted with, from the public keys of all members in any order."""
+        return await self._text("votes", "election-key", "--keys", *member_keys)
+
+    async def decryption_shares(self, plans: Path, plan_id: str, secret: Secret) -> Share:
+        """A member's share of a plan; *plans* is the node's account of the plans after voting, before any tally."""
+        printed = await self._text(
+            *("votes", "tally", "decryption-shares", "--vote-plan", str(plans), "--vote-plan-id", plan_id),
+            *("--key", _STDIN),
+            stdin=secret,
+        )
+        return _share(printed)
+
+    async def merge_shares(self, members: Sequence[Path], merged: Path) -> None:
+        """Put the members' shares of a plan together into *merged*; they are in the order of the plan's member keys."""
+        await self._printed(merged, "votes", "tally", "merge-shares", *map(str, members))
+
+    async def decrypt_results(
+        self, plans: Path, plan_id: str, merged: Path, result: Path, *, members: int, timeout: float
+    ) -> None:
+        """Write the plan with its decrypted votes to *result*, in at most *timeout* seconds."""
+        await self._printed(
+            result,
+            *("votes", "tally", "decrypt-results", "--vote-plan", str(plans), "--vote-plan-id", plan_id),
+            *("--shares", str(merged), "--threshold", str(members), "--output-format", "json"),
+            timeout=timeout,
+        )
+
+    async def private_tally_certificate(self, plan_id: str, result: Path, merged: Path) -> str:
+        """The certificate that puts a private plan's *result*, with the *merged* shares that prove it, on the chain."""
+        return await self._text(
+            *("certificate", "new", "vote-tally", "private", "--vote-plan", str(result), "--vote-plan-id", plan_id),
+            *("--shares", str(merged)),
+        )
 
     async def genesis_encode(self, genesis: Path, block0: Path) -> None:
         """Encode block 0 from *genesis*, a JSON file; jcli checks the whole ledger."""
@@ -121,6 +182,12 @@ class Jcli:
         await self._text(*arguments, "--output", str(made), stdin=stdin, timeout=timeout)
         await _on_disk(output, put_in_place, made, output)
 
+    async def _printed(self, output: Path, *arguments: str, timeout: float | None = None) -> None:
+        """Keep in *output* what the command prints."""
+        made, printed = unfinished(output), await self._text(*arguments, timeout=timeout)
+        await _on_disk(output, write_private, made, printed.encode())
+        await _on_disk(output, put_in_place, made, output)
+
     async def _text(self, *arguments: str, stdin: Secret | None = None, timeout: float | None = None) -> str:
         completed = await run_command(
             [self._path, *arguments],
@@ -129,6 +196,18 @@ class Jcli:
             stdin=stdin.reveal().encode() if stdin else None,
         )
         return completed.stdout.decode(errors="replace").strip()
+
+
+def _share(printed: str) -> Share:
+    try:
+        share = json.loads(printed)
+    except (ValueError, RecursionError):
+        share = None
+    if not isinstance(share, list) or not all(isinstance(part, str) for part in share):
+        raise PermanentError(
+            "CommandFailed", f"jcli votes tally decryption-shares printed what is no list of shares; check {SETTING}"
+        )
+    return tuple(share)
 
 
 def _from_hex(message: str) -> bytes:

@@ -91,7 +91,8 @@ async def _build_block0(ctx: Context, spec: ElectionSpec, directory: ChainDirect
     for draft in drafts:
         _, certificate, signed = _plan_files(directory, draft)
         plan_id = await ctx.jcli.vote_plan_id(certificate)
-        plans.append(_vote_plan(draft, plan_id))
+        election_key = await ctx.jcli.election_key(draft.member_keys) if draft.member_keys else None
+        plans.append(_vote_plan(draft, plan_id, election_key))
         certificates[plan_id] = (await in_thread(DISK, signed.read_text)).strip()
     committees = [member.id for member in spec.committee]
     unit = spec.voting_power_unit
@@ -136,13 +137,13 @@ def _plan_files(directory: ChainDirectory, draft: PlanDraft) -> tuple[Path, Path
     return directory.plans / f"{stem}.json", directory.plans / f"{stem}.cert", directory.plans / f"{stem}.signed"
 
 
-def _vote_plan(draft: PlanDraft, plan_id: str) -> VotePlan:
+def _vote_plan(draft: PlanDraft, plan_id: str, election_key: str | None) -> VotePlan:
     return VotePlan(
         index=draft.index,
         id=plan_id,
         payload_type=draft.payload_type,
         voting_group=draft.voting_group,
         token=draft.token,
-        encryption_key=None,
+        encryption_key=election_key,
         proposals=draft.proposals,
     )

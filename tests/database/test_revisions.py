@@ -163,7 +163,10 @@ async def test_what_the_service_writes_is_no_edit(
         ("UPDATE election SET extras = '{}'", "election"),
         ("DELETE FROM vote_plan", "vote_plan"),
         ("UPDATE vote_plan SET withdrawn_at = now()", "vote_plan"),
-        ("INSERT INTO decryption_share SELECT id, 'snapshot', 'member', 'share' FROM vote_plan", "decryption_share"),
+        (
+            "INSERT INTO decryption_share SELECT id, 'snapshot', 'member', 'share', 'sha256' FROM vote_plan",
+            "decryption_share",
+        ),
     ],
 )
 async def test_other_changes_are_notified(

@@ -22,7 +22,7 @@ from states.tallying import Tallying
 from tests.phases.small_election import ID, LEADER0, TALLYING_END
 from tests.phases.world import World
 from tests.support.fake_jcli import new_secret, public_bytes
-from tests.support.genesis_encoder import fragment_id, tally
+from tests.support.genesis_encoder import fragment_id, public_tally_content, tally
 from tests.support.memory_database import DATABASE_AWAY
 
 VOTES = ((1, 10, 0), (0, 0))
@@ -159,7 +159,7 @@ async def test_only_the_missing_plans_are_tallied_after_a_crash(new_world: Calla
     world = new_world(groups=2)
     await world.end_voting()
     first, second = world.plans
-    by_hand = tally(first.id, public_bytes(LEADER0), counter=0)
+    by_hand = tally(public_tally_content(first.id), public_bytes(LEADER0), counter=0)
     await world.node.post_fragment(by_hand)
     world.clock.advance(seconds=2)
     await world.finish(Tallying())

@@ -9,7 +9,7 @@ from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.storage.block_copy import BlockCopy, blocks_with_fragments
 from tests.chain import build
-from tests.support.genesis_encoder import fragment_id, tally
+from tests.support.genesis_encoder import fragment_id, public_tally_content, tally
 from tests.support.main_chain import MainChain
 
 PLAN = build.plan_content()
@@ -202,7 +202,11 @@ async def test_fragments_in_blocks_are_known_those_of_block_0_are_not(
 
 async def test_the_first_tally_of_a_plan_is_found_until_it_is_lost(files: tuple[Path, Path]) -> None:
     chain = MainChain(BLOCK0)
-    first, second, foreign = tally(PLAN_ID, build.ANN), tally(PLAN_ID, build.BOB), tally("cd" * 32, build.EVE)
+    first, second, foreign = (
+        tally(public_tally_content(PLAN_ID), build.ANN),
+        tally(public_tally_content(PLAN_ID), build.BOB),
+        tally(public_tally_content("cd" * 32), build.EVE),
+    )
     chain.append((1, 0), [foreign])
     chain.append((1, 2), [first])
     chain.append((1, 3), [second])
@@ -221,7 +225,7 @@ async def test_the_first_tally_of_a_plan_is_found_until_it_is_lost(files: tuple[
 
 async def test_of_two_tallies_in_one_block_the_first_counts(files: tuple[Path, Path]) -> None:
     chain = MainChain(BLOCK0)
-    first, second = tally(PLAN_ID, build.ANN), tally(PLAN_ID, build.BOB)
+    first, second = tally(public_tally_content(PLAN_ID), build.ANN), tally(public_tally_content(PLAN_ID), build.BOB)
     chain.append((1, 0), [first, second])
     copy = BlockCopy.open(*files)
     await copy.advance(chain)

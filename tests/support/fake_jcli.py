@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -9,11 +10,21 @@ from pathlib import Path
 from node_fsm.chain import bech32
 from node_fsm.chain.address import ed25519_public_key_text, parse_account_address
 from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.committee import Share
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import Payer, SignedFragment
 from node_fsm.core.secret import Secret
 from tests.chain import build
-from tests.support.genesis_encoder import SIGNED, encode_block0, encode_plan, fragment_id, tally
+from tests.support import private_jcli
+from tests.support.genesis_encoder import (
+    SIGNED,
+    encode_block0,
+    encode_plan,
+    fragment_id,
+    private_tally_content,
+    public_tally_content,
+    tally,
+)
 
 SECRET_PREFIX = "ed25519_sk"
 
@@ -77,6 +88,33 @@ class FakeJcli:
         self._call("public_tally_certificate")
         return plan_id
 
+    async def member_public_key(self, secret: Secret) -> str:
+        self._call("member_public_key")
+        return private_jcli.member_public_key(secret)
+
+    async def election_key(self, member_keys: Sequence[str]) -> str:
+        self._call("election_key")
+        return private_jcli.election_key(member_keys)
+
+    async def decryption_shares(self, plans: Path, plan_id: str, secret: Secret) -> Share:
+        self._call("decryption_shares")
+        return private_jcli.decryption_shares(plans, plan_id, secret)
+
+    async def merge_shares(self, members: Sequence[Path], merged: Path) -> None:
+        self._call("merge_shares")
+        private_jcli.merge_shares(members, merged)
+
+    async def decrypt_results(
+        self, plans: Path, plan_id: str, merged: Path, result: Path, *, members: int, timeout: float
+    ) -> None:
+        self._call("decrypt_results")
+        private_jcli.decrypt_results(plans, plan_id, merged, result)
+
+    async def private_tally_certificate(self, plan_id: str, result: Path, merged: Path) -> str:
+        """The plan's id, and the content of the tally in hex."""
+        self._call("private_tally_certificate")
+        return f"{plan_id} {private_tally_content(plan_id, result, merged).hex()}"
+
     async def transaction(
         self,
         certificate: str,
@@ -91,7 +129,9 @@ class FakeJcli:
         assert directory.is_dir()
         assert authority == payer.secret, "a tally is paid and signed by the same account"
         account = parse_account_address(payer.address).public_key
-        raw = tally(certificate, account, expiry=expiry, counter=payer.lane << 29 | payer.counter)
+        plan_id, _, opened = certificate.partition(" ")
+        content = bytes.fromhex(opened) if opened else public_tally_content(plan_id)
+        raw = tally(content, account, expiry=expiry, counter=payer.lane << 29 | payer.counter)
         return SignedFragment(fragment_id(raw), raw)
 
     def _call(self, command: str) -> None:

@@ -1,9 +1,15 @@
 """Block 0 and fragments as jcli encodes them, without signatures that would hold."""
 
+import json
+from base64 import b64decode
 from hashlib import blake2b
+from pathlib import Path
 from struct import pack
 from typing import Any
 
+from node_fsm_sandbox.formats import certificates
+
+from node_fsm.chain import bech32
 from node_fsm.chain.address import ed25519_public_key, parse_account_address
 from node_fsm.chain.fragments import FragmentKind
 from tests.chain import build
@@ -29,7 +35,7 @@ def encode_block0(document: dict[str, Any]) -> bytes:
 
 
 def encode_plan(document: dict[str, Any]) -> bytes:
-    """The content of a public vote plan, of which its id is the hash."""
+    """The content of a vote plan, of which its id is the hash."""
     dates = [
         document[name][part] for name in ("vote_start", "vote_end", "committee_end") for part in ("epoch", "slot_id")
     ]
@@ -38,14 +44,39 @@ def encode_plan(document: dict[str, Any]) -> bytes:
     ]
     policy, _, name = document["voting_token"].partition(".")
     token = bytes.fromhex(policy) + bytes([len(name) // 2]) + bytes.fromhex(name)
-    return pack(">IIIIII", *dates) + bytes([1, len(proposals)]) + b"".join(proposals) + b"\0" + token
+    payload_type = {"public": 1, "private": 2}[document["payload_type"]]
+    keys = [bech32.decode(key)[1] for key in document["committee_member_public_keys"]]
+    return b"".join(
+        [
+            pack(">IIIIII", *dates) + bytes([payload_type, len(proposals)]),
+            *proposals,
+            bytes([len(keys)]),
+            *keys,
+            token,
+        ]
+    )
 
 
-def tally(plan_id: str, account: bytes, *, expiry: tuple[int, int] = (9, 9), counter: int = 0) -> bytes:
-    """The tally of a public plan, signed by *account*; *counter* with its lane in the highest bits."""
+def public_tally_content(plan_id: str) -> bytes:
+    """What the tally of a public plan says."""
+    return bytes.fromhex(plan_id) + b"\1"
+
+
+def private_tally_content(plan_id: str, result: Path, merged: Path) -> bytes:
+    """What the tally of a private plan says: the shares and the votes of each proposal, from jcli's files."""
+    proposals = json.loads(result.read_text())["proposals"]
+    opened = [
+        (list(map(b64decode, shares)), proposal["tally"]["Private"]["state"]["Decrypted"]["result"]["results"])
+        for proposal, shares in zip(proposals, json.loads(merged.read_text()), strict=True)
+    ]
+    return certificates.private_tally(bytes.fromhex(plan_id), opened)
+
+
+def tally(content: bytes, account: bytes, *, expiry: tuple[int, int] = (9, 9), counter: int = 0) -> bytes:
+    """A tally that says *content*, signed by *account*; *counter* with its lane in the highest bits."""
     spine = build.account_spine(account, expiry=expiry, counter=counter)
-    content = bytes.fromhex(plan_id) + b"\1" + spine + b"\0" + account + build.SIGNATURE
-    return build.fragment(FragmentKind.VOTE_TALLY, content)
+    is_private = content[32] == 2
+    return build.fragment(FragmentKind.VOTE_TALLY, content + spine + bytes([is_private]) + account + build.SIGNATURE)
 
 
 def fragment_id(raw: bytes) -> str:

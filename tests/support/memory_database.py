@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from uuid import uuid4
 
 from node_fsm.core.cluster import ChainCopy, ChainStatement, Lease, Neighbour, NodeReport
+from node_fsm.core.committee import PostedShare, Results, SavedSnapshot
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.model import (
     ArchiveKind,
@@ -31,6 +32,8 @@ from node_fsm.core.model import (
     UnreadableElection,
     VotePlan,
 )
+from node_fsm.database.results import hash_of
+from node_fsm.database.shares import results_differ, snapshot_unknown
 from node_fsm.ports import Clock
 from tests.support.memory_lease import HeldLease
 
@@ -85,6 +88,9 @@ class MemoryDatabase:
     """What was specified, by its canonical text."""
     withdrawn: set[str] = field(default_factory=set)
     snapshots: dict[str, dict[str, Any]] = field(default_factory=dict)
+    posted_shares: list[tuple[str, PostedShare]] = field(default_factory=list)
+    """With the block 0 of each."""
+    opened: dict[str, dict[str, Results]] = field(default_factory=dict)
     posted: dict[str, tuple[PlanResult, ...]] = field(default_factory=dict)
     disputes: dict[str, DisputedTally] = field(default_factory=dict)
     confirmed: set[str] = field(default_factory=set)
@@ -260,6 +266,47 @@ class MemoryDatabase:
             if self._open_dispute(block0_hash):
                 self.snapshots[block0_hash] = snapshots
             return self.snapshots.setdefault(block0_hash, snapshots)
+
+    async def tally_snapshots(self, block0_hash: str) -> tuple[SavedSnapshot, ...]:
+        with self._call("tally_snapshots"):
+            return self._snapshots(block0_hash)
+
+    async def post_shares(self, block0_hash: str, shares: Sequence[PostedShare]) -> None:
+        with self._call("post_shares"):
+            standing = {snapshot.plan_id: snapshot.hash for snapshot in self._snapshots(block0_hash)}
+            for share in shares:
+                if standing.get(share.plan_id) != share.snapshot_hash:
+                    raise snapshot_unknown(share, standing.get(share.plan_id))
+            known = {replace(share, posted_at=None) for hash_, share in self.posted_shares if hash_ == block0_hash}
+            self.posted_shares += [
+                (block0_hash, replace(share, posted_at=self.clock.now()))
+                for share in shares
+                if replace(share, posted_at=None) not in known
+            ]
+
+    async def shares(self, block0_hash: str) -> tuple[PostedShare, ...]:
+        with self._call("shares"):
+            return tuple(share for hash_, share in self.posted_shares if hash_ == block0_hash)
+
+    async def save_decrypted(self, block0_hash: str, results: Mapping[str, Results]) -> None:
+        with self._call("save_decrypted"):
+            standing = self.opened.setdefault(block0_hash, {})
+            for plan_id, votes in results.items():
+                if standing.get(plan_id, votes) != votes:
+                    raise results_differ(plan_id)
+            standing |= results
+
+    async def decrypted(self, block0_hash: str) -> dict[str, Results]:
+        with self._call("decrypted"):
+            return dict(self.opened.get(block0_hash, {}))
+
+    def _snapshots(self, block0_hash: str) -> tuple[SavedSnapshot, ...]:
+        printed = self.snapshots.get(block0_hash, {})
+        return tuple(
+            SavedSnapshot(plan.id, printed[plan.id], hash_of(printed[plan.id]))
+            for plan in self._plans(block0_hash)
+            if plan.id in printed
+        )
 
     async def post_results(
         self,

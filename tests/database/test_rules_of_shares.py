@@ -1,0 +1,95 @@
+"""What every database must do, the real one and that of the phase tests: what private votes are opened with."""
+
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from node_fsm.core.committee import PostedShare
+from node_fsm.core.errors import PermanentError
+from node_fsm.core.model import Publication
+from node_fsm.database.adapter import PostgresDatabase
+from tests.database.stands import Stand
+from tests.database.world import publish
+
+OTHER = "b" * 64
+
+
+async def published(stand: Stand, tmp_path: Path) -> Publication:
+    publication, _ = await publish(stand.database, await stand.add_election(), tmp_path)
+    return publication
+
+
+async def snapshots(stand: Stand, publication: Publication) -> dict[str, str]:
+    """The hash of each plan's snapshot, stored now."""
+    printed = {plan.id: {"id": plan.id, "votes": [2**53 + 1, plan.index]} for plan in publication.plans}
+    await stand.database.save_tally_snapshot(publication.hash, printed)
+    saved = await stand.database.tally_snapshots(publication.hash)
+    assert {snapshot.plan_id: snapshot.printed for snapshot in saved} == printed
+    assert [snapshot.plan_id for snapshot in saved] == [plan.id for plan in publication.plans]
+    return {snapshot.plan_id: snapshot.hash for snapshot in saved}
+
+
+async def without_times(stand: Stand, block0_hash: str) -> list[PostedShare]:
+    shares = await stand.database.shares(block0_hash)
+    assert all(share.posted_at for share in shares)
+    return [PostedShare(s.plan_id, s.snapshot_hash, s.member_key, s.share) for s in shares]
+
+
+async def test_shares_are_added_side_by_side(stand: Stand, tmp_path: Path) -> None:
+    publication = await published(stand, tmp_path)
+    plan_id = publication.plans[0].id
+    hash_ = (await snapshots(stand, publication))[plan_id]
+    first = PostedShare(plan_id, hash_, "member0", ("YQ==", "Yg=="))
+    better = PostedShare(plan_id, hash_, "member0", ("Yw==", "Yg=="))
+    other = PostedShare(plan_id, hash_, "member1", ("YQ==", "Yg=="))
+    await stand.database.post_shares(publication.hash, [first])
+    await stand.database.post_shares(publication.hash, [])
+    await stand.database.post_shares(publication.hash, [first, better])
+    await stand.database.post_shares(publication.hash, [other])
+    assert (await without_times(stand, publication.hash))[0] == first
+    assert set(await without_times(stand, publication.hash)) == {first, better, other}
+    assert await stand.database.shares(OTHER) == ()
+
+
+async def test_no_share_before_a_snapshot_or_of_another(stand: Stand, tmp_path: Path) -> None:
+    publication = await published(stand, tmp_path)
+    plan_id = publication.plans[0].id
+    assert await stand.database.tally_snapshots(publication.hash) == ()
+    with pytest.raises(PermanentError, match="none stands there") as refusal:
+        await stand.database.post_shares(publication.hash, [PostedShare(plan_id, OTHER, "member0", ("YQ==",))])
+    assert refusal.value.reason == "SnapshotUnknown"
+    hash_ = (await snapshots(stand, publication))[plan_id]
+    good = PostedShare(plan_id, hash_, "member0", ("YQ==",))
+    for wrong in (PostedShare(plan_id, OTHER, "member0", ("YQ==",)), PostedShare(OTHER, hash_, "member0", ("YQ==",))):
+        with pytest.raises(PermanentError, match="committee snapshot"):
+            await stand.database.post_shares(publication.hash, [good, wrong])
+    assert await stand.database.shares(publication.hash) == ()
+
+
+async def test_what_was_decrypted_stays(stand: Stand, tmp_path: Path) -> None:
+    publication = await published(stand, tmp_path)
+    first, second = (plan.id for plan in publication.plans[:2])
+    assert await stand.database.decrypted(publication.hash) == {}
+    votes = ((2**53 + 1, 0), (3, 4))
+    await stand.database.save_decrypted(publication.hash, {first: votes})
+    await stand.database.save_decrypted(publication.hash, {first: votes, second: ((1,),)})
+    with pytest.raises(PermanentError, match="other results") as refusal:
+        await stand.database.save_decrypted(publication.hash, {first: ((1, 0), (3, 4))})
+    assert refusal.value.reason == "ResultsDiffer"
+    assert await stand.database.decrypted(publication.hash) == {first: votes, second: ((1,),)}
+    assert await stand.database.decrypted(OTHER) == {}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "{}", "[" * 100_000, "null"])
+async def test_whatever_a_member_writes_is_at_worst_a_share_that_fails(
+    database: PostgresDatabase, election: int, sql: asyncpg.Connection, tmp_path: Path, text: str
+) -> None:
+    publication, _ = await publish(database, election, tmp_path)
+    await database.save_tally_snapshot(publication.hash, {plan.id: {} for plan in publication.plans})
+    await sql.execute(
+        "INSERT INTO decryption_share (vote_plan, snapshot_hash, committee_member, sha256, share)"
+        " SELECT id, tally_snapshot_hash, 'member0', '', $1 FROM vote_plan",
+        text,
+    )
+    assert {share.share for share in await database.shares(publication.hash)} == {()}
