@@ -20,7 +20,7 @@ class Votes:
         self._session = session
 
     async def hand_over(self, block0_hash: str, hostname: str, fragments: Sequence[SignedFragment]) -> None:
-        """Give fragments to the other nodes of the chain, which post them; those that stand there already stay."""
+        """Give fragments to the other nodes of the chain, which post them: those that were settled are open again."""
         if not fragments:
             return
         rows = [
@@ -28,7 +28,13 @@ class Votes:
             for one in fragments
         ]
         async with self._session.transaction("hand_over", BULK_SECONDS) as connection:
-            await connection.execute(insert(tables.fragment_handover).on_conflict_do_nothing(), rows)
+            statement = insert(tables.fragment_handover)
+            again = statement.on_conflict_do_update(
+                index_elements=["block0_hash", "fragment_id"],
+                set_={"from_host": statement.excluded.from_host, "resolved_at": None},
+                where=tables.fragment_handover.c.resolved_at.is_not(None),
+            )
+            await connection.execute(again, rows)
 
     async def handed_over(
         self, block0_hash: str, hostname: str, known: Collection[str], limit: int

@@ -207,7 +207,7 @@ class Votes(Protocol):
     """Votes that a node has and the chain has not."""
 
     async def hand_over(self, block0_hash: str, hostname: str, fragments: Sequence[SignedFragment]) -> None:
-        """Give fragments to the other nodes of the chain, which post them; those that stand there already stay."""
+        """Give fragments to the other nodes of the chain, which post them: those that were settled are open again."""
         ...
 
     async def handed_over(

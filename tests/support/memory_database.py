@@ -419,7 +419,10 @@ class MemoryDatabase:
     async def hand_over(self, block0_hash: str, hostname: str, fragments: Sequence[SignedFragment]) -> None:
         with self._call("hand_over"):
             for one in fragments:
-                self.handed.setdefault((block0_hash, one.id), (hostname, one))
+                key = (block0_hash, one.id)
+                if key in self.resolved or key not in self.handed:
+                    self.handed[key] = (hostname, one)
+                    self.resolved.discard(key)
 
     async def handed_over(
         self, block0_hash: str, hostname: str, known: Collection[str], limit: int
