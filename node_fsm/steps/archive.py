@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from node_fsm.aio.threads import DISK, LONG, in_thread
@@ -13,7 +14,6 @@ from node_fsm.chain.recount import Recount
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Fact
 from node_fsm.core.model import ArchiveKind, StoredArchive, UncountedVote
-from node_fsm.steps.agreement import noted
 from node_fsm.steps.context import Context
 from node_fsm.steps.tally import count
 from node_fsm.steps.versions import ask_versions
@@ -84,9 +84,11 @@ async def archive(ctx: Context, chain: ChainDirectory, about: About) -> StoredAr
         await in_thread(
             DISK, write_record, chain, Path(UNCOUNTED).name, json.dumps(list(map(_shown, uncounted)), indent=1).encode()
         )
-    disputed = await noted(chain) if results else None
+    disputed = await ctx.database.disputed(about.block0_hash) if results else None
     if disputed:
         await in_thread(DISK, write_record, chain, DISPUTED, disputed.encode())
+    else:  # an attempt of before it was settled may have left it
+        await in_thread(DISK, partial((chain.record / DISPUTED).unlink, missing_ok=True))
     request = ArchiveRequest(
         directory=chain.path,
         kind=about.kind,

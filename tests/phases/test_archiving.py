@@ -12,7 +12,7 @@ import pytest
 from node_fsm.core.current import current
 from node_fsm.core.errors import PermanentError, ServiceError
 from node_fsm.core.events import Event
-from node_fsm.core.model import ArchiveKind
+from node_fsm.core.model import ArchiveKind, DisputedTally
 from node_fsm.steps.archive import ABOUT, About
 from node_fsm.steps.next_election import AHEAD
 from node_fsm.storage.files import make_private
@@ -78,6 +78,19 @@ async def test_a_tallied_chain_makes_a_final_archive(tallied: World) -> None:
     assert said["versions"] == {"service": "0", "jcli": "jcli of the tests", "jormungandr": "node of the tests"}
     assert tallied.chain.path.exists(), "deleting is another phase's"
     assert tallied.ctx.mailbox.take_database_change()
+
+
+async def test_a_dispute_that_was_settled_is_not_in_the_archive(tallied: World) -> None:
+    why = "1 of 2 leaders have the last counted block"
+    tallied.database.disputes[tallied.hash] = DisputedTally("first", tallied.hash, why)
+    tallied.store.failure = S3_AWAY
+    await refused(tallied, Archiving())
+    tallied.store.failure = None
+    tallied.database.confirmed.add(tallied.hash)
+    await tallied.finish(Archiving())
+    said = manifest(tallied)
+    assert said["notes"] == []
+    assert "record/disputed.txt" not in {file["name"] for file in said["files"]}
 
 
 async def test_a_version_that_is_not_told_holds_up_nothing(tallied: World) -> None:

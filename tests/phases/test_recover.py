@@ -5,7 +5,6 @@ import pytest
 from node_fsm.core.cluster import ChainCopy
 from node_fsm.core.events import Event
 from node_fsm.core.model import DisputedTally, PlanResult, StoredArchive, UncountedVote
-from node_fsm.storage.files import write_private
 from states.archiving import Archiving
 from states.reset import Reset
 from states.running import Running
@@ -22,7 +21,7 @@ async def restored(world: World) -> tuple[World, dict[str, tuple[PlanResult, ...
     """A world that has let go of its chain, what was posted, and the archive that the database has forgotten."""
     await world.end_voting()
     await world.finish(Tallying())
-    write_private(world.chain.tally_disputed, DISPUTE.encode())
+    world.database.disputes[world.hash] = DisputedTally("first", world.hash, DISPUTE)
     await world.database.report_uncounted(ID, "first", world.hash, "leader0", [LOST])
     await world.node.stop()
     await world.finish(Archiving())
@@ -31,6 +30,7 @@ async def restored(world: World) -> tuple[World, dict[str, tuple[PlanResult, ...
     database = world.database
     posted, (archive,) = dict(database.posted), database.archives
     database.snapshots.clear()
+    database.disputes.clear()
     database.lost_votes.clear()
     database.posted.clear()
     database.archives.clear()
