@@ -77,7 +77,8 @@ class _Chain:
         ctx.metrics.votes_cast(copy.votes)
         await joined.resubmission.follow(ctx, copy)
         await joined.neighbours.compare(copy)
-        await joined.lost_votes.exchange(copy, joined.neighbours.parted_behind)
+        others = joined.neighbours
+        await joined.lost_votes.exchange(copy, others.parted_behind, alone=others.alone)
 
     async def _join(self) -> "_Joined":
         ctx = self._ctx

@@ -1,6 +1,13 @@
-"""Votes that this node cannot bring into a block that everybody has go to the other nodes, through the database."""
+"""Votes that this node cannot bring into a block that everybody has go to the leaders, through the database.
+
+A node passes votes on to its peers as well as it can, and drops what does not fit into a buffer of eight for each; its
+mempool keeps what was dropped, and never sends it again. So most of what is posted in a batch at a node that makes no
+blocks would come into none.
+"""
 
 from collections.abc import Iterable
+
+from loguru import logger
 
 from node_fsm.aio.threads import LONG, in_thread
 from node_fsm.chain.errors import MalformedError
@@ -28,19 +35,29 @@ class Handover:
         """The same of what others handed over."""
         self._handed_up_to: CopiedBlock | None = None
 
-    async def exchange(self, copy: BlockCopy, parted_behind: int | None) -> None:
-        """Hand over what is stuck here, and take what others handed over.
+    @property
+    def _makes_blocks(self) -> bool:
+        return self._ctx.signing_key is not None
 
-        While the chain is split, which it is behind the block of height *parted_behind*, that is everything that came
-        in since: whichever part is given up, the votes are in blocks of the other before they expire.
+    async def exchange(self, copy: BlockCopy, parted_behind: int | None, *, alone: bool, is_late: bool) -> None:
+        """Hand over what is stuck here, and take what others handed over if this node makes blocks.
+
+        *alone* it has nobody to hand anything over to. While the chain is split, which it is behind the block of height
+        *parted_behind*, that is everything that came in since: whichever part is given up, the votes are in blocks of
+        the other before they expire. When it is late, so that what waits any longer comes into no block, all that waits
+        at a node without blocks of its own.
         """
-        offered = self._votes.stuck(copy.tip.height)
+        offered = self._votes.stuck(copy.tip.height, makes_blocks=self._makes_blocks)
         if parted_behind is None:
             self._handed_up_to = None
         else:
             offered += [*self._votes.waiting(), *await self._in_blocks(copy, parted_behind)]
-        await self._hand_over(offered)
-        await self._take(copy)
+        if is_late and not self._makes_blocks:
+            offered += self._votes.waiting()
+        if not alone:
+            await self._hand_over(offered)
+        if self._makes_blocks:
+            await self._take(copy)
         await self._resolve(copy, is_split=parted_behind is not None)
 
     async def _in_blocks(self, copy: BlockCopy, parted_behind: int) -> list[Fragment]:
@@ -55,11 +72,15 @@ class Handover:
         new = {
             fragment.id: fragment
             for fragment in fragments
-            if fragment.kind is FragmentKind.VOTE_CAST and fragment.id not in self._handed | self._taken
+            if fragment.kind is FragmentKind.VOTE_CAST
+            and fragment.id not in self._handed
+            and fragment.id not in self._taken
         }
         if new:
             signed = [SignedFragment(id_, fragment.raw) for id_, fragment in new.items()]
             await ctx.database.hand_over(ctx.block0_in_work().hash, ctx.settings.hostname, signed)
+            logger.info("handed {} votes that are in no block here to the leaders", len(new))
+            self._votes.given(new)
             self._handed |= {id_: _valid_until(LoggedFragment.of(one, time=0)) for id_, one in new.items()}
 
     async def _take(self, copy: BlockCopy) -> None:

@@ -17,15 +17,18 @@ from node_fsm.core.model import UncountedVote
 from node_fsm.core.phases import Role
 from node_fsm.steps.context import Context
 from node_fsm.steps.handover import Handover
-from node_fsm.steps.resubmission import Resubmission
+from node_fsm.steps.resubmission import YOUNG_BLOCKS, Resubmission
 from node_fsm.steps.settling import has_settled
 from node_fsm.storage.block_copy import BlockCopy
 from node_fsm.storage.votes_cast import VotesCast
 from node_fsm.storage.workspace import ChainDirectory
 
 EXCHANGE_SECONDS = 5.0
-SPLIT_SECONDS = 1.0
-"""While the chain is split, votes of the part that will be given up are about to expire."""
+HURRY_SECONDS = 1.0
+"""While the chain is split votes of the part that will be given up are about to expire, and late voting is to end."""
+
+LATE_SLOTS = 2 * YOUNG_BLOCKS
+"""So near to the end, and two exchanges nearer, votes that only then were found in no block would come into none."""
 
 
 class LostVotes:
@@ -43,20 +46,22 @@ class LostVotes:
         """The last counted block of the chain about which all was told."""
         self._power: VotingPower | None = None
 
-    async def exchange(self, copy: BlockCopy, parted_behind: int | None = None) -> None:
+    async def exchange(self, copy: BlockCopy, parted_behind: int | None = None, *, alone: bool = False) -> None:
         """Every few seconds, and as far as the database answers: hand over, take, and say what is lost.
 
-        *parted_behind* is the height behind which another node's chain is another one, None when there is none.
+        *parted_behind* is the height behind which another node's chain is another one, None when there is none;
+        *alone* says that nobody else makes blocks.
         """
         ctx = self._ctx
         dates, now = ctx.block0_in_work().dates, ctx.clock.monotonic()
-        is_due = now - self._exchanged_at >= (EXCHANGE_SECONDS if parted_behind is None else SPLIT_SECONDS)
-        if copy.tip.date < dates.vote_start or not is_due:
+        is_late = _seconds_left(ctx) < LATE_SLOTS * dates.clock.slot_duration + 2 * EXCHANGE_SECONDS
+        pause = EXCHANGE_SECONDS if parted_behind is None and not is_late else HURRY_SECONDS
+        if copy.tip.date < dates.vote_start or now - self._exchanged_at < pause:
             return
         self._exchanged_at = now
         with suppress(TemporaryError):
             if copy.tip.date < dates.vote_end:
-                await self._handover.exchange(copy, parted_behind)
+                await self._handover.exchange(copy, parted_behind, alone=alone, is_late=is_late)
                 await self._report(await self._lost(copy, self._votes.expired(copy)))
             elif ctx.policy.role is Role.NODE:  # leader 0 does when it counts
                 await self._settle_once(copy)
@@ -117,6 +122,10 @@ class LostVotes:
         if not weight or cast.account is None:
             return None
         return UncountedVote(vote.id, cast.account.hex(), weight, self._votes.why(vote.id), vote.raw)
+
+
+def _seconds_left(ctx: Context) -> float:
+    return (ctx.block0_in_work().dates.vote_end_time - ctx.clock.now()).total_seconds()
 
 
 def _read_power(block0: Path) -> VotingPower:

@@ -5,7 +5,7 @@ outlasts its slot rejects that block and keeps its votes "Pending" for ever. So 
 the blocks all the time, and what is in none is posted again, as fast as blocks take it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
@@ -23,7 +23,10 @@ from node_fsm.steps.context import Context
 from node_fsm.storage.block_copy import BlockCopy
 from node_fsm.storage.workspace import ChainDirectory
 
-AT_ONCE = 100
+AT_ONCE = 8
+"""A node passes no more of a batch on to its peers for certain: it drops what overflows the buffer of one, and the peer
+with it, which then misses blocks until they have met again."""
+
 IN_LOG = "FragmentAlreadyInLog"
 """The node's word for a fragment that it has seen: waiting, decided, or lost."""
 
@@ -58,7 +61,11 @@ class Resubmission:
         """The start of the node, and the loss of blocks, since which what is known below holds."""
         self._seen: dict[str, int] = {}
         """Of all that is in no block: the height at which it came, was posted again, or last asked for."""
+        self._unknown: set[str] = set()
+        """Of these the node has said that it does not know them."""
         self._posted: set[str] = set()
+        self._given: set[str] = set()
+        """What other nodes were given to post."""
         self._refused: dict[str, str] = {}
         self._stuck: dict[str, int] = {}
         """What the node says it has: the height at which it was first found to be in no block nevertheless."""
@@ -88,9 +95,13 @@ class Resubmission:
             await self._post(ctx, await self._forgotten(ctx, due, height), height)
         self._may_restart(ctx, height)
 
-    def stuck(self, height: int) -> list[Fragment]:
-        """What the node says it has, and has put into no block for long."""
-        ids = {id_ for id_, since in self._stuck.items() if height - since >= YOUNG_BLOCKS}
+    def stuck(self, height: int, *, makes_blocks: bool) -> list[Fragment]:
+        """What the node says it has, and has put into no block for long.
+
+        One that *makes_blocks* has the time to do so, in its turn; of another one only its peers ever will.
+        """
+        patience = YOUNG_BLOCKS if makes_blocks else 0
+        ids = {id_ for id_, since in self._stuck.items() if height - since >= patience}
         return [entry.fragment for entry in self._again.waiting() if entry.fragment.id in ids]
 
     def waiting(self) -> list[Fragment]:
@@ -101,6 +112,10 @@ class Resubmission:
         """Have a fragment of another node posted here, as if it had come now, and at once: it has waited there."""
         self._offered.append(entry)
         self._seen[entry.fragment.id] = -YOUNG_BLOCKS
+
+    def given(self, fragment_ids: Iterable[str]) -> None:
+        """Other nodes post these, too: nothing drastic need be done for them here."""
+        self._given.update(fragment_ids)
 
     def expired(self, copy: BlockCopy) -> list[LoggedFragment]:
         """The votes that came in time, and that no block took before they expired."""
@@ -130,19 +145,27 @@ class Resubmission:
         if occasion != self._occasion:
             self._occasion = occasion
             self._seen.clear()
+            self._unknown.clear()
             self._posted.clear()
             self._refused.clear()
             self._stuck.clear()
             came = height - YOUNG_BLOCKS
         ids = {fragment.id for fragment in waiting}
         self._seen = {id_: self._seen.get(id_, came) for id_ in ids}
+        self._unknown &= ids
         self._posted &= ids
+        self._given &= ids
         self._stuck = {id_: since for id_, since in self._stuck.items() if id_ in ids}
         self._refused = {id_: reason for id_, reason in self._refused.items() if id_ in ids}
 
     async def _forgotten(self, ctx: Context, due: Sequence[Fragment], height: int) -> list[Fragment]:
-        """Those of *due* that the node does not know, in the same order; notes what it says of the others."""
-        statuses = await ctx.node.api.fragment_statuses([fragment.id for fragment in due])
+        """Those of *due* that the node does not know, in the same order; notes what it says of the others.
+
+        It is asked once: what it comes to know since, as its sender posts it too, it says when it is posted again.
+        """
+        asked = [fragment.id for fragment in due if fragment.id not in self._unknown]
+        statuses = await ctx.node.api.fragment_statuses(asked)
+        self._unknown.update(id_ for id_ in asked if id_ not in statuses)
         refused = {}
         for id_, status in statuses.items():
             if status.state is FragmentState.REJECTED:
@@ -150,7 +173,7 @@ class Resubmission:
             else:
                 self._says_it_has(id_, height)
         self._refuse(refused)
-        return [fragment for fragment in due if fragment.id not in statuses]
+        return [fragment for fragment in due if fragment.id in self._unknown]
 
     async def _post(self, ctx: Context, fragments: Sequence[Fragment], height: int) -> None:
         """Post the first of *fragments*, as many as there is room for beside those that still wait for a block."""
@@ -164,6 +187,7 @@ class Resubmission:
                 logger.debug("posted {} again: {}", posted.id, posted.reason or "accepted")
                 if posted.accepted:
                     accepted += 1
+                    self._unknown.discard(posted.id)
                     self._posted.add(posted.id)
                     self._seen[posted.id] = height
                 elif posted.reason == IN_LOG:
@@ -179,6 +203,7 @@ class Resubmission:
             logger.info("posted {} votes again, {} wait for room", accepted, len(fragments) - accepted)
 
     def _says_it_has(self, fragment_id: str, height: int) -> None:
+        self._unknown.discard(fragment_id)
         self._stuck.setdefault(fragment_id, height)
         self._seen[fragment_id] = height  # to be asked again in a few blocks
 
@@ -194,7 +219,8 @@ class Resubmission:
 
     def _may_restart(self, ctx: Context, height: int) -> None:
         """Start the node anew, as the last means: it then takes again what it has in its log and in no block."""
-        lost = [id_ for id_, since in self._stuck.items() if height - since >= STUCK_BLOCKS]
+        stuck = (id_ for id_, since in self._stuck.items() if height - since >= STUCK_BLOCKS)
+        lost = [id_ for id_ in stuck if id_ not in self._given]
         now, dates = ctx.clock.monotonic(), ctx.block0_in_work().dates
         is_late = ctx.clock.now() + timedelta(seconds=RESTART_TAKES_SECONDS) > dates.vote_end_time
         is_soon = self._restarted_at is not None and now - self._restarted_at < RESTART_SECONDS

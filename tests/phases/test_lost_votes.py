@@ -6,7 +6,8 @@ import pytest
 from loguru import logger
 
 from node_fsm.core.model import SignedFragment, UncountedVote
-from node_fsm.steps.lost_votes import EXCHANGE_SECONDS, LostVotes
+from node_fsm.steps.lost_votes import EXCHANGE_SECONDS, LATE_SLOTS, LostVotes
+from node_fsm.steps.resubmission import STUCK_BLOCKS, YOUNG_BLOCKS
 from states.archiving import Archiving
 from states.running import Running
 from states.tallying import Tallying
@@ -36,16 +37,17 @@ def reported(world: World) -> dict[str, UncountedVote]:
 class Telling(Following):
     """One that also tells of what it cannot bring into a block."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, alone: bool = False) -> None:
         super().__init__(world)
         self.lost = LostVotes(world.ctx, world.chain, self.votes)
         self.parted_behind: int | None = None
+        self.alone = alone
 
     async def look(self, blocks: int = 1) -> list[bytes]:
         posted = []
         for _ in range(blocks):
             posted += await super().look()
-            await self.lost.exchange(self.copy, self.parted_behind)
+            await self.lost.exchange(self.copy, self.parted_behind, alone=self.alone)
         return posted
 
 
@@ -58,6 +60,7 @@ async def test_votes_that_a_node_keeps_to_itself_are_handed_to_the_others(voting
     assert [one.raw for one in offered] == [vote(voting, voter, choice=voter) for voter in range(2)]
     assert await voting.database.handed_over(voting.hash, "leader0", (), 10) == ()
     voting.node.swallowing = False
+    assert voting.node.restarts == []
     voting.node.kill()
     await telling.look(2 + int(EXCHANGE_SECONDS))
     assert votes_cast(voting) == 2
@@ -71,6 +74,89 @@ async def test_what_others_hand_over_is_posted_here(voting: World) -> None:
     given = [SignedFragment(fragment_id(raw), raw), SignedFragment("0" * 64, b"by hand")]
     await voting.database.hand_over(voting.hash, "leader1", given)
     assert await telling.look(4 + 2 * int(EXCHANGE_SECONDS)) == [raw]
+
+
+async def test_for_votes_that_others_were_given_the_node_is_not_restarted(voting: World) -> None:
+    telling = Telling(voting)
+    voting.node.swallowing = True
+    await telling.look()
+    voting.node.swallowing = False
+    await telling.look(2 * STUCK_BLOCKS)
+    assert len(await handed(voting)) == 2
+    assert voting.node.restarts == []
+
+
+async def test_where_nobody_else_makes_blocks_the_node_is_restarted_instead(voting: World) -> None:
+    telling = Telling(voting, alone=True)
+    voting.node.swallowing = True
+    await telling.look()
+    voting.node.swallowing = False
+    await telling.look(2 * STUCK_BLOCKS)
+    assert len(voting.node.restarts) == 1
+    assert votes_cast(voting) == 2
+    assert await handed(voting) == []
+
+
+async def test_so_it_is_where_the_database_is_away(voting: World) -> None:
+    telling = Telling(voting)
+    voting.node.swallowing = True
+    await telling.look()
+    voting.node.swallowing = False
+    voting.database.failure = DATABASE_AWAY
+    await telling.look(2 * STUCK_BLOCKS)
+    assert len(voting.node.restarts) == 1
+    assert votes_cast(voting) == 2
+
+
+@pytest.fixture
+async def following(voting: World) -> World:
+    """The same of a node without a key: its peers alone make blocks."""
+    voting.ctx.signing_key = None
+    return voting
+
+
+async def handed(world: World) -> list[bytes]:
+    """What leaders are to post."""
+    return [one.raw for one in await world.database.handed_over(world.hash, "leader1", (), 100)]
+
+
+async def test_a_node_without_blocks_of_its_own_hands_over_what_its_peers_have_put_into_none(following: World) -> None:
+    """What it passed on got lost on the way, and it says "Pending" for ever."""
+    telling = Telling(following)
+    await telling.look(2)
+    lost = [vote(following, voter) for voter in (5, 6)]
+    for raw in lost:
+        await following.node.post_fragment(raw)
+    following.node.swallowing = True
+    await telling.look()
+    following.node.swallowing = False
+    await telling.look(YOUNG_BLOCKS)
+    height = telling.copy.tip.height
+    assert [one.raw for one in telling.votes.stuck(height, makes_blocks=False)] == lost
+    assert telling.votes.stuck(height, makes_blocks=True) == []
+    await telling.look(int(EXCHANGE_SECONDS))
+    assert await handed(following) == lost
+
+
+async def test_a_node_without_blocks_of_its_own_posts_nothing_for_others(following: World) -> None:
+    telling = Telling(following)
+    await telling.look(2)
+    raw = vote(following, 5)
+    await following.database.hand_over(following.hash, "leader1", [SignedFragment(fragment_id(raw), raw)])
+    assert await telling.look(4 + 2 * int(EXCHANGE_SECONDS)) == []
+
+
+async def test_just_before_the_end_what_waits_there_is_handed_over_at_once(following: World) -> None:
+    telling = Telling(following)
+    await telling.look(2)
+    end, late = following.ctx.block0_in_work().dates.vote_end_time, LATE_SLOTS + 2 * int(EXCHANGE_SECONDS)
+    await telling.look(int((end - following.clock.now()).total_seconds()) - late - 2)
+    following.node.swallowing = True
+    await following.node.post_fragment(vote(following, 5))
+    await telling.look()
+    assert await handed(following) == []
+    await telling.look(2)
+    assert await handed(following) == [vote(following, 5)]
 
 
 async def test_a_vote_that_expires_is_told_while_voting_is_open(voting: World) -> None:

@@ -1,6 +1,7 @@
 """Votes that a node had accepted, and that are in no block, are posted again."""
 
 import asyncio
+from collections.abc import Collection
 from struct import pack
 from typing import Any
 
@@ -255,6 +256,30 @@ async def test_a_mempool_that_is_full_is_tried_again_later(voting: World) -> Non
     voting.node.refusals.extend(["PoolOverflow"] * AT_ONCE)
     assert len(await following.look()) == AT_ONCE
     assert len(await following.look()) == AT_ONCE + 1
+
+
+async def test_the_node_is_asked_once_whether_it_knows_what_waits_for_room(
+    voting: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be tens of thousands, and the node that answers is the one that makes the blocks."""
+    share = mempool_entries(1) // SHARE
+    following = Following(voting)
+    await following.look(2)
+    log(voting, *[vote(voting, 5, counter=number) for number in range(3 * share)])
+    voting.node.kill()
+    asked: list[int] = []
+    answer = voting.node.fragment_statuses
+
+    async def count(fragment_ids: Collection[str]) -> object:
+        asked.append(len(fragment_ids))
+        return await answer(fragment_ids)
+
+    monkeypatch.setattr(voting.node, "fragment_statuses", count)  # only to look at what it is asked
+    assert len(await following.look(4)) == 3 * share
+    assert sum(asked) == 3 * share
+    for _ in range(2 * YOUNG_BLOCKS):
+        await following.look()
+    assert following.votes.waiting() == []
 
 
 async def test_what_the_ledger_refused_is_tried_again_only_after_a_loss(voting: World) -> None:
