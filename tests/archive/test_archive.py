@@ -302,9 +302,12 @@ async def test_s3_is_asked_before_any_work_is_done(chain: Path) -> None:
 
 
 async def test_a_large_chain_is_streamed(chain: Path, s3_bucket: Bucket) -> None:
-    """While 128 MiB that do not compress are archived, memory stays flat, the disk unused and the event loop alive."""
+    """While 192 MiB that do not compress are archived, memory stays flat, the disk unused and the event loop alive.
+
+    Flat is what parts on their way take, a slow server's longest, and what their threads' heaps keep of it.
+    """
     with (chain / "blocks.bin").open("wb") as blocks:
-        for _ in range(128):
+        for _ in range(192):
             blocks.write(os.urandom(2**20))
     files = {path: path.stat().st_size for path in chain.parent.rglob("*")}
     process = psutil.Process()
@@ -324,8 +327,8 @@ async def test_a_large_chain_is_streamed(chain: Path, s3_bucket: Bucket) -> None
     request = request_of(chain, kind=ArchiveKind.SALVAGE, results=None)
     record = await archive_chain(store, f"s3://{s3_bucket.name}", request, CLOCK)
     watching.cancel()
-    assert record.bytes > 128 * 2**20
-    assert peak - before < 100 * 2**20
+    assert record.bytes > 192 * 2**20
+    assert peak - before < 144 * 2**20
     assert longest_pause < 0.5
     assert {path: path.stat().st_size for path in chain.parent.rglob("*")} == files
     s3_bucket.client.delete_object(Bucket=s3_bucket.name, Key=record.uri.split("/", 3)[3] + "/archive.tar.zst")
