@@ -17,14 +17,12 @@ from tests.support.polling import HANGING, eventually
 from tests.support.processes import is_running
 
 SIGTERM_IS_NOTED = """
-import os, signal, sys
-def terminated(*_):
-    open(sys.argv[1] + ".terminated", "w").close()
-    sys.exit(5)
-signal.signal(signal.SIGTERM, terminated)
+import signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # a handler would not run if it came just before the waiting
 open(sys.argv[1], "w").close()
-while True:
-    signal.pause()
+signal.sigwait([signal.SIGTERM])
+open(sys.argv[1] + ".terminated", "w").close()
+sys.exit(5)
 """
 SIGTERM_IS_IGNORED = """
 import signal, sys
