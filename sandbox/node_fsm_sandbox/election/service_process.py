@@ -18,7 +18,7 @@ from node_fsm_sandbox.election.environment import service_environment
 from node_fsm_sandbox.election.errors import SandboxError
 
 STOP_SECONDS = 75.0
-"""How long a service may take to stop its node and itself before it is killed: longer than it allows itself, a minute."""
+"""How long a service may take to stop its node and itself before it is killed; it allows itself a minute."""
 
 _ORPHAN_SECONDS = 15.0
 _POLL_SECONDS = 0.1
