@@ -14,25 +14,30 @@ from typing import BinaryIO
 from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.archive.check import UNCOUNTED, Check, Claims, check_block0, check_chain, check_uncounted
 from node_fsm.archive.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, TAR_NAME, FileEntry, Manifest, ManifestError
+from node_fsm.archive.private_tally import VOTE_PLANS, Progress, check_private_plans
 from node_fsm.archive.tarball import DamagedError, TarballCheck, measure, read_file, size_of
 from node_fsm.core.errors import PermanentError, ServiceError
 from node_fsm.core.model import ArchiveKind
 from node_fsm.ports import ObjectStore
 
+_UNTOLD: Progress = lambda _read, _size: None  # noqa: E731
 _CHAIN_FILES = ("block0.bin", "blocks.bin")
 
 
-async def verify_uri(store: ObjectStore, uri: str, scratch: Path) -> AsyncGenerator[Check, None]:
+async def verify_uri(
+    store: ObjectStore, uri: str, scratch: Path, progress: Progress = _UNTOLD
+) -> AsyncGenerator[Check, None]:
     """Check the archive at *uri*, the place of its two objects; the chain is unpacked into *scratch* for a while.
 
+    *progress* is told of the ballots of private plans being added up.
     Raises what *store* raises, and PermanentError when *scratch* has no room for the chain.
     """
     text = await store.read(f"{uri}/{MANIFEST_NAME}", MAX_MANIFEST_BYTES)
-    async for check in _verify_packed(text, store.download(f"{uri}/{TAR_NAME}"), scratch):
+    async for check in _verify_packed(text, store.download(f"{uri}/{TAR_NAME}"), scratch, progress):
         yield check
 
 
-async def verify_directory(directory: Path, scratch: Path) -> AsyncGenerator[Check, None]:
+async def verify_directory(directory: Path, scratch: Path, progress: Progress = _UNTOLD) -> AsyncGenerator[Check, None]:
     """Check the archive in *directory*: its two objects, or the manifest with the files unpacked beside it, or both.
 
     Raises PermanentError when there is none, or *scratch* has no room for the chain.
@@ -44,10 +49,10 @@ async def verify_directory(directory: Path, scratch: Path) -> AsyncGenerator[Che
     text = b"".join(await in_thread(DISK, lambda: list(read_file(path, size_of(path)))))
     packed = _is_there(directory / TAR_NAME)
     if packed:
-        async for check in _verify_packed(text, _read(directory / TAR_NAME), scratch):
+        async for check in _verify_packed(text, _read(directory / TAR_NAME), scratch, progress):
             yield check
     if not packed or any(_is_there(directory / name) for name in _CHAIN_FILES):
-        async for check in _verify_unpacked(text, directory):
+        async for check in _verify_unpacked(text, directory, progress):
             yield check
 
 
@@ -59,10 +64,18 @@ async def check_tar(manifest: Manifest, tar: AsyncIterator[bytes], copies: Mappi
     check.finish()
 
 
-async def _verify_packed(text: bytes, tar: AsyncIterator[bytes], scratch: Path) -> AsyncGenerator[Check, None]:
+async def _verify_packed(
+    text: bytes, tar: AsyncIterator[bytes], scratch: Path, progress: Progress
+) -> AsyncGenerator[Check, None]:
+    manifest, _ = _read_manifest(text)
     with TemporaryDirectory(dir=scratch, prefix="node-fsm-verify-") as name:
-        async for check in unpack_verified(text, tar, Path(name)):
+        whole = True
+        async for check in unpack_verified(text, tar, Path(name), tally_files(manifest) if manifest else ()):
+            whole &= check.ok
             yield check
+        if manifest and whole:
+            async for check in _verify_private(manifest, Path(name), progress):
+                yield check
 
 
 async def unpack_verified(
@@ -87,7 +100,7 @@ async def unpack_verified(
         yield check
 
 
-async def _verify_unpacked(text: bytes, directory: Path) -> AsyncGenerator[Check, None]:
+async def _verify_unpacked(text: bytes, directory: Path, progress: Progress) -> AsyncGenerator[Check, None]:
     manifest, check = _read_manifest(text)
     yield check
     if manifest is None:
@@ -99,6 +112,23 @@ async def _verify_unpacked(text: bytes, directory: Path) -> AsyncGenerator[Check
         yield check
     if whole:
         async for check in _verify_content(manifest, directory):
+            whole &= check.ok
+            yield check
+    if whole:
+        async for check in _verify_private(manifest, directory, progress):
+            yield check
+
+
+def tally_files(manifest: Manifest) -> list[str]:
+    """The files of an archive that the tallies of its private plans are checked by, beside the chain."""
+    return [file.name for file in manifest.files if file.name == VOTE_PLANS or file.name.startswith("tally/")]
+
+
+async def _verify_private(manifest: Manifest, directory: Path, progress: Progress) -> AsyncGenerator[Check, None]:
+    """Check the tallies of private plans, of an archive that is whole."""
+    if manifest.kind is not ArchiveKind.SALVAGE:
+        checks = await in_thread(LONG, lambda: list(check_private_plans(directory, manifest, progress)))
+        for check in checks:
             yield check
 
 

@@ -89,12 +89,14 @@ class VoteCast(NamedTuple):
 class VoteTally(NamedTuple):
     """A tally. ``results`` are the decrypted sums of a private one, per proposal and option, else None.
 
+    ``shares`` are those that it was decrypted with, per proposal and member: 96 bytes for each option.
     ``committee_id`` is the public key that signed it (64 hex digits).
     """
 
     plan_id: str
     payload_type: PayloadType
     results: tuple[tuple[int, ...], ...] | None
+    shares: tuple[tuple[bytes, ...], ...] | None
     transaction: Transaction
     committee_id: str
 
@@ -176,15 +178,17 @@ def decode_vote_tally(fragment: Fragment) -> VoteTally:
     cursor = fragment.content()
     plan_id = cursor.take(HASH_SIZE, "vote plan id").hex()
     payload_type = _read_payload_type(cursor)
-    results = None
+    results = shares = None
     if payload_type == PayloadType.PRIVATE:
-        results = tuple([_read_private_result(cursor) for _ in range(cursor.u8("number of proposals"))])
+        proposals = [_read_private_result(cursor) for _ in range(cursor.u8("number of proposals"))]
+        shares = tuple([opened for opened, _ in proposals])
+        results = tuple([votes for _, votes in proposals])
     transaction = read_transaction(cursor)
     if cursor.u8("kind of the tally's proof") != (payload_type == PayloadType.PRIVATE):
         raise cursor.malformed(f"expected the proof of a {payload_type} tally")
     committee_id = _read_signer(cursor)
     cursor.expect_end("the tally")
-    return VoteTally(plan_id, payload_type, results, transaction, committee_id)
+    return VoteTally(plan_id, payload_type, results, shares, transaction, committee_id)
 
 
 def _read_payload_type(cursor: Cursor) -> PayloadType:
@@ -227,11 +231,12 @@ def _read_governance(cursor: Cursor, kind: Literal["treasury", "parameters"], na
             raise cursor.malformed(f"unknown {kind} action {other}")
 
 
-def _read_private_result(cursor: Cursor) -> tuple[int, ...]:
+def _read_private_result(cursor: Cursor) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
+    """The members' shares of a proposal, and its votes by option."""
     members = cursor.u8("number of decryption shares")
     options = cursor.u8("number of options")
-    cursor.take(members * options * _SHARE_SIZE, "decryption shares")
-    return tuple([cursor.u64("votes of an option") for _ in range(options)])
+    shares = tuple([cursor.take(options * _SHARE_SIZE, "decryption share") for _ in range(members)])
+    return shares, tuple([cursor.u64("votes of an option") for _ in range(options)])
 
 
 def _read_token_name(cursor: Cursor) -> bytes:

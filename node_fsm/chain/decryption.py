@@ -32,6 +32,11 @@ class EncryptedTally(NamedTuple):
     power: int
     sums: tuple[bytes, ...]
 
+    def printed(self) -> str:
+        """As a node prints it, but for the fingerprint, on which nothing here depends."""
+        head = bytes(_FINGERPRINT_SIZE) + self.power.to_bytes(_POWER_SIZE, "little")
+        return base64.b64encode(head + b"".join(self.sums)).decode()
+
 
 class _Invalid(ValueError):  # noqa: N818 -- it is no error: its text is the answer
     """What is wrong, as the end of a sentence."""

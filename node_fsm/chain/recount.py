@@ -7,7 +7,7 @@ ignored vote is an anomaly. Signatures and proofs are not checked, and private v
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -70,11 +70,16 @@ class PlanCount:
 
 @dataclass(frozen=True, slots=True)
 class TallyFound:
-    """A tally that stands in a block; ``results`` are what a private one decrypted, per proposal and option."""
+    """A tally that stands in a block.
+
+    ``results`` are what a private one decrypted, per proposal and option, and ``shares`` what with, per proposal and
+    member.
+    """
 
     plan_id: str
     payload_type: PayloadType
     results: tuple[tuple[int, ...], ...] | None
+    shares: tuple[tuple[bytes, ...], ...] | None
     committee_id: str
     fragment_id: str
     block_id: str
@@ -108,11 +113,16 @@ class UnknownPlanError(ValueError):
         return f"block 0 has no vote plan {', '.join(self.plan_ids)}"
 
 
+BallotSeen = Callable[[PlanCertificate, int, bytes, int], None]
+"""Told of each encrypted vote that counts: its plan, the proposal's index, the ciphertexts, the voter's weight."""
+
+
 class _Count:
     """The running count of one plan."""
 
-    def __init__(self, plan: PlanCertificate, weights: Mapping[bytes, int]) -> None:
+    def __init__(self, plan: PlanCertificate, weights: Mapping[bytes, int], on_ballot: BallotSeen) -> None:
         self._plan = plan
+        self._on_ballot = on_ballot
         self._weights = weights
         self._cast = [0] * len(plan.proposals)
         self._sums = [[0] * proposal.options for proposal in plan.proposals]
@@ -146,6 +156,8 @@ class _Count:
         self._cast[vote.proposal_index] += 1
         if vote.choice is not None:
             self._sums[vote.proposal_index][vote.choice] += weight
+        if vote.ballot is not None:
+            self._on_ballot(self._plan, vote.proposal_index, vote.ballot, weight)
         return None
 
     def result(self) -> PlanCount:
@@ -159,7 +171,11 @@ class _Count:
         )
 
 
-def recount(stream: ByteStream, plan_ids: Collection[str] | None = None) -> Recount:
+def recount(
+    stream: ByteStream,
+    plan_ids: Collection[str] | None = None,
+    on_ballot: BallotSeen = lambda _plan, _proposal, _ballot, _weight: None,
+) -> Recount:
     """Count the votes on the chain in *stream*, a block 0 and all blocks after it.
 
     Only plans of block 0 count, since any account may add others: those of *plan_ids*, or all. Memory grows
@@ -172,7 +188,9 @@ def recount(stream: ByteStream, plan_ids: Collection[str] | None = None) -> Reco
         raise MalformedError("expected a chain, the stream is empty", 0)
     block0, weights = VotingPower.read(first)
     counts = {
-        plan.id: _Count(plan, weights[plan.id]) for plan in block0.vote_plans if plan_ids is None or plan.id in plan_ids
+        plan.id: _Count(plan, weights[plan.id], on_ballot)
+        for plan in block0.vote_plans
+        if plan_ids is None or plan.id in plan_ids
     }
     if unknown := tuple(sorted(set(plan_ids or ()) - counts.keys())):
         raise UnknownPlanError(unknown)
@@ -212,6 +230,7 @@ def _tally_found(fragment: Fragment, header: BlockHeader) -> TallyFound:
         plan_id=tally.plan_id,
         payload_type=tally.payload_type,
         results=tally.results,
+        shares=tally.shares,
         committee_id=tally.committee_id,
         fragment_id=fragment.id,
         block_id=header.id,

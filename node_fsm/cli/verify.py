@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from node_fsm.cli.progress import progress_bar
+
 if TYPE_CHECKING:
     from node_fsm.archive.check import Check
 
@@ -24,6 +26,8 @@ def verify(
 ) -> None:
     """Check an archive with nothing but itself: every byte, the chain, and the results by a recount of its blocks.
 
+    Private results are proven: by the sum of the ballots in the blocks, and the members' shares that open it.
+
     The chain is unpacked into TMPDIR for a while. Ends with 0 when all checks are passed, else with 1.
     """
     from node_fsm.archive.manifest import MANIFEST_NAME
@@ -36,17 +40,18 @@ async def _verify(target: str) -> bool:
     from node_fsm.archive.verify import verify_directory, verify_uri
 
     scratch = Path(tempfile.gettempdir())
-    if not target.startswith("s3://"):
-        return await _report(target, verify_directory(Path(target), scratch))
-    from node_fsm.s3.store import S3Store
-    from node_fsm.settings.model import CommandSettings, load_settings
+    with progress_bar("adding up the encrypted votes") as progress:
+        if not target.startswith("s3://"):
+            return await _report(target, verify_directory(Path(target), scratch, progress))
+        from node_fsm.s3.store import S3Store
+        from node_fsm.settings.model import CommandSettings, load_settings
 
-    settings = load_settings(os.environ, CommandSettings)
-    store = S3Store(settings.s3_endpoint_url, credentials=settings.aws_credentials())
-    try:
-        return await _report(target, verify_uri(store, target, scratch))
-    finally:
-        await store.close()
+        settings = load_settings(os.environ, CommandSettings)
+        store = S3Store(settings.s3_endpoint_url, credentials=settings.aws_credentials())
+        try:
+            return await _report(target, verify_uri(store, target, scratch, progress))
+        finally:
+            await store.close()
 
 
 async def _report(target: str, checks: "AsyncIterator[Check]") -> bool:

@@ -1,18 +1,24 @@
 """A chain's directory to archive, and a store in memory."""
 
+import copy
+import io
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from node_fsm.archive.manifest import Election, FileEntry, Manifest, Tip, Versions
+from node_fsm.archive.private_tally import EncryptedVotes
 from node_fsm.archive.store import ArchiveRequest
+from node_fsm.chain.recount import recount
 from node_fsm.core.model import ArchiveKind, PlanResult
 from node_fsm.ports.object_errors import ObjectExistsError, ObjectMissingError
 from tests.chain.build import block_id
-from tests.chain.helpers import stored
+from tests.chain.helpers import DATA, stored
 
 HEADER_SIZE = 82
 ELECTION = Election(id=12, name="fund 9/é")
@@ -43,7 +49,7 @@ ARCHIVED = {
     "record/stats.json",
     "record/vote-plans.json",
     "tally/plan-1/share-0.json",
-    "tally/plan-1/share-12.json",
+    "tally/plan-1/share-1.json",
     "tally/plan-1/merged.json",
     "tally/plan-1/result.json",
 }
@@ -88,7 +94,29 @@ def make_chain(directory: Path) -> Path:
         file.write_text(f"this is {name}\n" if name in ARCHIVED else "ed25519_sk1key")
     (directory / "blocks.bin").write_bytes(blocks)
     (directory / "block0.bin").write_bytes(blocks[:size])
+    for name, content in private_tally().items():
+        (directory / name).write_text(json.dumps(content))
     return directory
+
+
+@cache
+def private_tally() -> dict[str, Any]:
+    """What the service keeps of a private tally, made of what stands in that chain's blocks; the plan is number 1."""
+    votes = EncryptedVotes()
+    counted = recount(io.BytesIO(stored("blocks.b64")), on_ballot=votes.add)
+    [tally] = [tally for tally in counted.tallies if tally.plan_id == PRIVATE.plan_id]
+    plans = json.loads((DATA / "plans.json").read_text())
+    [opened] = [plan for plan in plans if plan["id"] == PRIVATE.plan_id]
+    closed = copy.deepcopy(opened)
+    for proposal, sums in zip(closed["proposals"], votes.of(counted.plans[PRIVATE.plan_id].plan), strict=True):
+        proposal["tally"] = {"Private": {"state": {"Encrypted": {"encrypted_tally": sums.printed()}}}}
+    merged = [[b64encode(share).decode() for share in shares] for shares in tally.shares or ()]
+    return {
+        "record/vote-plans.json": [*(plan for plan in plans if plan is not opened), closed],
+        **{f"tally/plan-1/share-{member}.json": [shares[member] for shares in merged] for member in range(2)},
+        "tally/plan-1/merged.json": merged,
+        "tally/plan-1/result.json": opened,
+    }
 
 
 def block0_hash() -> str:

@@ -53,7 +53,7 @@ def test_a_tally(making: Making) -> None:
     making.do("auth", "--key", "other.sk")
     fragment = making.fragment()
     tally = decode_vote_tally(fragment)
-    assert tally == VoteTally(PLAN_ID, PayloadType.PUBLIC, None, tally.transaction, OTHER.id)
+    assert tally == VoteTally(PLAN_ID, PayloadType.PUBLIC, None, None, tally.transaction, OTHER.id)
     assert signed_parts(fragment, inputs=1).authority_holds()
     assert making.refused("auth", "--key", "other.sk") == "sealing authed transaction is not valid"
 
