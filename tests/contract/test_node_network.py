@@ -141,6 +141,20 @@ async def test_a_rejected_vote_is_pending_where_nobody_tried_it(network: Network
         assert status.reason == "Error or Invalid account: Account does not exist"
 
 
+async def test_a_node_passes_on_no_more_of_a_batch_than_its_buffers_hold(network: Network) -> None:
+    """The rest it keeps to itself, and takes it no second time."""
+    cast = [vote(network.chain, Wallet()) for _ in range(200)]
+    await network.follower.post(*cast)
+    counted = vote(network.chain, network.voters[3])
+    await network.leaders[0].post(counted)
+    await network.follower.outcomes(counted)
+    ids = [fragment.id for fragment in cast]
+    for leader in network.leaders:
+        async with NodeRest(leader.base_url) as api:
+            assert len(await api.fragment_statuses(ids)) < len(ids)
+    assert set((await network.follower.post(*cast)).values()) == {"FragmentAlreadyInLog"}
+
+
 async def test_a_killed_leader_comes_back(network: Network) -> None:
     """The others go on without it, and it catches up."""
     first, second, follower = network.nodes

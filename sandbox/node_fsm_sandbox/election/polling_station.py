@@ -18,6 +18,9 @@ from node_fsm_sandbox.formats import certificates as certificates_write
 from node_fsm_sandbox.formats import chain as chain_write
 from node_fsm_sandbox.formats.crypto import blake2b_256
 
+_AT_ONCE = 8
+"""A node passes no more of a batch on to its peers."""
+
 _POLL_SECONDS = 0.2
 
 
@@ -54,9 +57,11 @@ class PollingStation:
         """Send votes; their fragment ids. Sent is not counted: see outcomes()."""
         paper = await self.paper()
         fragments = [sign(ballot, paper) for ballot in ballots]
-        posted = await self._entrance.post_fragments([fragment.raw for fragment in fragments])
-        if refused := [vote for vote in posted if not vote.accepted]:
-            raise SandboxError(f"the node refuses votes: {refused[0].reason}")
+        for start in range(0, len(fragments), _AT_ONCE):
+            batch = fragments[start : start + _AT_ONCE]
+            posted = await self._entrance.post_fragments([fragment.raw for fragment in batch])
+            if refused := [vote for vote in posted if not vote.accepted]:
+                raise SandboxError(f"the node refuses votes: {refused[0].reason}")
         return [fragment.id for fragment in fragments]
 
     async def outcomes(self, fragment_ids: Collection[str]) -> dict[str, FragmentStatus]:

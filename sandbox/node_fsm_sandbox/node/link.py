@@ -1,12 +1,16 @@
 """A connection to a peer."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from node_fsm_sandbox.node.address import Address
 from node_fsm_sandbox.node.log import timestamp
-from node_fsm_sandbox.node.wire import Connection
+from node_fsm_sandbox.node.wire import Connection, Kind
+
+FRAGMENTS = 8
+"""So many fragments may wait to be passed on to a peer. What overflows is dropped; the real node connects anew, too."""
 
 
 @dataclass(eq=False, slots=True)
@@ -21,6 +25,13 @@ class Link:
     last_fragment: datetime | None = None
     last_gossip: datetime | None = None
     catching_up: bool = False
+    fragments: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(FRAGMENTS))
+    """What waits to be passed on."""
+
+    async def pass_on(self) -> None:
+        """Send the peer the fragments that wait; never returns."""
+        while True:
+            self.connection.send(Kind.FRAGMENT, await self.fragments.get())
 
     def shown(self) -> dict[str, Any]:
         """The connection as REST shows it."""

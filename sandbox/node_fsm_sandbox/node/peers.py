@@ -108,9 +108,10 @@ class Peers:
             link.connection.send_ids(Kind.ANNOUNCE, [block_id])
 
     def announce_fragment(self, raw: bytes, told_by: Link | None = None) -> None:
-        """Pass a fragment on to the peers."""
+        """Pass a fragment on to the peers, as far as there is room for it."""
         for link in self._audience(told_by):
-            link.connection.send(Kind.FRAGMENT, raw)
+            with suppress(asyncio.QueueFull):
+                link.fragments.put_nowait(raw)
 
     def _audience(self, told_by: Link | None) -> list[Link]:
         """Who is told of news: peers whose address is known, but not who told it.
@@ -202,6 +203,7 @@ class Peers:
     async def _keep(self, link: Link) -> None:
         """Talk with a peer until the connection ends."""
         self._links.add(link)
+        passing_on = asyncio.create_task(link.pass_on())
         try:
             link.connection.send_ids(Kind.ANNOUNCE, [self._chain.tip.id])
             link.connection.send_json(Kind.GOSSIP, self._known_shown())
@@ -222,6 +224,7 @@ class Peers:
                         await self._serve(link.connection, frame)
         finally:
             self._links.discard(link)
+            passing_on.cancel()
 
     async def _serve(self, connection: Connection, frame: Frame) -> None:
         """Answer who asks, peer or not."""
