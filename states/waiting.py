@@ -66,7 +66,7 @@ async def _check(ctx: Context, overview: Overview) -> int:
             if known and known[1] and known[0] == ctx.to_check(election, overview):
                 raise known[1]
             spec = await ctx.database.specification(election.id)
-            doubts += [f"{election.name}: {doubt}" for doubt in check(ctx, spec).warnings]
+            doubts += [f"{election.name}: {doubt}" for doubt in (await check(ctx, spec)).warnings]
             voters = max(voters, sum(group.voters for group in spec.groups))
         except PermanentError as error:
             problems.append((election, error))

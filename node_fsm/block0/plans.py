@@ -84,7 +84,7 @@ def draft_plans(spec: ElectionSpec, dates: ChainDates, template: Template) -> tu
             proposals=proposals,
             member_keys=member_keys if payload_type is PayloadType.PRIVATE else (),
         )
-        for index, (voting_group, payload_type, proposals) in enumerate(_ballots(spec, template))
+        for index, (voting_group, payload_type, proposals) in enumerate(ballots(spec, template))
     )
 
 
@@ -94,17 +94,17 @@ def certificates_size(spec: ElectionSpec, template: Template) -> int:
         _CERTIFICATE_SIZE
         + _PROPOSAL_SIZE * len(proposals)
         + (KEY_SIZE * len(spec.committee) if payload_type is PayloadType.PRIVATE else 0)
-        for _, payload_type, proposals in _ballots(spec, template)
+        for _, payload_type, proposals in ballots(spec, template)
     )
 
 
-def _ballots(spec: ElectionSpec, template: Template) -> Iterator[tuple[str, PayloadType, tuple[Proposal, ...]]]:
+def ballots(spec: ElectionSpec, template: Template) -> Iterator[tuple[str, PayloadType, tuple[Proposal, ...]]]:
     """What each plan is for: a voting group, a payload type, and proposals."""
-    ballots: dict[tuple[str, PayloadType], list[Proposal]] = {}
+    by_kind: dict[tuple[str, PayloadType], list[Proposal]] = {}
     for objective in sorted(spec.objectives, key=lambda objective: objective.id):
         for proposal in sorted(objective.proposals, key=lambda proposal: proposal.id):
-            ballots.setdefault((objective.voting_group, objective.payload_type), []).append(proposal)
-    for (voting_group, payload_type), ballot in ballots.items():
+            by_kind.setdefault((objective.voting_group, objective.payload_type), []).append(proposal)
+    for (voting_group, payload_type), ballot in by_kind.items():
         members = len(spec.committee) if payload_type is PayloadType.PRIVATE else 0
         for proposals in _split(ballot, members, max_tally_size(template)):
             yield voting_group, payload_type, proposals

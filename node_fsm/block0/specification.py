@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from node_fsm.block0.checks.ballot import ballot_problems
 from node_fsm.block0.checks.committee import committee_problems
+from node_fsm.block0.checks.decryption import decryption_problems
 from node_fsm.block0.checks.leaders import leader_problems, own_leader_problems
 from node_fsm.block0.checks.problem import Problem, row_text
 from node_fsm.block0.checks.times import time_problems
 from node_fsm.block0.checks.voters import voter_problems, voter_warnings
 from node_fsm.block0.template import Template
 from node_fsm.core.chain_time import ChainClock, ChainDates, chain_start
+from node_fsm.core.decryption import DecryptionLimit
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import ElectionSpec, NodeRow
 from node_fsm.core.payload_type import PayloadType
@@ -30,15 +32,19 @@ def check_specification(
     template: Template,
     offset_minutes: float,
     own_leader_id: str | None,
+    *,
+    decryption: DecryptionLimit | None = None,
 ) -> Checked:
     """The dates of the chain that *spec* asks for.
 
-    *own_leader_id* is ``jorm_nodes.leader_id`` of this node, which is leader 0. PermanentError
-    ``SpecificationInvalid`` lists every problem with its table, row and column, and what to do about it.
+    *own_leader_id* is ``jorm_nodes.leader_id`` of this node, which is leader 0; *decryption* says how long private
+    votes may take to be opened, and is not needed without such votes. PermanentError ``SpecificationInvalid`` lists
+    every problem with its table, row and column, and what to do about it.
     """
     found = [
         *election_problems(spec, template, offset_minutes),
         *voter_problems(spec, template, count_leaders(nodes)),
+        *(decryption_problems(spec, template, decryption) if decryption else ()),
     ]
     problems = [f"{row_text(spec, problem.path)} {problem.what}" for problem in found]
     problems += [*leader_problems(nodes), *own_leader_problems(nodes, own_leader_id)]

@@ -3,12 +3,16 @@
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from node_fsm.cli.database import database_settings, on_database
 from node_fsm.cli.show import show
+
+if TYPE_CHECKING:
+    from node_fsm.database.election_import import Imported
+    from node_fsm.database.session import Session
 
 app = typer.Typer(no_args_is_help=True, help="Elections.")
 
@@ -26,7 +30,9 @@ def import_(
     ] = None,
 ) -> None:
     """Check an election and its voters, and write both into the database: all, or nothing."""
+    from node_fsm.block0.checks.ballot import private_objectives
     from node_fsm.block0.template import load_template
+    from node_fsm.cli.decryption import decryption_limit
     from node_fsm.database.election_import import import_election
     from node_fsm.importing.election_document import parse_election
     from node_fsm.importing.text_file import read_text
@@ -34,9 +40,20 @@ def import_(
     settings = database_settings()
     block0_template = load_template(template or settings.block0_template)
     document = parse_election(read_text(file), str(file), block0_template, settings.voting_start_offset_minutes)
-    imported = on_database(partial(import_election, document=document, voters=voters, replace=replace))
+    warnings = document.warnings(datetime.now(UTC))
+
+    async def write(session: "Session") -> "Imported":
+        limit = None
+        if private_objectives(document.election.specification()):
+            limit = await decryption_limit(session, settings)
+        if isinstance(limit, str):
+            warnings.append(limit)
+            limit = None
+        return await import_election(session, document, voters, replace=replace, decryption=limit)
+
+    imported = on_database(write)
     typer.echo(f"{document.election.name} is election {imported.election_id}, with {imported.voters} voters")
-    for warning in (*imported.warnings, *document.warnings(datetime.now(UTC))):
+    for warning in (*imported.warnings, *warnings):
         typer.echo(f"warning: {warning}", err=True)
 
 

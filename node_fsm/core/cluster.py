@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from node_fsm.core.decryption import DecryptionSpeed
 from node_fsm.core.marks import Mark
 
 
@@ -31,7 +32,8 @@ class ChainStatement:
 class NodeReport:
     """One node's row of ``node_status``: the cluster at a glance.
 
-    Height and tip are None while no node runs; *holds_chain* says whether what it has is on its disk.
+    Height and tip are None while no node runs; *holds_chain* says whether what it has is on its disk. Where
+    *decryption_speed* is None what was reported before stays.
     """
 
     hostname: str
@@ -48,6 +50,7 @@ class NodeReport:
     updated_at: datetime
     holds_chain: bool
     statement: ChainStatement | None = None
+    decryption_speed: DecryptionSpeed | None = None
 
 
 @dataclass(frozen=True, slots=True)

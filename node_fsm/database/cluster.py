@@ -47,6 +47,8 @@ class Cluster:
             "apart": list(said.apart) if said else [],
             "last_counted": said.last_counted if said else None,
         }
+        if report.decryption_speed:
+            row["decryption_speed"] = report.decryption_speed.document()
         statement = insert(tables.node_status).values(hostname=report.hostname, **row)
         async with self._session.transaction("report_status") as connection:
             await connection.execute(statement.on_conflict_do_update(index_elements=["hostname"], set_=row))

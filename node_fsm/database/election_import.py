@@ -4,13 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from node_fsm.block0.checks.decryption import decryption_problems
 from node_fsm.block0.checks.leaders import leader_problems
 from node_fsm.block0.checks.voters import voter_problems
 from node_fsm.block0.specification import count_leaders, doubts
 from node_fsm.chain.address import account_address
+from node_fsm.core.decryption import DecryptionLimit, DecryptionSpeed
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import NodeRow
 from node_fsm.database import tables
@@ -54,10 +56,18 @@ class Imported:
     warnings: tuple[str, ...]
 
 
-async def import_election(session: Session, document: ElectionDocument, voters: Path, *, replace: bool) -> Imported:
+async def import_election(
+    session: Session,
+    document: ElectionDocument,
+    voters: Path,
+    *,
+    replace: bool,
+    decryption: DecryptionLimit | None = None,
+) -> Imported:
     """Write the election of *document* and the voters of the file *voters*.
 
-    The file is read once and never held as a whole. InputFileError when it is no voters' file, repeats a voter, or no
+    *decryption* says how long private votes may take to be opened, if that is known. The file is read once and never
+    held as a whole. InputFileError when it is no voters' file, repeats a voter, or no
     chain can be made of what is imported; PermanentError ``ElectionExists`` when the name is taken and not to be
     replaced, ``ElectionPublished`` when its block 0 is published.
     """
@@ -70,6 +80,8 @@ async def import_election(session: Session, document: ElectionDocument, voters: 
         spec = (await read_specification(connection, election_id)).spec
         nodes = tuple(NodeRow(*row) for row in await connection.execute(_NODES))
         problems = list(voter_problems(spec, document.template, count_leaders(nodes)))
+        if decryption:
+            problems += decryption_problems(spec, document.template, decryption)
         if problems:
             raise InputFileError(document.placed(problems, str(voters)))
         return Imported(
@@ -87,6 +99,19 @@ async def import_election(session: Session, document: ElectionDocument, voters: 
                 *_doubtful_leaders(nodes),
             ),
         )
+
+
+async def reported_decryption_speed(session: Session) -> DecryptionSpeed | None:
+    """How fast leader 0 opens private votes, as it last told; None when none has told."""
+    status = tables.node_status.c
+    query = (
+        select(status.decryption_speed)
+        .where(func.jsonb_typeof(status.decryption_speed) == "object")
+        .order_by(status.updated_at.desc())
+        .limit(1)
+    )
+    async with session.transaction("decryption_speed") as connection:
+        return DecryptionSpeed.parse(await connection.scalar(query))
 
 
 def _doubtful_leaders(nodes: Sequence[NodeRow]) -> Iterator[str]:

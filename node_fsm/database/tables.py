@@ -302,6 +302,7 @@ node_status = Table(
     Column("marks", JSONB, nullable=False, server_default="[]"),
     Column("apart", ARRAY(Text), nullable=False, server_default="{}"),
     _text("last_counted", nullable=True),
+    Column("decryption_speed", JSONB),
 )
 
 chain_copy = Table(

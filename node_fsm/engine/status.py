@@ -116,6 +116,7 @@ class StatusBoard:
             updated_at=ctx.clock.now(),
             holds_chain=up and block0 is not None and block0.hash == node.block0_hash and self._is_held(),
             statement=ctx.statement if up else None,
+            decryption_speed=ctx.decryption_speed,
         )
 
     def _is_held(self) -> bool:

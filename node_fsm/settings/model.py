@@ -66,6 +66,9 @@ class CommandSettings(BaseModel):
         allow_inf_nan=False,
         description="Minutes from voting_start to the chain's start, negative or 0; fractions are allowed",
     )
+    max_decrypt_seconds: Seconds = Field(
+        600, description="Private elections whose tally would take longer to decrypt than this are refused"
+    )
     jcli_path: str = Field("jcli", description="The jcli program: a path, or a name looked up in PATH")
     s3_endpoint_url: Annotated[str, AfterValidator(types.http_url)] | None = Field(
         None, description="S3 server, when it is not Amazon's"
@@ -115,7 +118,7 @@ class DatabaseSettings(CommandSettings):
 class Settings(DatabaseSettings):
     """What the service needs."""
 
-    NOT_READ: ClassVar = ("member_keys_s3_uri", "max_decrypt_seconds")
+    NOT_READ: ClassVar = ("member_keys_s3_uri",)
     """Settings whose names and meanings are settled, for private elections, while nothing reads them yet."""
 
     role: Role = Field(
@@ -147,9 +150,6 @@ class Settings(DatabaseSettings):
         le=_YEAR_IN_MINUTES,
         allow_inf_nan=False,
         description="Minutes after tallying_end until nodes let go of an election without an archive",
-    )
-    max_decrypt_seconds: Seconds = Field(
-        600, description="Private elections whose tally would take longer to decrypt than this are refused"
     )
     jorm_path: str = Field("jormungandr", description="The jormungandr program: a path, or a name looked up in PATH")
     node_rest_listen: ListenAddress = Field(

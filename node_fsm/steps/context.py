@@ -7,6 +7,7 @@ from typing import Literal
 from node_fsm.block0.template import Template, load_template
 from node_fsm.core.cluster import ChainStatement, Lease
 from node_fsm.core.conditions import Conditions
+from node_fsm.core.decryption import DecryptionSpeed
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.events import Fact
 from node_fsm.core.model import Block0Ref, ElectionOverview, ElectionSpec, JournalEntry, NodeRow, Overview
@@ -29,6 +30,7 @@ class PhaseSettings:
     archive_uri: str | None
     block0_template: Path
     service_version: str
+    max_decrypt_seconds: float = 600.0
 
 
 @dataclass(slots=True)
@@ -57,6 +59,9 @@ class Context:
 
     checked: dict[int, tuple[object, PermanentError | None]] = field(default_factory=dict)
     """By election: what was last checked for a block 0, as :meth:`to_check`, and why there can be none of it."""
+
+    decryption_speed: DecryptionSpeed | None = None
+    """How fast private votes are opened here, once that was asked; the engine reports it."""
 
     _template: tuple[float, Template] | None = field(default=None, repr=False)
 
@@ -88,7 +93,7 @@ class Context:
     def to_check(self, election: ElectionOverview | ElectionSpec, overview: Overview) -> object:
         """What decides whether a block 0 can be made; equal while nothing of it has changed."""
         leaders = tuple((node.hostname, node.leader_id) for node in overview.nodes)
-        return election.revision, leaders, self._template
+        return election.revision, leaders, self._template, self.decryption_speed
 
     def election_in_work(self) -> Work:
         """The work of a phase that has one."""

@@ -10,9 +10,11 @@ from node_fsm.block0.checks.problem import row_text
 from node_fsm.block0.genesis import check_block0, leader_ids, signing_accounts, write_genesis
 from node_fsm.block0.plans import PlanDraft, draft_plans
 from node_fsm.block0.specification import Checked, check_specification, unsupported
+from node_fsm.core.decryption import DecryptionLimit
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import ElectionSpec, Publication, VotePlan
 from node_fsm.steps.context import Context
+from node_fsm.steps.decryption_speed import decryption_limit
 from node_fsm.storage.files import new_file, write_private
 from node_fsm.storage.workspace import ChainDirectory
 
@@ -30,10 +32,11 @@ async def specification_in_work(ctx: Context) -> ElectionSpec:
     return spec
 
 
-def check(ctx: Context, spec: ElectionSpec) -> Checked:
+async def check(ctx: Context, spec: ElectionSpec) -> Checked:
     """Everything that a person may have got wrong, before anything is made; PermanentError lists it."""
+    decryption = await decryption_limit(ctx, spec)
     with noted(ctx, spec):
-        return _check(ctx, spec)
+        return _check(ctx, spec, decryption)
 
 
 @contextmanager
@@ -51,9 +54,9 @@ def noted(ctx: Context, spec: ElectionSpec) -> Iterator[None]:
     ctx.checked[spec.id] = ctx.to_check(spec, overview), None
 
 
-def _check(ctx: Context, spec: ElectionSpec) -> Checked:
+def _check(ctx: Context, spec: ElectionSpec, decryption: DecryptionLimit | None) -> Checked:
     nodes, offset = ctx.known_overview().nodes, ctx.policy.voting_start_offset_minutes
-    checked = check_specification(spec, nodes, ctx.template(), offset, ctx.own_node().leader_id)
+    checked = check_specification(spec, nodes, ctx.template(), offset, ctx.own_node().leader_id, decryption=decryption)
     if problem := unsupported(spec):
         raise PermanentError(
             "PrivateVotingUnsupported", f"election {spec.name!r}: {row_text(spec, problem.path)} {problem.what}"
@@ -63,7 +66,7 @@ def _check(ctx: Context, spec: ElectionSpec) -> Checked:
 
 async def build_vote_plans(ctx: Context, spec: ElectionSpec, directory: ChainDirectory) -> tuple[PlanDraft, ...]:
     """Write each plan, its certificate and the signed one into *directory*."""
-    checked = check(ctx, spec)
+    checked = await check(ctx, spec)
     key = ctx.signing_key
     assert key is not None, "FetchingKey comes first"
     drafts = draft_plans(spec, checked.dates, ctx.template())
@@ -82,7 +85,7 @@ async def build_block0(ctx: Context, spec: ElectionSpec, directory: ChainDirecto
 
 
 async def _build_block0(ctx: Context, spec: ElectionSpec, directory: ChainDirectory, generation: int) -> Publication:
-    dates = check(ctx, spec).dates
+    dates = (await check(ctx, spec)).dates
     template, nodes = ctx.template(), ctx.known_overview().nodes
     own = ctx.own_node()
     assert own.leader_id is not None, "FetchingKey comes first"

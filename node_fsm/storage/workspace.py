@@ -6,6 +6,7 @@
     <root>/instance                        names the directory in the lease
     <root>/elections/<id>/draft/           plans and genesis before publication; made again after a crash
     <root>/elections/<id>/<block 0 hash>/  a chain: see ChainDirectory
+    <root>/decryption-speed.json           how fast private votes are opened here
     <root>/set-aside/...                   chains that no archive covered, until archives have all of their votes
 
 Directories are 0700, files 0600.
@@ -139,6 +140,11 @@ class Workspace:
             yield
         finally:
             os.close(lock)
+
+    @property
+    def decryption_speed(self) -> Path:
+        """How fast private votes are opened here, as it was measured."""
+        return self.root / "decryption-speed.json"
 
     @property
     def instance(self) -> str:

@@ -223,6 +223,14 @@ FIRST, SECOND = COMMITTEE
             f"committee.member_index of {SECOND.id} is also that of an earlier member",
         ),
         (
+            with_members(FIRST, replace(SECOND, index=2)),
+            (
+                f"committee.member_index of {SECOND.id} is 2, and nobody of the 2 members has 1, but objective"
+                " 'Bridges' is private, and its tally needs the share of every member; number them from 0 to 1 as their"
+                " keys were made"
+            ),
+        ),
+        (
             with_members(FIRST, replace(SECOND, id="AB" * 32)),
             f"committee.id of {'AB' * 32} is no ed25519 public key; give the 64 lower-case hex digits",
         ),

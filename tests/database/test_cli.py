@@ -1,7 +1,9 @@
 """The commands on the database, as an operator runs them."""
 
+import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,10 @@ from typer.testing import CliRunner, Result
 
 from node_fsm.chain.address import ed25519_public_key_text
 from node_fsm.cli import app
+from node_fsm.core.decryption import DecryptionSpeed
+from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.settings.model import packaged_template
+from tests.database.test_reports import REPORT
 from tests.importing.files import ELECTION, VOTERS, spoiled, written
 
 LEADER_ID = ed25519_public_key_text(bytes(32))
@@ -153,6 +158,36 @@ def test_a_chain_start_that_has_passed_is_warned_of(
 def test_what_this_version_cannot_run_is_warned_of(run: Run, files: tuple[Path, Path]) -> None:
     said = run("election", "import", files[0], "--voters", files[1]).stderr
     assert f"{files[0]}, line 26, column 19: objectives[1].payload_type is private, but this version" in said
+
+
+async def report_speed(database_url: str, table_step: float) -> None:
+    """Have leader 0 tell its speed."""
+    database = PostgresDatabase(database_url)
+    speed = DecryptionSpeed("jcli", 1, 0.0, 0.0, table_step, 0.0)
+    try:
+        await database.report_status(replace(REPORT, decryption_speed=speed))
+    finally:
+        await database.close()
+
+
+def test_private_votes_are_measured_by_leader_0_s_speed(
+    run: Run, database_url: str, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("election", "import", files[0], "--voters", files[1], "--replace")
+    monkeypatch.setenv("NODE_FSM_JCLI_PATH", "/nowhere/jcli")
+    said = run(*arguments).stderr
+    assert "within NODE_FSM_MAX_DECRYPT_SECONDS is checked by leader 0 only: it has not told yet how fast it is" in said
+    assert "/nowhere/jcli cannot be started" in said
+
+    asyncio.run(report_speed(database_url, table_step=1000.0))
+    refused = run(*arguments)
+    assert refused.exit_code == 1
+    assert "line 7, column 20: voting_power_unit is 10, so that the private votes of up to 7 units" in refused.stderr
+    monkeypatch.setenv("NODE_FSM_MAX_DECRYPT_SECONDS", "1e4")
+    assert "NODE_FSM_MAX_DECRYPT_SECONDS" not in run(*arguments).stderr
+    asyncio.run(report_speed(database_url, table_step=0.001))
+    monkeypatch.delenv("NODE_FSM_MAX_DECRYPT_SECONDS")
+    assert "NODE_FSM_MAX_DECRYPT_SECONDS" not in run(*arguments).stderr
 
 
 def test_nodes_that_make_no_chain_are_warned_of(run: Run, files: tuple[Path, Path]) -> None:

@@ -1,12 +1,15 @@
 """Importing: all of an election, or nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from node_fsm.block0.specification import check_specification
 from node_fsm.block0.template import Template
 from node_fsm.chain.address import account_address
+from node_fsm.core.decryption import DecryptionLimit, DecryptionSpeed
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import VotingGroup
 from node_fsm.core.payload_type import PayloadType
@@ -34,6 +37,27 @@ async def do_import(
         written(directory, "voters.csv", voters),
         replace=replace,
     )
+
+
+async def test_private_votes_that_would_take_too_long_to_decrypt_are_refused_in_the_words_of_leader_0(
+    database: PostgresDatabase, sql: asyncpg.Connection, tmp_path: Path
+) -> None:
+    limit = DecryptionLimit(DecryptionSpeed("jcli", 1, 0.0, 0.0, 1.0, 0.0), seconds=5)
+    seven_units = written(tmp_path, "voters.csv", VOTERS)
+    with pytest.raises(InputFileError) as caught:
+        await import_election(database.session, parsed(ELECTION), seven_units, replace=False, decryption=limit)
+    (problem,) = caught.value.problems
+    place, _, words = problem.partition("voting_power_unit ")
+    assert place == "election.yaml, line 7, column 20: "
+    assert words.startswith("is 10, so that the private votes of up to 7 units on 1 proposals would take about 5 s")
+    assert await is_empty(sql)
+
+    slow = replace(limit, seconds=6)
+    imported = await import_election(database.session, parsed(ELECTION), seven_units, replace=False, decryption=slow)
+    spec = await database.specification(imported.election_id)
+    with pytest.raises(PermanentError) as refused:
+        check_specification(spec, (), SHIPPED, -60, None, decryption=limit)
+    assert f"election.voting_power_unit {words}" in refused.value.message
 
 
 async def is_empty(sql: asyncpg.Connection) -> bool:

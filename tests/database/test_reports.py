@@ -4,9 +4,11 @@ from datetime import timedelta
 import asyncpg
 
 from node_fsm.core.cluster import ChainCopy, ChainStatement, Neighbour, NodeReport
+from node_fsm.core.decryption import DecryptionSpeed
 from node_fsm.core.marks import Mark
 from node_fsm.core.model import JournalEntry
 from node_fsm.database.adapter import PostgresDatabase
+from node_fsm.database.election_import import reported_decryption_speed
 from tests.database.world import START
 
 ENTRY = JournalEntry("leader0", 7, "Fund 1", "Waiting", "election_due", "FetchingKey", START, "it is time")
@@ -71,6 +73,26 @@ async def test_each_node_has_one_status(database: PostgresDatabase, sql: asyncpg
         ("leader0", "Waiting", None, []),
         ("leader1", "Running", 12, ["overlap", "sandbox"]),
     ]
+
+
+async def test_how_fast_a_node_decrypts_stands_until_it_tells_another_speed(
+    database: PostgresDatabase, sql: asyncpg.Connection
+) -> None:
+    assert await reported_decryption_speed(database.session) is None
+    speed = DecryptionSpeed("jcli 0.13.0", 2, 0.005, 2e-4, 5e-6, 5e-6)
+    await database.report_status(REPORT)
+    assert await reported_decryption_speed(database.session) is None
+    await database.report_status(replace(REPORT, decryption_speed=speed))
+    await database.report_status(replace(REPORT, phase="Waiting"))
+    assert await reported_decryption_speed(database.session) == speed
+    slower = replace(speed, cores=1)
+    await database.report_status(
+        replace(REPORT, hostname="new", decryption_speed=slower, updated_at=START + timedelta(1))
+    )
+    await database.report_status(replace(REPORT, hostname="b", updated_at=START + timedelta(2)))
+    assert await reported_decryption_speed(database.session) == slower, "the last that was told"
+    await sql.execute("""UPDATE node_status SET decryption_speed = '{"jcli": "by hand"}'""")
+    assert await reported_decryption_speed(database.session) is None
 
 
 async def test_what_nodes_hold_of_a_chain_outlives_their_restarts(

@@ -82,6 +82,11 @@ def test_what_may_be_left_out_has_a_default() -> None:
         ("id: cd", f"id: {'ab' * 32}", "committee[1].id is also that of an earlier member"),
         ("member_index: 1", "member_index: 0", "line 13, column 19: committee[1].member_index is also that of an"),
         ("member_index: 1", "member_index: -1", "committee[1].member_index must be 0 or more"),
+        (
+            "member_index: 1",
+            "member_index: 3",
+            "line 13, column 19: committee[1].member_index is 3, and nobody of the 2 members has 1, but",
+        ),
         (f"member_public_key: {member_key(2)}", "member_public_key:", "committee[1].member_public_key is missing, but"),
         (
             f"member_public_key: {member_key(2)}",

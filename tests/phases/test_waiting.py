@@ -5,18 +5,21 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.current import current
-from node_fsm.core.model import VotingGroup
+from node_fsm.core.errors import PermanentError
+from node_fsm.core.model import CommitteeMember, VotingGroup
 from node_fsm.core.payload_type import PayloadType
 from node_fsm.core.phases import Role
 from states.waiting import Waiting
 from tests.phases.small_election import ID, LEADER1, row
 from tests.phases.world import KEY_URI, World
 from tests.support.memory_database import DATABASE_AWAY
+from tests.support.private_jcli import member_public_key, new_member_secret
 
 
 def look_soon(world: World) -> None:
@@ -48,6 +51,77 @@ async def test_a_private_election_is_told_to_be_unsupported(world: World) -> Non
     async with world.doing(Waiting()):
         await world.until(lambda: world.condition(ConditionType.ELECTION_INVALID) is not None)
     assert world.condition(ConditionType.ELECTION_INVALID) in {"SpecificationInvalid", "PrivateVotingUnsupported"}
+
+
+def make_private(world: World, power: int) -> None:
+    """Have the election be a private one that two voters with all of *power* vote in."""
+    spec = world.row.spec
+    private = replace(spec.objectives[0], payload_type=PayloadType.PRIVATE)
+    group = replace(spec.groups[0], tokens=power)
+    member = CommitteeMember("ab" * 32, 0, member_public_key(new_member_secret()))
+    world.row.edit(objectives=(private,), groups=(group,), committee=(member,), committee_threshold=1)
+
+
+def forget_speed(world: World) -> None:
+    """Nobody has asked yet how fast this machine decrypts."""
+    world.ctx.decryption_speed = None
+
+
+async def test_private_votes_that_would_take_too_long_to_decrypt_are_told(world: World) -> None:
+    make_private(world, 10**18)
+    async with world.doing(Waiting()):
+        await world.until(lambda: world.condition(ConditionType.ELECTION_INVALID) == "SpecificationInvalid")
+        assert "longer than the 600 s of NODE_FSM_MAX_DECRYPT_SECONDS" in world.message(ConditionType.ELECTION_INVALID)
+        make_private(world, 10**6)
+        await world.until(lambda: "DECRYPT" not in str(list(world.ctx.conditions)))
+
+
+async def test_how_fast_votes_are_decrypted_is_measured_for_private_ones_and_kept(world: World, tmp_path: Path) -> None:
+    forget_speed(world)
+    async with world.doing(Waiting()):
+        await world.until(lambda: world.ctx.progressed)
+    assert not world.jcli.calls["decrypt_results"], "public votes need no decryption"
+    make_private(world, 11)
+    async with world.doing(Waiting()):
+        await world.until(lambda: world.ctx.decryption_speed is not None)
+    trials = world.jcli.calls["decrypt_results"]
+    assert trials > 0
+
+    again = World(tmp_path)
+    forget_speed(again)
+    make_private(again, 11)
+    async with again.doing(Waiting()):
+        await again.until(lambda: again.ctx.decryption_speed is not None)
+        assert again.jcli.calls["decrypt_results"] == 0, "an earlier life has measured it"
+        measured = again.ctx.decryption_speed
+        assert measured
+        assert measured == world.ctx.decryption_speed
+        again.jcli.full_version = "another jcli"
+        again.row.edit(voting_end=again.row.spec.voting_end + timedelta(seconds=1))
+        await again.until(lambda: again.ctx.decryption_speed == replace(measured, jcli="another jcli"))
+    assert again.jcli.calls["decrypt_results"] == trials
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[" * 100_000, b'{"jcli": 1}'])
+async def test_a_damaged_measurement_is_made_again(world: World, content: bytes) -> None:
+    forget_speed(world)
+    world.ctx.workspace.decryption_speed.write_bytes(content)
+    make_private(world, 11)
+    async with world.doing(Waiting()):
+        await world.until(lambda: world.ctx.decryption_speed is not None)
+    assert world.jcli.calls["decrypt_results"] > 0
+
+
+async def test_without_a_jcli_that_decrypts_a_private_election_waits(world: World) -> None:
+    forget_speed(world)
+    world.jcli.failures["decrypt_results"] = PermanentError("CommandFailed", "jcli ended with code 1")
+    make_private(world, 11)
+    async with world.doing(Waiting()):
+        await world.until(lambda: world.condition(ConditionType.ELECTION_INVALID) == "CommandFailed")
+        world.jcli.failures.clear()
+        world.row.edit(voting_end=world.row.spec.voting_end + timedelta(seconds=1))
+        await world.until(lambda: world.condition(ConditionType.ELECTION_INVALID) != "CommandFailed")
+    assert world.ctx.workspace.decryption_speed.exists()
 
 
 @pytest.mark.parametrize("what", ["node", "template"])

@@ -11,6 +11,7 @@ import yaml
 from node_fsm.core.cluster import ChainStatement, NodeReport
 from node_fsm.core.conditions import Conditions
 from node_fsm.core.current import current
+from node_fsm.core.decryption import DecryptionSpeed
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.marks import Mark
 from node_fsm.core.model import PlanResult, VotePlan
@@ -82,6 +83,7 @@ class World:
             metrics=Metrics(role),
             mailbox=Mailbox(),
             looked=Pulse(),
+            decryption_speed=DecryptionSpeed(self.jcli.full_version, 1, 0.01, 1e-4, 1e-6, 1e-6),
         )
         self.in_agreement = role is Role.LEADER0 and beside is None
         """Whether leader 1 says, as soon as it is so, that it has the same last counted block."""

@@ -58,6 +58,11 @@ def with_proposals(spec: ElectionSpec) -> list[Objective]:
     return [objective for objective in spec.objectives if objective.proposals]
 
 
+def private_objectives(spec: ElectionSpec) -> list[Objective]:
+    """Those whose votes are encrypted to the committee."""
+    return [objective for objective in with_proposals(spec) if objective.payload_type is PayloadType.PRIVATE]
+
+
 def groups_voted_in(spec: ElectionSpec) -> dict[str, int]:
     """The groups that have something to vote on, each with the position of the first objective that is for it."""
     voted_in: dict[str, int] = {}

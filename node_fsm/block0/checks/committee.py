@@ -3,12 +3,11 @@
 import re
 from collections.abc import Iterator
 
-from node_fsm.block0.checks.ballot import with_proposals
+from node_fsm.block0.checks.ballot import private_objectives
 from node_fsm.block0.checks.problem import Problem
 from node_fsm.chain import bech32
 from node_fsm.chain.address import KEY_SIZE, MEMBER_KEY_PREFIX
 from node_fsm.core.model import CommitteeMember, ElectionSpec
-from node_fsm.core.payload_type import PayloadType
 
 
 def committee_problems(spec: ElectionSpec) -> Iterator[Problem]:
@@ -29,7 +28,7 @@ def committee_problems(spec: ElectionSpec) -> Iterator[Problem]:
                     ("committee", index, field), "is also that of an earlier member; every member needs one of its own"
                 )
             seen.add(value)
-    private = [objective for objective in with_proposals(spec) if objective.payload_type is PayloadType.PRIVATE]
+    private = private_objectives(spec)
     if private:
         yield from _private_problems(
             spec, f"objective {private[0].title!r} is private, and its tally needs the share of every member"
@@ -46,10 +45,23 @@ def _private_problems(spec: ElectionSpec, why: str) -> Iterator[Problem]:
             f"is {spec.committee_threshold} of {members} members, but {why}: the chain knows no lower threshold; set it"
             f" to {members}",
         )
+    yield from _index_problems(spec, why)
     for index, member in enumerate(spec.committee):
         if problem := _member_key_problem(member):
             yield Problem(
                 ("committee", index, "member_public_key"), f"{problem}, but {why}; set the key that the member gave"
+            )
+
+
+def _index_problems(spec: ElectionSpec, why: str) -> Iterator[Problem]:
+    members = len(spec.committee)
+    for index, member in enumerate(spec.committee):
+        if not 0 <= member.index < members:
+            missing = sorted(set(range(members)) - {other.index for other in spec.committee})
+            yield Problem(
+                ("committee", index, "member_index"),
+                f"is {member.index}, and nobody of the {members} members has {', '.join(map(str, missing))}, but {why};"
+                f" number them from 0 to {members - 1} as their keys were made",
             )
 
 
