@@ -161,6 +161,19 @@ def check_private_plan(
         yield Check(f"decryption of plan {plan.id}", not problem, said)
 
 
+def shares_of(files: TallyFiles, tally: TallyFound | None) -> dict[int, Share]:
+    """The members' shares of a plan, from its files and else from the *tally* in the blocks."""
+    on_chain = _on_chain(tally)
+    is_even = len({*map(len, on_chain)}) == 1
+    return {**dict(enumerate(zip(*on_chain, strict=True)) if is_even else ()), **files.shares}
+
+
+def _on_chain(tally: TallyFound | None) -> tuple[Share, ...]:
+    """The shares in a tally, by proposal and member."""
+    merged = (tally and tally.shares) or ()
+    return tuple(tuple(b64encode(share).decode() for share in of_proposal) for of_proposal in merged)
+
+
 class _Proofs:
     """The shares of a plan, from the files or from the tally in the blocks, and what they prove."""
 
@@ -171,11 +184,8 @@ class _Proofs:
         self._encrypted = encrypted
         self._files = files
         self._tally = tally
-        self._on_chain = tuple(
-            tuple(b64encode(part).decode() for part in parts) for parts in (tally and tally.shares) or ()
-        )
-        in_blocks = enumerate(zip(*self._on_chain, strict=True)) if len({*map(len, self._on_chain)}) == 1 else ()
-        self.shares = {**dict(in_blocks), **files.shares}
+        self._on_chain = _on_chain(tally)
+        self.shares = shares_of(files, tally)
 
     def outcome(self) -> tuple[bool, str]:
         """Whether each share that is there holds and stands everywhere alike, and what is to be said of that."""
@@ -222,6 +232,14 @@ def _check_encrypted(files: TallyFiles, plan: PlanCertificate, sums: tuple[Encry
     except ValueError as error:
         return Check(name, ok=False, detail=f"{VOTE_PLANS}: {error}")
     return Check(name, same, "the ballots in the blocks add up to " + ("the same" if same else "others"))
+
+
+def read_results(file: Path) -> Results:
+    """The votes in what jcli made of a plan; UnreadableError."""
+    results: Results | None = _read(file.parent, file.name, _results)
+    if results is None:
+        raise UnreadableError(f"{file.name} is missing")
+    return results
 
 
 def _read(directory: Path, name: str, parse: Any) -> Any:

@@ -46,14 +46,22 @@ async def verify_directory(directory: Path, scratch: Path, progress: Progress = 
     if size_of(path) > MAX_MANIFEST_BYTES:
         yield Check(MANIFEST_NAME, ok=False, detail=f"has more than {MAX_MANIFEST_BYTES} bytes")
         return
-    text = b"".join(await in_thread(DISK, lambda: list(read_file(path, size_of(path)))))
+    text = await read_manifest(directory)
     packed = _is_there(directory / TAR_NAME)
     if packed:
-        async for check in _verify_packed(text, _read(directory / TAR_NAME), scratch, progress):
+        async for check in _verify_packed(text, read_tar(directory), scratch, progress):
             yield check
     if not packed or any(_is_there(directory / name) for name in _CHAIN_FILES):
         async for check in _verify_unpacked(text, directory, progress):
             yield check
+
+
+async def read_manifest(directory: Path) -> bytes:
+    """The manifest in a directory, of at most MAX_MANIFEST_BYTES; PermanentError."""
+    path = directory / MANIFEST_NAME
+    if (size := size_of(path)) > MAX_MANIFEST_BYTES:
+        raise PermanentError("ArchiveNotVerified", f"{path} has more than {MAX_MANIFEST_BYTES} bytes")
+    return b"".join(await in_thread(DISK, lambda: list(read_file(path, size))))
 
 
 async def check_tar(manifest: Manifest, tar: AsyncIterator[bytes], copies: Mapping[str, BinaryIO]) -> None:
@@ -197,7 +205,9 @@ def _is_there(path: Path) -> bool:
     return path.exists() or path.is_symlink()
 
 
-async def _read(path: Path) -> AsyncIterator[bytes]:
+async def read_tar(directory: Path) -> AsyncIterator[bytes]:
+    """The tar in a directory in pieces; PermanentError."""
+    path = directory / TAR_NAME
     pieces = read_file(path, size_of(path))
     while (piece := await in_thread(LONG, next, pieces, None)) is not None:
         yield piece

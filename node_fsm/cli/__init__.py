@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from node_fsm import __version__
-from node_fsm.cli import config, db, demo, elections, lease, nodes, run, table, verify
+from node_fsm.cli import config, db, demo, elections, lease, nodes, run, table, tally, verify
 from node_fsm.core.errors import InvalidInputError, ServiceError
 from node_fsm.settings.errors import SettingsError
 
@@ -71,6 +71,7 @@ app.command("config")(config.config)
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("table")(table.table)
+app.command("tally")(tally.tally)
 app.command("verify")(verify.verify)
 app.add_typer(db.app, name="db")
 app.add_typer(nodes.app, name="node")

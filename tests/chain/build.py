@@ -1,6 +1,6 @@
 """Chain data made by hand, for what no honest node would write."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from struct import pack
 
@@ -98,13 +98,14 @@ def plan_content(
     end: tuple[int, int] = (1, 0),
     options: Iterable[int] = (3, 2),
     private: bool = False,
+    member_keys: Sequence[bytes] = (bytes(32),),
     action: bytes = b"\0",
     name: bytes = TOKEN_NAME,
 ) -> bytes:
     """A vote plan as it is hashed."""
     proposals = [bytes([index + 1]) * 32 + bytes([count]) + action for index, count in enumerate(options)]
     dates = pack(">IIIIII", *start, *end, 2, 0)
-    keys = b"\1" + bytes(32) if private else b"\0"
+    keys = bytes([len(member_keys)]) + b"".join(member_keys) if private else b"\0"
     head = dates + bytes([2 if private else 1, len(proposals)])
     return head + b"".join(proposals) + keys + bytes(28) + bytes([len(name)]) + name
 
@@ -140,9 +141,10 @@ def vote(
     return fragment(FragmentKind.VOTE_CAST, content + (spine or account_spine(account, expiry=expiry, counter=counter)))
 
 
-def private_vote(plan: str, account: bytes = ANN, *, proposal: int = 0, options: int = 3) -> bytes:
-    """A private vote with a ballot of zeros."""
-    ballot = bytes([options]) + bytes(options * 64)
-    proof = b"\2" + bytes(2 * 256) + bytes(32)
-    content = bytes.fromhex(plan) + bytes([proposal, 2]) + ballot + proof
+def private_vote(
+    plan: str, account: bytes = ANN, *, proposal: int = 0, options: int = 3, ballot: bytes | None = None
+) -> bytes:
+    """A private vote with a *ballot* and its proof, or one of zeros."""
+    zeros = bytes([options]) + bytes(options * 64) + b"\2" + bytes(2 * 256) + bytes(32)
+    content = bytes.fromhex(plan) + bytes([proposal, 2]) + (ballot or zeros)
     return fragment(FragmentKind.VOTE_CAST, content + account_spine(account))

@@ -1,0 +1,156 @@
+"""``node-fsm tally``: the results of an archive whose private plans were left closed."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from node_fsm.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from node_fsm.archive.manifest import Manifest
+    from node_fsm.core.committee import Share
+    from node_fsm.core.secret import Secret
+    from node_fsm.settings.model import CommandSettings
+
+_MAX_KEY_BYTES = 4096
+_MAX_SHARE_BYTES = 256 * 2**20
+
+
+def tally(
+    archive: Annotated[
+        str,
+        typer.Option(metavar="URI|DIR", help="s3://BUCKET/PREFIX of an archive, or a directory with its two objects."),
+    ],
+    key_files: Annotated[
+        list[Path] | None,
+        typer.Option("--key-file", metavar="FILE", help="A member's secret key. May be repeated."),
+    ] = None,
+    share_files: Annotated[
+        list[Path] | None,
+        typer.Option("--share", metavar="FILE", help="A member's share of a plan, as jcli prints it. May be repeated."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the results here too, with the shares that prove them.")
+    ] = None,
+) -> None:
+    """Open the private plans of an archive that says untallied, from the archive, keys and shares alone.
+
+    Prints the results as JSON. The archive is checked first, and stays as it is. Keys reach jcli over standard input.
+    """
+    import json
+
+    from node_fsm.storage.files import write_private
+
+    reports = asyncio.run(_tally(archive, key_files or (), share_files or ()))
+    shown = [{name: value for name, value in report.items() if name not in {"members", "shares"}} for report in reports]
+    if out:
+        write_private(out, json.dumps(reports, indent=1).encode() + b"\n")
+    typer.echo(json.dumps(shown, indent=1))
+
+
+async def _tally(archive: str, key_files: Sequence[Path], share_files: Sequence[Path]) -> list[dict[str, Any]]:
+    from node_fsm.archive.late_tally import closed_plans, make_up
+    from node_fsm.archive.manifest import MANIFEST_NAME
+    from node_fsm.programs.jcli import Jcli
+    from node_fsm.settings.model import CommandSettings, load_settings
+
+    keys = {str(file): _read_key(file) for file in key_files}
+    shares = {str(file): _read_share(file) for file in share_files}
+    settings = load_settings(os.environ, CommandSettings)
+    with tempfile.TemporaryDirectory(prefix="node-fsm-tally-") as name:
+        directory = Path(name)
+        target = archive.removesuffix(f"/{MANIFEST_NAME}").rstrip("/")
+        manifest = await _unpack(target, directory, settings)
+        with progress_bar("adding up the encrypted votes") as progress:
+            plans = await closed_plans(directory, manifest, progress)
+        with progress_bar("decrypting") as progress:
+            jcli = Jcli(settings.jcli_path)
+            await make_up(plans, directory, jcli, keys=keys, shares=shares, progress=progress)
+    for plan in plans:
+        if not plan.made_up:
+            typer.echo(f"plan {plan.plan.id} is tallied in the archive, and proven: nothing was made up", err=True)
+    return [plan.report() for plan in plans]
+
+
+async def _unpack(target: str, directory: Path, settings: "CommandSettings") -> "Manifest":
+    """Unpack the parts of an archive that are needed, after checking all of it; PermanentError when it is not whole."""
+    from node_fsm.archive.manifest import Manifest
+    from node_fsm.archive.verify import tally_files, unpack_verified
+    from node_fsm.core.errors import PermanentError
+
+    async with _opened(target, settings) as (text, tar):
+        try:
+            named = tally_files(Manifest.parse(text))
+        except ValueError as error:
+            raise PermanentError("ArchiveNotVerified", f"{target}: {error}; ask for another copy of it") from None
+        async for check in unpack_verified(text, tar, directory, named):
+            if not check.ok:
+                raise PermanentError(
+                    "ArchiveNotVerified", f"{target}: {check.name}: {check.detail}; ask for another copy of it"
+                )
+    return Manifest.parse(text)
+
+
+@asynccontextmanager
+async def _opened(target: str, settings: "CommandSettings") -> AsyncIterator[tuple[bytes, AsyncIterator[bytes]]]:
+    from node_fsm.archive.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, TAR_NAME
+    from node_fsm.archive.verify import read_manifest, read_tar
+
+    if not target.startswith("s3://"):
+        yield await read_manifest(Path(target)), read_tar(Path(target))
+        return
+    from node_fsm.s3.store import S3Store
+
+    store = S3Store(settings.s3_endpoint_url, credentials=settings.aws_credentials())
+    try:
+        text = await store.read(f"{target}/{MANIFEST_NAME}", MAX_MANIFEST_BYTES)
+        yield text, store.download(f"{target}/{TAR_NAME}")
+    finally:
+        await store.close()
+
+
+def _read_key(file: Path) -> "Secret":
+    from node_fsm.core.secret import Secret
+
+    try:
+        text = _read(file, _MAX_KEY_BYTES).decode("ascii").strip()
+    except ValueError:
+        text = ""
+    if not text.startswith("ristretto255_membersk1") or len(text.split()) != 1:
+        raise _refused(f"{file} does not hold a member's secret key (ristretto255_membersk1…, one line)")
+    return Secret(text)
+
+
+def _read_share(file: Path) -> "Share":
+    import json
+
+    try:
+        share = json.loads(_read(file, _MAX_SHARE_BYTES))
+    except (ValueError, RecursionError):
+        share = None
+    if not isinstance(share, list) or not share or not all(isinstance(part, str) for part in share):
+        raise _refused(f"{file} is no share: `jcli votes tally decryption-shares` prints a list of texts")
+    return tuple(share)
+
+
+def _read(file: Path, limit: int) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(limit + 1)
+    except OSError as error:
+        raise _refused(f"{file} cannot be read: {error.strerror}") from None
+    if len(data) > limit:
+        raise _refused(f"{file} is far too large for what it should be")
+    return data
+
+
+def _refused(problem: str) -> Exception:
+    from node_fsm.core.errors import InvalidInputError
+
+    return InvalidInputError("SharesRefused", [problem])
