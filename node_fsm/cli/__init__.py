@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from node_fsm import __version__
-from node_fsm.cli import config, db, demo, elections, lease, nodes, run, table, tally, verify
+from node_fsm.cli import committee, config, db, demo, elections, lease, nodes, run, table, tally, verify
 from node_fsm.core.errors import InvalidInputError, ServiceError
 from node_fsm.settings.errors import SettingsError
 
@@ -77,6 +77,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(nodes.app, name="node")
 app.add_typer(elections.app, name="election")
 app.add_typer(lease.app, name="lease")
+app.add_typer(committee.app, name="committee")
 
 
 def main() -> None:

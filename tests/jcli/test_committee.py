@@ -1,21 +1,17 @@
 """The committee's commands of the jcli adapter, on the stand-in always and on the real jcli where there is one."""
 
 import json
-from base64 import b64encode
 from pathlib import Path
-from typing import Any
 
 import pytest
-from node_fsm_sandbox.formats import ballots
-from node_fsm_sandbox.formats.ballots import EncryptedTally
 
-from node_fsm.chain import bech32
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.secret import Secret
 from node_fsm.programs.jcli import Jcli
 from node_fsm.storage.files import write_private
 from tests.contract.binaries import Binaries
 from tests.support.polling import HANGING
+from tests.support.private_account import account_of_votes
 
 PLAN_ID = "ab" * 32
 VOTES = ((7, 0, 30), (0, 12))
@@ -34,36 +30,9 @@ async def committee(jcli: Jcli) -> tuple[list[Secret], list[str]]:
     return secrets, [await jcli.member_public_key(secret) for secret in secrets]
 
 
-def account_of_votes(election_key: str, public_keys: list[str]) -> list[dict[str, Any]]:
+def plans_after_voting(election_key: str, public_keys: list[str]) -> bytes:
     """What a node says of a plan with VOTES after voting."""
-    key = bech32.decode(election_key)[1]
-
-    def proposal(index: int, votes: tuple[int, ...]) -> dict[str, Any]:
-        tally = EncryptedTally.empty(bytes.fromhex(PLAN_ID), key, len(votes))
-        for choice, power in enumerate(votes):
-            ballot = ballots.encrypt_vote(bytes.fromhex(PLAN_ID), key, len(votes), choice)
-            tally.add(ballots.open_ballot(bytes.fromhex(PLAN_ID), key, ballot), power)
-        state = {"Encrypted": {"encrypted_tally": b64encode(tally.to_bytes()).decode()}}
-        return {
-            "index": index,
-            "proposal_id": f"{index:064x}",
-            "options": {"start": 0, "end": len(votes)},
-            "tally": {"Private": {"state": state}},
-            "votes_cast": len(votes),
-        }
-
-    return [
-        {
-            "id": PLAN_ID,
-            "payload": "private",
-            "vote_start": "0.0",
-            "vote_end": "2.0",
-            "committee_end": "4.0",
-            "committee_member_keys": public_keys,
-            "proposals": [proposal(index, votes) for index, votes in enumerate(VOTES)],
-            "voting_token": f"{'0' * 56}.aa",
-        }
-    ]
+    return json.dumps([account_of_votes(PLAN_ID, VOTES, election_key, public_keys)]).encode()
 
 
 async def test_all_members_open_the_votes_together(jcli: Jcli, tmp_path: Path) -> None:
@@ -72,7 +41,7 @@ async def test_all_members_open_the_votes_together(jcli: Jcli, tmp_path: Path) -
     election_key = await jcli.election_key(public_keys)
     assert election_key == await jcli.election_key(public_keys[::-1])
     plans, merged, result = tmp_path / "plans.json", tmp_path / "merged.json", tmp_path / "result.json"
-    write_private(plans, json.dumps(account_of_votes(election_key, public_keys)).encode())
+    write_private(plans, plans_after_voting(election_key, public_keys))
     files = []
     for index, secret in enumerate(secrets):
         share = await jcli.decryption_shares(plans, PLAN_ID, secret)
@@ -96,7 +65,7 @@ async def test_all_members_open_the_votes_together(jcli: Jcli, tmp_path: Path) -
 async def test_a_key_that_is_none_is_refused_and_not_repeated(jcli: Jcli, tmp_path: Path) -> None:
     secrets, public_keys = await committee(jcli)
     plans = tmp_path / "plans.json"
-    write_private(plans, json.dumps(account_of_votes(await jcli.election_key(public_keys), public_keys)).encode())
+    write_private(plans, plans_after_voting(await jcli.election_key(public_keys), public_keys))
     damaged = Secret(secrets[0].reveal()[:-1])
     for attempt in (jcli.member_public_key(damaged), jcli.decryption_shares(plans, PLAN_ID, damaged)):
         with pytest.raises(PermanentError, match="ended with code 1") as failure:

@@ -1,0 +1,307 @@
+"""``node-fsm committee``: what the members of a committee do for private votes, with keys that never leave them."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from node_fsm.cli.database import on_database
+
+if TYPE_CHECKING:
+    from node_fsm.core.committee import PostedShare
+    from node_fsm.database.session import Session
+    from node_fsm.programs.jcli import Jcli
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Members of a committee: their keys, and their shares of the decryption of private votes.",
+)
+
+COMMUNICATION_SECRET = "ristretto255_vcommsk"  # noqa: S105 - the prefix of such keys
+COMMUNICATION_PUBLIC = "ristretto255_vcommpk"
+MEMBER_SECRET = "ristretto255_membersk"  # noqa: S105 - the prefix of such keys
+CRS = "node-fsm"
+"""A text that all members take the same of; no key that comes of it depends on it."""
+
+Election = Annotated[str, typer.Option("--election", help="The election's name.")]
+KeyFile = Annotated[
+    Path, typer.Option("--key-file", help="File of your member key, which nobody but you may read (mode 0600).")
+]
+
+
+@app.command("keygen")
+def keygen(
+    key_file: Annotated[Path, typer.Option("--key-file", help="The new file; one that is there is not overwritten.")],
+    communication_keys: Annotated[
+        list[str] | None,
+        typer.Argument(help="Second step: the public communication keys of all members, in the order of the members."),
+    ] = None,
+    communication_key_file: Annotated[
+        Path | None,
+        typer.Option("--communication-key-file", help="Second step: the file that the first step wrote."),
+    ] = None,
+) -> None:
+    """Make a member's keys, in two steps; each prints the public key, the secret one stays in its file (mode 0600).
+
+    1. Every member makes a communication key (--key-file alone), and gives its public key to all others.
+
+    2. When all have been given, every member makes the member key of the public communication keys of all members,
+    yours among them, in the order that the members agreed on. Give its public key to whoever imports the election.
+    """
+    from node_fsm.storage.named_files import read_key, require_new, write_new
+
+    jcli = _jcli()
+    require_new(key_file)
+    if not communication_keys:
+        if communication_key_file:
+            raise typer.BadParameter(
+                "give the public communication keys of all members with it", param_hint="--communication-key-file"
+            )
+        secret = asyncio.run(jcli.new_communication_key())
+        public = asyncio.run(jcli.communication_public_key(secret))
+        note = "this is your public communication key: give it to all other members, and keep the file until step 2"
+    else:
+        _check_communication_keys(communication_keys)
+        if communication_key_file is None:
+            raise typer.BadParameter(
+                "name the file of your own communication key, which says who of the members you are",
+                param_hint="--communication-key-file",
+            )
+        own = asyncio.run(jcli.communication_public_key(read_key(communication_key_file, COMMUNICATION_SECRET)))
+        if own not in communication_keys:
+            raise typer.BadParameter(
+                f"your own public communication key {own} is not among those given", param_hint="COMMUNICATION_KEYS"
+            )
+        index, members = communication_keys.index(own), len(communication_keys)
+        secret = asyncio.run(jcli.new_member_key(members, CRS, index, communication_keys))
+        public = asyncio.run(jcli.member_public_key(secret))
+        note = (
+            f"this is your member_public_key, of the member with member_index {index} of {members}: give it to whoever"
+            f" imports the election. Without {key_file} no private vote of it can ever be counted: keep copies"
+        )
+    write_new(key_file, secret.reveal() + "\n")
+    typer.echo(public)
+    typer.echo(note, err=True)
+
+
+@app.command("check")
+def check(
+    election: Election,
+    key_file: Annotated[
+        Path | None, typer.Option("--key-file", help="Also check that this key is a member's of the election.")
+    ] = None,
+) -> None:
+    """Check that every member's public key stands in the database, and that they give the key votes are encrypted with.
+
+    What was published is compared with what the keys give now. Do it before voting begins.
+    """
+    from node_fsm.cli.shares import require_member
+    from node_fsm.core.errors import PermanentError
+    from node_fsm.database.committee import committee_election
+    from node_fsm.importing.keys import member_key
+    from node_fsm.storage.named_files import read_key
+
+    jcli = _jcli()
+    secret = read_key(key_file, MEMBER_SECRET) if key_file else None
+    found = on_database(lambda session: committee_election(session, election))
+    if not found.members:
+        raise PermanentError("CommitteeIncomplete", f"election {election!r} has no committee")
+    keys = []
+    for index, key in found.members.items():
+        if key is None:
+            raise PermanentError(
+                "CommitteeIncomplete", f"member {index} of election {election!r} has no member_public_key; import it"
+            )
+        try:
+            keys.append(member_key(key))
+        except ValueError as error:
+            raise PermanentError(
+                "CommitteeIncomplete", f"the member_public_key of member {index} of election {election!r} {error}"
+            ) from None
+    election_key = asyncio.run(jcli.election_key(keys))
+    for plan in found.plans:
+        if plan.encryption_key != election_key:
+            raise PermanentError(
+                "ElectionKeyDiffers",
+                f"plan {plan.id} of election {election!r} was published with the key {plan.encryption_key}, but the"
+                f" members' keys in the table committee give {election_key}: whose keys are published is not known, so"
+                " the operator must cancel the election before anybody votes",
+            )
+    if secret and key_file:
+        own = asyncio.run(jcli.member_public_key(secret))
+        require_member(own, keys, f"election {election!r}", f"the key in {key_file}")
+    else:
+        own = ""
+    for index, key in found.members.items():
+        typer.echo(f"member {index}: {key}" + ("  (yours)" if key == own else ""))
+    typer.echo(f"election key: {election_key}")
+    if found.plans:
+        typer.echo(f"all {len(found.plans)} private plans of block 0 {found.block0_hash} have this key")
+    elif found.block0_hash:
+        typer.echo(f"block 0 {found.block0_hash} has no private plans")
+    else:
+        typer.echo("block 0 is not published yet; check again when it is", err=True)
+
+
+@app.command("snapshot")
+def snapshot(
+    election: Election, out: Annotated[Path, typer.Option("--out", help="The new file; nothing is overwritten.")]
+) -> None:
+    """Write the sums of the encrypted votes to a file, for a machine that has your key and no database."""
+    from node_fsm.cli.shares import snapshots_of
+    from node_fsm.database.committee import committee_election
+    from node_fsm.importing.committee_files import SnapshotFile
+    from node_fsm.storage.named_files import require_new, write_new
+
+    require_new(out)
+    found = on_database(lambda session: committee_election(session, election))
+    snapshots = snapshots_of(found)
+    write_new(out, SnapshotFile(found.name, str(found.block0_hash), snapshots).text())
+    typer.echo(f"{out} has the sums of {len(snapshots)} private plans of {election}")
+    _print_snapshots({each.plan_id: each.hash for each in snapshots})
+
+
+@app.command("share")
+def share(
+    key_file: KeyFile,
+    election: Annotated[str | None, typer.Option("--election", help="The election; the shares are posted.")] = None,
+    snapshot_file: Annotated[
+        Path | None,
+        typer.Option("--snapshot", help="Instead of an election: what `committee snapshot` wrote, with --out."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="With --snapshot: the new file with the shares, for `committee post`.")
+    ] = None,
+) -> None:
+    """Make your share of the decryption of every private plan after voting, and post it. The key stays here.
+
+    With --election the shares are posted at once. With --snapshot and --out this needs no database at all.
+    """
+    from node_fsm.cli.shares import make_shares, post, require_one_snapshot, snapshots_of, valid_share
+    from node_fsm.database.committee import committee_election
+    from node_fsm.database.shares import Shares
+    from node_fsm.importing.committee_files import SharesFile, read_snapshot_file
+    from node_fsm.storage.named_files import read_key, require_new, write_new
+
+    jcli = _jcli()
+    if (election is None) == (snapshot_file is None) or (snapshot_file is None) != (out is None):
+        raise typer.BadParameter("give either --election, or --snapshot with --out")
+    secret = read_key(key_file, MEMBER_SECRET)
+    if snapshot_file and out:
+        require_new(out)
+        given = read_snapshot_file(snapshot_file)
+        made = asyncio.run(make_shares(jcli, given.snapshots, secret, key_file))
+        write_new(out, SharesFile(given.election, given.block0_hash, tuple(made)).text())
+        typer.echo(
+            f"{out} has your shares of {len(made)} private plans of {given.election}; post it where the database is"
+        )
+        _print_snapshots({each.plan_id: each.snapshot_hash for each in made})
+        return
+
+    async def make_and_post(session: "Session") -> "tuple[list[PostedShare], int]":
+        found = await committee_election(session, str(election))
+        snapshots = snapshots_of(found)
+        standing = await Shares(session).shares(str(found.block0_hash))
+        member = await jcli.member_public_key(secret)
+        require_one_snapshot(found.plans, standing, member)
+        missing = [each for each in snapshots if valid_share(each, member, standing) is None]
+        made = await make_shares(jcli, missing, secret, key_file)
+        return await post(session, found, made), len(snapshots)
+
+    _say_posted(*on_database(make_and_post), str(election))
+
+
+@app.command("post")
+def post_file(
+    file: Annotated[Path, typer.Argument(help="What `committee share --snapshot … --out FILE` wrote.")],
+) -> None:
+    """Post shares that were made on a machine without a database. They are checked first."""
+    from node_fsm.cli.shares import post
+    from node_fsm.core.errors import PermanentError
+    from node_fsm.database.committee import committee_election
+    from node_fsm.importing.committee_files import read_shares_file
+
+    given = read_shares_file(file)
+
+    async def check_and_post(session: "Session") -> "list[PostedShare]":
+        found = await committee_election(session, given.election)
+        if found.block0_hash != given.block0_hash:
+            raise PermanentError(
+                "SnapshotUnknown",
+                f"{file} is of block 0 {given.block0_hash}, but election {given.election!r} has"
+                f" {found.block0_hash or 'none'}; take the sums anew with `node-fsm committee snapshot`",
+            )
+        return await post(session, found, given.shares)
+
+    _say_posted(on_database(check_and_post), len(given.shares), given.election)
+
+
+@app.command("status")
+def status(election: Election) -> None:
+    """Show whose shares are there and right, whose are missing, and how much time is left."""
+    from node_fsm.cli.shares import members_of, problem_of, snapshots_of, span, valid_share
+    from node_fsm.database.committee import committee_election
+    from node_fsm.database.shares import Shares
+
+    async def look(session: "Session") -> list[str]:
+        found = await committee_election(session, election)
+        snapshots = snapshots_of(found)
+        standing = await Shares(session).shares(str(found.block0_hash))
+        left = found.tallying_end - found.now
+        until = f"tallying ends at {found.tallying_end:%Y-%m-%d %H:%M:%SZ}"
+        lines = [f"{until}, in {span(left)}" if left.total_seconds() > 0 else until.replace("ends", "ended")]
+        for index, each in enumerate(snapshots):
+            lines.append(f"plan {each.plan_id} ({index + 1} of {len(snapshots)})")
+            for number, member in enumerate(members_of(each)):
+                posted = [s for s in standing if (s.plan_id, s.member_key) == (each.plan_id, member)]
+                if valid := valid_share(each, member, posted):
+                    state = f"posted at {valid.posted_at:%Y-%m-%d %H:%M:%SZ}"
+                elif posted:
+                    state = f"MISSING: the share that was posted {problem_of(posted[0], each)}"
+                else:
+                    state = "MISSING"
+                lines.append(f"  member {number} {member}: {state}")
+        return lines
+
+    for line in on_database(look):
+        typer.echo(line)
+
+
+def _check_communication_keys(keys: list[str]) -> None:
+    """They go into jcli's arguments, so nothing that might be secret is among them. Raises BadParameter."""
+    from node_fsm.chain import bech32
+
+    for place, key in enumerate(keys):
+        try:
+            prefix, _ = bech32.decode(key)
+        except ValueError as error:
+            raise typer.BadParameter(f"number {place} is mistyped: {error}", param_hint="COMMUNICATION_KEYS") from None
+        if prefix != COMMUNICATION_PUBLIC:
+            raise typer.BadParameter(
+                f"number {place} is no public communication key ({COMMUNICATION_PUBLIC}1…); if it was a secret one,"
+                " regard it as known to others",
+                param_hint="COMMUNICATION_KEYS",
+            )
+        if key in keys[:place]:
+            raise typer.BadParameter(f"number {place} is given twice", param_hint="COMMUNICATION_KEYS")
+
+
+def _say_posted(posted: "list[PostedShare]", plans: int, election: str) -> None:
+    typer.echo(f"posted shares of {len(posted)} private plans of {election}")
+    if len(posted) < plans:
+        typer.echo(f"of {plans - len(posted)} your share was there already, and stays")
+    _print_snapshots({each.plan_id: each.snapshot_hash for each in posted})
+
+
+def _print_snapshots(hashes: dict[str, str]) -> None:
+    for plan, hash_ in hashes.items():
+        typer.echo(f"  plan {plan}: made of snapshot {hash_}")
+
+
+def _jcli() -> "Jcli":
+    from node_fsm.programs.jcli import Jcli
+    from node_fsm.settings.model import CommandSettings, load_settings
+
+    return Jcli(load_settings(os.environ, CommandSettings).jcli_path)
