@@ -14,7 +14,7 @@ from node_fsm_sandbox.election.draw import Ballot, Voter, draw_election
 from node_fsm_sandbox.election.schedule import Times
 
 from node_fsm.core.capacity import fitting_block_size
-from node_fsm.core.errors import ServiceError
+from node_fsm.core.errors import ServiceError, TemporaryError
 from tests.netns.split_cluster import FOLLOWER, SplitCluster
 from tests.netns.votes import QuickWallet, power
 
@@ -92,13 +92,17 @@ async def test_no_vote_of_a_burst_goes_missing(cluster: SplitCluster, tmp_path: 
 
 
 async def cast_all(cluster: SplitCluster, burst: Burst, ballots: Sequence[Ballot]) -> int:
-    """Post votes at one node, what overflows again after a slot, until it has taken all; in how many tries."""
+    """Post votes at one node, what overflows again after a slot, until it has taken all; in how many tries.
+
+    The node may be started anew meanwhile.
+    """
     tries, left = 0, list(ballots)
     while left:
         tries += 1
-        reasons = await cluster.cast(burst.at, left)
-        assert set(reasons) <= {None, "PoolOverflow", "FragmentAlreadyInLog"}, set(reasons)
-        left = [ballot for ballot, reason in zip(left, reasons, strict=True) if reason == "PoolOverflow"]
+        with suppress(TemporaryError):
+            reasons = await cluster.cast(burst.at, left)
+            assert set(reasons) <= {None, "PoolOverflow", "FragmentAlreadyInLog"}, set(reasons)
+            left = [ballot for ballot, reason in zip(left, reasons, strict=True) if reason == "PoolOverflow"]
         await asyncio.sleep(burst.slot)
     return tries
 
