@@ -47,8 +47,10 @@ def keygen(
 
     1. Every member makes a communication key (--key-file alone), and gives its public key to all others.
 
-    2. When all have been given, every member makes the member key of the public communication keys of all members,
-    yours among them, in the order that the members agreed on. Give its public key to whoever imports the election.
+    2. When all have been given, every member makes the member key of the public communication keys of all members.
+
+    Yours is among them, and they are in the order that the members agreed on. Whoever imports the election gets the
+    public key that the second step prints.
     """
     from node_fsm.storage.named_files import read_key, require_new, write_new
 
@@ -252,18 +254,23 @@ def status(election: Election) -> None:
         left = found.tallying_end - found.now
         until = f"tallying ends at {found.tallying_end:%Y-%m-%d %H:%M:%SZ}"
         lines = [f"{until}, in {span(left)}" if left.total_seconds() > 0 else until.replace("ends", "ended")]
+        missing = set()
         for index, each in enumerate(snapshots):
             lines.append(f"plan {each.plan_id} ({index + 1} of {len(snapshots)})")
             for number, member in enumerate(members_of(each)):
                 posted = [s for s in standing if (s.plan_id, s.member_key) == (each.plan_id, member)]
-                if valid := valid_share(each, member, posted):
+                valid = valid_share(each, member, posted)
+                if valid is None:
+                    missing.add(number)
+                if valid:
                     state = f"posted at {valid.posted_at:%Y-%m-%d %H:%M:%SZ}"
                 elif posted:
                     state = f"MISSING: the share that was posted {problem_of(posted[0], each)}"
                 else:
                     state = "MISSING"
                 lines.append(f"  member {number} {member}: {state}")
-        return lines
+        who = ", ".join(map(str, sorted(missing)))
+        return [*lines, f"shares are missing of these members: {who}" if missing else "all shares are there"]
 
     for line in on_database(look):
         typer.echo(line)
@@ -289,10 +296,11 @@ def _check_communication_keys(keys: list[str]) -> None:
 
 
 def _say_posted(posted: "list[PostedShare]", plans: int, election: str) -> None:
-    typer.echo(f"posted shares of {len(posted)} private plans of {election}")
-    if len(posted) < plans:
-        typer.echo(f"of {plans - len(posted)} your share was there already, and stays")
-    _print_snapshots({each.plan_id: each.snapshot_hash for each in posted})
+    if posted:
+        typer.echo(f"posted your shares of {len(posted)} of {plans} private plans of {election}")
+        _print_snapshots({each.plan_id: each.snapshot_hash for each in posted})
+    if there := plans - len(posted):
+        typer.echo(f"your shares of {there} of {plans} private plans of {election} were there already, and stay")
 
 
 def _print_snapshots(hashes: dict[str, str]) -> None:

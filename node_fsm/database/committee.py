@@ -6,9 +6,9 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from node_fsm.core.committee import SavedSnapshot
+from node_fsm.core.errors import PermanentError
 from node_fsm.core.payload_type import PayloadType
 from node_fsm.database import tables
-from node_fsm.database.administration import election_unknown
 from node_fsm.database.session import Session
 from node_fsm.database.times import readable
 
@@ -51,7 +51,11 @@ async def committee_election(session: Session, name: str) -> CommitteeElection:
     async with session.transaction("committee_election", snapshot=True) as connection:
         row = (await connection.execute(the_election)).one_or_none()
         if row is None:
-            raise election_unknown(name)
+            names = (await connection.scalars(select(election.name).order_by(election.name))).all()
+            raise PermanentError(
+                "ElectionUnknown",
+                f"there is no election {name!r}; there are {', '.join(map(repr, names)) or 'none yet'}",
+            )
         members = await connection.execute(
             select(member.member_index, member.member_public_key)
             .where(member.election == row.id)

@@ -46,8 +46,10 @@ def read_key(file: Path, prefix: str) -> Secret:
 
 
 def require_new(file: Path) -> None:
-    """PermanentError ``FileExists`` when *file* is there: before work is done that would then be lost."""
+    """PermanentError ``FileExists``, or ``DirectoryMissing``: before work is done that would then be lost."""
     _refuse_key_as_name(file)
+    if not file.parent.is_dir():
+        raise PermanentError("DirectoryMissing", f"there is no directory {file.parent} for {file.name}; make it first")
     if os.path.lexists(file):
         raise _exists(file)
 

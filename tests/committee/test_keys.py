@@ -22,6 +22,8 @@ async def test_keys_are_the_owners_alone_and_never_overwritten(run: Run, tmp_pat
         refused = await run("keygen", "--key-file", file)
         assert (refused.exit_code, refused.stderr.startswith("FileExists")) == (1, True)
     assert {file: file.read_bytes() for file in files} == before
+    refused = await run("keygen", "--key-file", tmp_path / "none" / "own.sk")
+    assert (refused.exit_code, refused.stderr.startswith("DirectoryMissing")) == (1, True)
 
 
 async def test_the_order_of_the_ceremony_is_kept(run: Run, tmp_path: Path) -> None:

@@ -35,9 +35,9 @@ async def test_members_post_valid_shares_of_every_private_plan_once(committee: C
     await committee.end_voting(publication)
     assert (await status(committee)).count("MISSING") == 2 * 3
     said = await share(committee, 0)
-    assert said.startswith("posted shares of 2 private plans of Fund 1\n")
+    assert said.startswith("posted your shares of 2 of 2 private plans of Fund 1\n")
     assert all(plan.id in said for plan in publication.plans)
-    assert "share was there already" in await share(committee, 0)
+    assert "shares of 2 of 2 private plans of Fund 1 were there already" in await share(committee, 0)
     await share(committee, 1)
     shares = await committee.database.shares(publication.hash)
     assert [(each.plan_id, each.member_key) for each in shares] == [
@@ -54,7 +54,10 @@ async def test_members_post_valid_shares_of_every_private_plan_once(committee: C
     shown = await status(committee)
     assert shown.count("posted at") == 4
     assert shown.count("MISSING") == 2
+    assert shown.endswith("shares are missing of these members: 2\n")
     assert "in 2 d" in shown
+    await share(committee, 2)
+    assert (await status(committee)).endswith("all shares are there\n")
 
 
 async def test_before_the_sums_are_there_it_says_when_they_will_be(committee: Committee) -> None:
@@ -87,7 +90,7 @@ async def test_once_voting_ended_it_says_so(committee: Committee) -> None:
 
 async def test_an_election_that_is_not_there_or_has_no_private_votes(committee: Committee) -> None:
     unknown = await committee.run("share", "--election", "Fund 2", "--key-file", committee.file(0))
-    assert (unknown.exit_code, "there is no election 'Fund 2'" in unknown.stderr) == (1, True)
+    assert (unknown.exit_code, "no election 'Fund 2'; there are 'Fund 1'" in unknown.stderr) == (1, True)
     await committee.publish()
     await committee.sql.execute("UPDATE vote_plan SET payload_type = 'public'")
     public = await committee.run("share", *OF_ELECTION, "--key-file", committee.file(0))
@@ -120,7 +123,7 @@ async def test_a_key_on_a_machine_without_database(committee: Committee, monkeyp
     assert made.exit_code == 0, made.output
     monkeypatch.setenv("NODE_FSM_DATABASE_URL", url)
     assert await committee.database.shares(publication.hash) == ()
-    for said in ("posted shares of 2 private plans", "share was there already"):
+    for said in ("posted your shares of 2 of 2 private plans", "were there already"):
         posted = await committee.run("post", shares)
         assert posted.exit_code == 0, posted.output
         assert said in posted.stdout
@@ -178,7 +181,7 @@ async def test_a_wrong_share_in_a_members_name_keeps_nobody_from_posting(committ
     forged = [PostedShare(each.plan_id, each.hash, committee.public_keys[0], ("YQ==",)) for each in snapshots]
     await committee.database.post_shares(publication.hash, forged)
     assert "the share that was posted has shares of 1 proposals" in await status(committee)
-    assert "posted shares of 2 private plans" in await share(committee, 0)
+    assert "posted your shares of 2 of 2 private plans" in await share(committee, 0)
     assert (await status(committee)).count("posted at") == 2
 
 
