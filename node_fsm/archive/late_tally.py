@@ -74,7 +74,12 @@ async def closed_plans(directory: Path, manifest: Manifest, progress: Progress) 
 
     PermanentError when their tallies do not hold, or there are none.
     """
-    counted, votes = await in_thread(LONG, sum_ballots, directory / "blocks.bin", progress)
+    try:
+        counted, votes = await in_thread(LONG, sum_ballots, directory / "blocks.bin", progress)
+    except (OSError, ValueError) as error:
+        raise PermanentError(
+            "ArchiveNotVerified", f"the ballots in the blocks cannot be added up: {error}; ask for another copy"
+        ) from error
     plans = await in_thread(LONG, lambda: list(_read_plans(directory, manifest, counted, votes)))
     if not plans:
         raise PermanentError("NothingToTally", "the archive has no private vote plan; others are counted by the chain")

@@ -95,7 +95,11 @@ def check_private_plans(
     with (directory / "block0.bin").open("rb", buffering=_BUFFER_BYTES) as stream:
         if not private_plans(summarise(stream)):
             return
-    counted, votes = sum_ballots(directory / "blocks.bin", progress)
+    try:
+        counted, votes = sum_ballots(directory / "blocks.bin", progress)
+    except (OSError, ValueError) as error:
+        yield Check("encrypted votes", ok=False, detail=f"the ballots in the blocks cannot be added up: {error}")
+        return
     entries = {entry.plan_id: entry for entry in manifest.results or ()}
     tallies = {(tally.plan_id, tally.fragment_id): tally for tally in counted.tallies}
     for number, plan in private_plans(counted.block0):

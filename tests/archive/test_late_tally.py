@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from node_fsm.archive.manifest import Tip
 from node_fsm.archive.private_tally import EncryptedVotes
 from node_fsm.archive.store import archive_chain
+from node_fsm.archive.verify import verify_directory
 from node_fsm.chain import bech32
 from node_fsm.chain.recount import recount
 from node_fsm.cli import app
@@ -75,15 +76,20 @@ async def archived(binaries: Binaries, tmp_path: Path) -> Callable[..., Any]:
     secrets = [await jcli.new_member_key(2, "crs", index, communication) for index in range(2)]
     members = [await jcli.member_public_key(secret) for secret in secrets]
 
-    async def make(*shares: tuple[int, int], votes: Any = None) -> Untallied:
+    async def make(*shares: tuple[int, int], votes: Any = None, last: bytes | None = None) -> Untallied:
         chain = tmp_path / "chain"
         plan_ids, raw = private_chain(members)
+        if last:  # a ballot after all others, after their sums were kept
+            vote = build.private_vote(plan_ids[1], build.EVE, proposal=1, options=2, ballot=last)
+            raw.append(build.block([vote], parent=build.block_id(raw[-1]), height=2, date=(0, 2)))
         (chain / "record").mkdir(parents=True)
         (chain / "block0.bin").write_bytes(raw[0])
         (chain / "blocks.bin").write_bytes(b"".join(raw))
         with (chain / "blocks.bin").open("rb") as stream:
             sums = EncryptedVotes()
-            counted = recount(stream, on_ballot=sums.add)
+            counted = recount(
+                stream, on_ballot=lambda *vote: None if last and vote[2] == last[1:129] else sums.add(*vote)
+            )
         account = [plan_account(counted.plans[plan_id].plan, sums, members) for plan_id in plan_ids]
         snapshot = chain / "record/vote-plans.json"
         snapshot.write_text(json.dumps(account[::-1]))  # a node prints them in any order
@@ -254,6 +260,15 @@ async def test_an_archive_with_other_results_is_refused(archived: Callable[..., 
     done = await archive.tally(*with_keys(archive, 0, 1))
     assert (done.exit_code, done.stdout) == (1, "")
     assert f"decryption of plan {archive.plan_ids[1]}" in done.stderr
+
+
+async def test_a_ballot_that_is_none_is_said_in_words(archived: Callable[..., Any], tmp_path: Path) -> None:
+    archive = await archived(last=b"\2" + b"\xff" * 128 + b"\1" + bytes(256) + bytes(32))
+    done = await archive.tally(*with_keys(archive, 0, 1))
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "the ballots in the blocks cannot be added up" in done.stderr
+    found = [check async for check in verify_directory(archive.packed, tmp_path)]
+    assert [check.name for check in found if not check.ok] == ["encrypted votes"]
 
 
 async def test_a_damaged_archive_is_refused(archived: Callable[..., Any]) -> None:
