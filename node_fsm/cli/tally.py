@@ -33,7 +33,9 @@ def tally(
     ] = None,
     share_files: Annotated[
         list[Path] | None,
-        typer.Option("--share", metavar="FILE", help="A member's share of a plan, as jcli prints it. May be repeated."),
+        typer.Option(
+            "--share", metavar="FILE", help="A member's shares, of `committee share` or jcli. May be repeated."
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the results here too, with the shares that prove them.")
@@ -61,7 +63,7 @@ async def _tally(archive: str, key_files: Sequence[Path], share_files: Sequence[
     from node_fsm.settings.model import CommandSettings, load_settings
 
     keys = {str(file): _read_key(file) for file in key_files}
-    shares = {str(file): _read_share(file) for file in share_files}
+    shares = {name: share for file in share_files for name, share in _read_shares(file).items()}
     settings = load_settings(os.environ, CommandSettings)
     with tempfile.TemporaryDirectory(prefix="node-fsm-tally-") as name:
         directory = Path(name)
@@ -127,16 +129,24 @@ def _read_key(file: Path) -> "Secret":
     return Secret(text)
 
 
-def _read_share(file: Path) -> "Share":
+def _read_shares(file: Path) -> "dict[str, Share]":
+    """The shares in a file, by what they are called: jcli's of one plan, or ours of all plans of a member."""
     import json
 
+    from node_fsm.importing.committee_files import read_shares_file
+
     try:
-        share = json.loads(_read(file, _MAX_SHARE_BYTES))
+        document = json.loads(_read(file, _MAX_SHARE_BYTES))
     except (ValueError, RecursionError):
-        share = None
-    if not isinstance(share, list) or not share or not all(isinstance(part, str) for part in share):
-        raise _refused(f"{file} is no share: `jcli votes tally decryption-shares` prints a list of texts")
-    return tuple(share)
+        document = None
+    if isinstance(document, dict):
+        return {f"{file}, plan {share.plan_id},": share.share for share in read_shares_file(file).shares}
+    if not isinstance(document, list) or not document or not all(isinstance(part, str) for part in document):
+        raise _refused(
+            f"{file} is no share: give what `node-fsm committee share --out FILE` wrote, or what"
+            " `jcli votes tally decryption-shares` printed"
+        )
+    return {str(file): tuple(document)}
 
 
 def _read(file: Path, limit: int) -> bytes:
