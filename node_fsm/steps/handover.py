@@ -39,6 +39,10 @@ class Handover:
     def _makes_blocks(self) -> bool:
         return self._ctx.signing_key is not None
 
+    def is_due(self, copy: BlockCopy) -> bool:
+        """Whether votes are stuck here that nobody was given yet."""
+        return bool(self._new(self._votes.stuck(copy.tip.height, makes_blocks=self._makes_blocks)))
+
     async def exchange(self, copy: BlockCopy, parted_behind: int | None, *, alone: bool, is_late: bool) -> None:
         """Hand over what is stuck here, and take what others handed over if this node makes blocks.
 
@@ -69,19 +73,21 @@ class Handover:
 
     async def _hand_over(self, fragments: Iterable[Fragment]) -> None:
         ctx = self._ctx
-        new = {
+        if new := self._new(fragments):
+            signed = [SignedFragment(id_, fragment.raw) for id_, fragment in new.items()]
+            await ctx.database.hand_over(ctx.block0_in_work().hash, ctx.settings.hostname, signed)
+            logger.info("handed {} votes that are in no block here to the leaders", len(new))
+            self._votes.given(new)
+            self._handed |= {id_: _valid_until(LoggedFragment.of(one, time=0)) for id_, one in new.items()}
+
+    def _new(self, fragments: Iterable[Fragment]) -> dict[str, Fragment]:
+        return {
             fragment.id: fragment
             for fragment in fragments
             if fragment.kind is FragmentKind.VOTE_CAST
             and fragment.id not in self._handed
             and fragment.id not in self._taken
         }
-        if new:
-            signed = [SignedFragment(id_, fragment.raw) for id_, fragment in new.items()]
-            await ctx.database.hand_over(ctx.block0_in_work().hash, ctx.settings.hostname, signed)
-            logger.info("handed {} votes that are in no block here to the leaders", len(new))
-            self._votes.given(new)
-            self._handed |= {id_: _valid_until(LoggedFragment.of(one, time=0)) for id_, one in new.items()}
 
     async def _take(self, copy: BlockCopy) -> None:
         ctx = self._ctx

@@ -25,7 +25,8 @@ from node_fsm.storage.workspace import ChainDirectory
 
 EXCHANGE_SECONDS = 5.0
 HURRY_SECONDS = 1.0
-"""While the chain is split votes of the part that will be given up are about to expire, and late voting is to end."""
+"""While the chain is split votes of the part that will be given up are about to expire, and late voting is to end;
+and a node is not started anew for votes that others were given."""
 
 LATE_SLOTS = 2 * YOUNG_BLOCKS
 """So near to the end, and two exchanges nearer, votes that only then were found in no block would come into none."""
@@ -55,7 +56,8 @@ class LostVotes:
         ctx = self._ctx
         dates, now = ctx.block0_in_work().dates, ctx.clock.monotonic()
         is_late = _seconds_left(ctx) < LATE_SLOTS * dates.clock.slot_duration + 2 * EXCHANGE_SECONDS
-        pause = EXCHANGE_SECONDS if parted_behind is None and not is_late else HURRY_SECONDS
+        in_a_hurry = parted_behind is not None or is_late or (not alone and self._handover.is_due(copy))
+        pause = HURRY_SECONDS if in_a_hurry else EXCHANGE_SECONDS
         if copy.tip.date < dates.vote_start or now - self._exchanged_at < pause:
             return
         self._exchanged_at = now

@@ -76,13 +76,19 @@ async def test_what_others_hand_over_is_posted_here(voting: World) -> None:
     assert await telling.look(4 + 2 * int(EXCHANGE_SECONDS)) == [raw]
 
 
-async def test_for_votes_that_others_were_given_the_node_is_not_restarted(voting: World) -> None:
+async def test_for_votes_that_others_were_given_the_node_is_not_restarted(
+    voting: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are given as soon as they are stuck: the next exchange would come too late for it."""
+    monkeypatch.setattr("node_fsm.steps.lost_votes.LATE_SLOTS", -100)  # all of voting is late here
     telling = Telling(voting)
+    await telling.look()
+    await voting.node.post_fragment(vote(voting, 5))
     voting.node.swallowing = True
     await telling.look()
     voting.node.swallowing = False
     await telling.look(2 * STUCK_BLOCKS)
-    assert len(await handed(voting)) == 2
+    assert await handed(voting) == [vote(voting, 5)]
     assert voting.node.restarts == []
 
 
