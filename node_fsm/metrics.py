@@ -108,6 +108,8 @@ class Metrics:
         self._election = gauge("election_info", "The election in work.", ("election", "block0_hash"))
         self._block0 = measured("block0_bytes", "Size of the block 0 in work.")
         self._results = measured("results_posted_timestamp_seconds", "When results were last posted.")
+        self._private = measured("private_plans", "Private plans of the chain that is tallied.")
+        self._decrypted = measured("private_plans_decrypted", "How many of them are decrypted.")
         self._archive = measured("archive_bytes", "Size of the last verified archive.")
         self._verified = measured("archive_verified_timestamp_seconds", "When an archive was last verified.")
 
@@ -190,12 +192,17 @@ class Metrics:
             self._election.labels(work.election_name, block0.hash if block0 else "").set(1)
         self._block0.set(block0.size if block0 else None)
         if block0 is None:
-            for of_the_chain in (self._height, self._last_block, self._votes):
+            for of_the_chain in (self._height, self._last_block, self._votes, self._private, self._decrypted):
                 of_the_chain.set(None)
 
     def results_posted(self, at: datetime) -> None:
         """An election's results stand in the database."""
         self._results.set(at.timestamp())
+
+    def plans_decrypted(self, decrypted: int, plans: int) -> None:
+        """So many of the private *plans* of the chain in work are *decrypted*."""
+        self._decrypted.set(decrypted)
+        self._private.set(plans)
 
     def archive_verified(self, size: int, at: datetime) -> None:
         """An archive of *size* bytes was read back and found right."""

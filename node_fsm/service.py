@@ -88,6 +88,7 @@ class Service:
                 archive_uri=settings.archive_s3_uri,
                 block0_template=settings.block0_template,
                 service_version=__version__,
+                member_keys_uri=settings.member_keys_s3_uri,
                 max_decrypt_seconds=settings.max_decrypt_seconds,
             ),
             clock=clock,

@@ -2,27 +2,37 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from loguru import logger
 
 from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.chain_time import ChainDates
 from node_fsm.core.conditions import ConditionType
-from node_fsm.core.errors import TemporaryError
+from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.events import Event, Fact
 from node_fsm.core.model import PlanResult
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision
+from node_fsm.steps import private_tally
 from node_fsm.steps import split as neighbours
 from node_fsm.steps.adopt import adopt_block0, open_copy
 from node_fsm.steps.agreement import agree, note, noted, reconsider
 from node_fsm.steps.context import Context
 from node_fsm.steps.lost_votes import LostVotes
+from node_fsm.steps.private_tally import PrivateTally, keep_tally
 from node_fsm.steps.put_back import put_back_if_gone
 from node_fsm.steps.resubmission import Resubmission
 from node_fsm.steps.split import Neighbours
 from node_fsm.steps.tally import check_count, count, read_snapshot, record, results
-from node_fsm.steps.tally_chain import check_still_there, follow_tallies, settle, tally_on_chain, window_open
+from node_fsm.steps.tally_chain import (
+    check_still_there,
+    follow_tallies,
+    public_certificates,
+    settle,
+    tally_on_chain,
+    window_open,
+)
 from node_fsm.steps.wiring import rewire
 from node_fsm.storage.block_copy import BlockCopy
 from node_fsm.storage.block_index import CopiedBlock
@@ -40,7 +50,7 @@ class Tallying(PhaseState):
     """
 
     phase = Phase.TALLYING
-    conditions = neighbours.CONDITIONS | {ConditionType.TALLY_WAITS}
+    conditions = neighbours.CONDITIONS | private_tally.CONDITIONS | {ConditionType.TALLY_WAITS}
 
     async def run(self, ctx: Context) -> Decision:
         """Post the results, unless they stand already and are not disputed."""
@@ -63,6 +73,7 @@ class Tallying(PhaseState):
             disputed = await noted(chain)
         elif not disputed:
             await follow_tallies(ctx, copy, standing)
+            await keep_tally(ctx, chain)
             return Decision(Event.RESULTS_POSTED, "the results stand already")
         if disputed and is_open and await reconsider(ctx, others, copy, votes, block0.dates.committee_end_time):
             logger.warning("a majority of the leaders is back; the votes are counted anew")
@@ -90,30 +101,51 @@ async def _count(
     block0 = ctx.block0_in_work()
     last = _last_counted(copy, block0.dates)
     counted = await count(chain)
-    snapshot = await read_snapshot(chain, [plan.id for plan in counted.block0.vote_plans])
+    plan_ids, production = [plan.id for plan in counted.block0.vote_plans], counted.block0.production
+    snapshot = await read_snapshot(chain, plan_ids)
     check_count(counted, snapshot.plans)
+    certificates = public_certificates(ctx, counted.block0)
     if was_open:
-        await tally_on_chain(ctx, copy, counted.block0)
+        await tally_on_chain(ctx, copy, certificates, production=production)
         check_still_there(copy, last)
-    posted = results(counted, copy)
+    await put_back_if_gone(ctx, chain)
+    private = await PrivateTally.open(ctx, chain, counted, snapshot.printed)
+    opened = await private.results(partial(_follow, ctx, copy, last))
+    if private.certificates and window_open(ctx, copy):
+        await tally_on_chain(ctx, copy, certificates | private.certificates, production=production)
+        check_still_there(copy, last)
+    posted = results(counted, copy, opened)
+    untallied = sorted(set(plan_ids) - {result.plan_id for result in posted})
+    if not posted:
+        raise PermanentError("SharesMissing", f"no plan has a result: members' shares of {', '.join(untallied)} lack")
     missed = [result.plan_id for result in posted if not result.on_chain]
     if missed:
         ctx.conditions.raise_(
             ConditionType.TALLY_WINDOW_MISSED,
             "TallyNotOnChain",
             f"the time to tally ended at {block0.dates.committee_end_time.isoformat()} without a tally in a block"
-            f" for {', '.join(missed)}; the results are those of the recount",
+            f" for {', '.join(missed)}; the results are those of the recount, and of shares that came later",
         )
-    await put_back_if_gone(ctx, chain)
     await LostVotes(ctx, chain, votes).settle(copy)
     await ctx.database.save_tally_snapshot(block0.hash, snapshot.printed)
     work = ctx.election_in_work()
     why = f"the results of {len(posted)} plans of block 0 {block0.hash}"
+    if untallied:
+        why += f"; without the shares of all members {', '.join(untallied)} cannot be opened"
     entry = ctx.fact(Fact.RESULTS_WRITTEN, work.election_id, work.election_name, why)
-    await ctx.database.post_results(work.election_id, block0.hash, posted, entry, disputed=await noted(chain))
+    await ctx.database.post_results(
+        work.election_id, block0.hash, posted, entry, disputed=await noted(chain), untallied=untallied
+    )
     ctx.metrics.results_posted(ctx.clock.now())
     ctx.database_changed()
     return posted
+
+
+async def _follow(ctx: Context, copy: BlockCopy, last: CopiedBlock) -> None:
+    """Follow the chain while members' shares are awaited, as long as a tally may be put on it."""
+    if window_open(ctx, copy):
+        await copy.advance(ctx.node.api)
+        check_still_there(copy, last)
 
 
 async def _is_complete(chain: ChainDirectory, copy: BlockCopy, ctx: Context) -> bool:

@@ -69,13 +69,13 @@ class ArchiveRequest:
     def claims(self) -> Claims:
         """What the blocks must confirm."""
         entries = None if self.results is None else tuple(ResultEntry.of(result) for result in self.results)
-        return Claims(self.block0_hash, self.tip, self.vote_plan_ids, entries)
+        return Claims(self.block0_hash, self.tip, self.vote_plan_ids, entries, self.untallied)
 
     def is_met_by(self, manifest: Manifest, files: tuple[FileEntry, ...]) -> bool:
         """Whether *manifest* says the same of the same files; who made it and when does not matter."""
         return (
             (manifest.kind, manifest.election.id, manifest.files) == (self.kind, self.election.id, files)
-            and Claims(manifest.block0_hash, manifest.tip, manifest.vote_plan_ids, manifest.results) == self.claims
+            and Claims.of(manifest) == self.claims
         )  # fmt: skip
 
 

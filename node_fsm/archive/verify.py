@@ -163,7 +163,7 @@ async def _verify_content(manifest: Manifest, directory: Path) -> AsyncGenerator
     if manifest.kind is not ArchiveKind.SALVAGE or "block0.bin" in names:
         yield await in_thread(LONG, check_block0, directory / "block0.bin", manifest.block0_hash)
     if manifest.kind is not ArchiveKind.SALVAGE:
-        claims = Claims(manifest.block0_hash, manifest.tip, manifest.vote_plan_ids, manifest.results)
+        claims = Claims.of(manifest)
         for check in await in_thread(LONG, lambda: list(check_chain(directory / "blocks.bin", claims))):
             yield check
 

@@ -15,7 +15,6 @@ from node_fsm.core.chain_time import ChainClock, ChainDates, chain_start
 from node_fsm.core.decryption import DecryptionLimit
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import ElectionSpec, NodeRow
-from node_fsm.core.payload_type import PayloadType
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +68,6 @@ def election_problems(spec: ElectionSpec, template: Template, offset_minutes: fl
     yield from time_problems(spec, template, offset_minutes)
     yield from committee_problems(spec)
     yield from ballot_problems(spec, template)
-
-
-def unsupported(spec: ElectionSpec) -> Problem | None:
-    """What a chain could be made of, but this version cannot run."""
-    for index, objective in enumerate(spec.objectives):
-        if objective.payload_type is PayloadType.PRIVATE:
-            return Problem(
-                ("objectives", index, "payload_type"),
-                "is private, but this version tallies public votes only; import the election with payload_type public",
-            )
-    return None
 
 
 def doubts(spec: ElectionSpec, nodes: Sequence[NodeRow], template: Template) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What is written once when an election ends: the node's account of its votes, and the results."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -22,10 +22,13 @@ class Results:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def save_tally_snapshot(self, block0_hash: str, snapshots: dict[str, Any]) -> dict[str, Any]:
+    async def save_tally_snapshot(
+        self, block0_hash: str, snapshots: dict[str, Any], *, anew: bool = False
+    ) -> dict[str, Any]:
         """Store the node's account of each plan (by plan id) once; returns what stands there, ours or an earlier.
 
-        While results stand that are disputed, as :meth:`disputed` has it, ours takes the place of an earlier one.
+        Ours takes the place of an earlier one if that is to be made *anew*, or results stand that are disputed, as
+        :meth:`disputed` has it; but never of one that a share was posted of.
         """
         plan = tables.vote_plan.c
         async with self._session.transaction("save_tally_snapshot") as connection:
@@ -36,7 +39,8 @@ class Results:
                 )
             )
             standing = {row.chain_id: row.tally_snapshot for row in rows}
-            if standing and await _open_dispute(connection, block0_hash) is None:
+            may_replace = anew or await _open_dispute(connection, block0_hash) is not None
+            if standing and (not may_replace or await _has_shares(connection, block0_hash)):
                 return standing
             for plan_id, snapshot in snapshots.items():
                 await connection.execute(
@@ -54,16 +58,18 @@ class Results:
         entry: JournalEntry,
         *,
         disputed: str | None = None,
+        untallied: Collection[str] = (),
     ) -> None:
         """Write the results of all plans in one transaction; the same again is a no-op, PermanentError if different.
 
         *disputed* says why no majority of the leaders confirmed the chain that was counted. Results that stand
-        disputed, as :meth:`disputed` has it, give way to any that are not.
+        disputed, as :meth:`disputed` has it, give way to any that are not. *untallied* are the plans without a result:
+        the votes in them stay encrypted.
         """
         by_plan = {result.plan_id: result for result in results}
         async with self._session.transaction("post_results") as connection:
-            await _lock_plans(connection, block0_hash, list(by_plan))
-            plans = await read_plans(connection, block0_hash)
+            await _lock_plans(connection, block0_hash, [*by_plan, *untallied])
+            plans = [plan for plan in await read_plans(connection, block0_hash) if plan.id in by_plan]
             posted = await _read_results(connection, block0_hash)
             if posted and (disputed or await _open_dispute(connection, block0_hash) is None):
                 _require_same(posted, tuple(by_plan[plan.id] for plan in plans), block0_hash)
@@ -99,6 +105,13 @@ class Results:
             return await _read_results(connection, block0_hash)
 
 
+async def _has_shares(connection: AsyncConnection, block0_hash: str) -> bool:
+    """Whether members have begun to open the votes."""
+    plan, share = tables.vote_plan.c, tables.decryption_share.c
+    query = select(share.vote_plan).where(plan.block0_hash == block0_hash, share.vote_plan == plan.id).limit(1)
+    return await connection.scalar(query) is not None
+
+
 async def _open_dispute(connection: AsyncConnection, block0_hash: str) -> str | None:
     """Why results that no person has confirmed are disputed."""
     tally, confirmation = tables.tally.c, tables.tally_confirmation.c
@@ -128,7 +141,7 @@ async def _lock_plans(connection: AsyncConnection, block0_hash: str, plan_ids: l
 
 
 def _require_same(posted: Sequence[PlanResult], results: Sequence[PlanResult], block0_hash: str) -> None:
-    different = [old.plan_id for old, new in zip(posted, results, strict=True) if old != new]
+    different = sorted({result.plan_id for result in {*posted} ^ {*results}})
     if different:
         raise PermanentError(
             "ResultsDiffer",

@@ -8,6 +8,7 @@ from typing import Protocol
 from node_fsm.core.cluster import NodeReport
 from node_fsm.core.conditions import Condition, ConditionType
 from node_fsm.core.phases import NODE_MUST_RUN, Phase, Role
+from node_fsm.core.tally_progress import TallyProgress
 from node_fsm.core.view import Deadline
 from node_fsm.engine.attempts import Attempts
 from node_fsm.steps import readiness
@@ -29,7 +30,8 @@ class ServiceStatus:
 
     *election* is the name of the one in work; *last_error* the present failure of the phase's task; *last_tick* when
     the engine last looked at the world, by the monotonic clock; *database_known* says whether the database was read
-    since the start; *node_problems* says why the node is not ready, empty when it is.
+    since the start; *node_problems* says why the node is not ready, empty when it is. *tally* says how far the private
+    votes of the chain in work are opened, None before that begins, *seconds_left* how long shares are still taken.
     """
 
     phase: Phase
@@ -44,6 +46,8 @@ class ServiceStatus:
     last_tick: float
     database_known: bool
     node_problems: tuple[str, ...]
+    tally: TallyProgress | None = None
+    seconds_left: float | None = None
 
     @property
     def unready(self) -> tuple[str, ...]:
@@ -80,6 +84,7 @@ class StatusBoard:
     def status(self) -> ServiceStatus:
         """The present state, for the sidecar."""
         ctx, node, failure = self._ctx, self._ctx.node.state, self._attempts.failure
+        tally = _of_the_chain(ctx)
         problem = node.problem or ("NodeNotRunning", "the node is not running yet")
         return ServiceStatus(
             phase=ctx.phase,
@@ -94,6 +99,8 @@ class StatusBoard:
             last_tick=self.last_tick,
             database_known=self.database_known,
             node_problems=() if node.running else (problem[1],),
+            tally=tally,
+            seconds_left=max(0.0, (tally.until - ctx.clock.now()).total_seconds()) if tally else None,
         )
 
     def report(self) -> NodeReport:
@@ -123,3 +130,9 @@ class StatusBoard:
         with suppress(OSError):  # what cannot be seen is not claimed: then the record stays as it is
             return self._ctx.chain().is_held
         return False
+
+
+def _of_the_chain(ctx: Context) -> TallyProgress | None:
+    """How far the private tally of the chain in work is; that of an earlier one is of no interest any more."""
+    block0, told = ctx.work.block0 if ctx.work else None, ctx.tally_progress
+    return told if block0 and told and told.block0_hash == block0.hash else None

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from node_fsm.block0.checks.problem import VOTERS, Path, Problem
-from node_fsm.block0.specification import election_problems, unsupported
+from node_fsm.block0.specification import election_problems
 from node_fsm.block0.template import Template
 from node_fsm.core.chain_time import chain_start
 from node_fsm.importing.election_file import ElectionFile
@@ -46,8 +46,6 @@ class ElectionDocument:
             if _is_text(path)
         ]
         doubts += _times_that_passed(self.election, chain_start(*self._chain), now)
-        if problem := unsupported(self.election.specification()):
-            doubts.append(problem)
         return _with_places(doubts, self.located, self.file)
 
     @property

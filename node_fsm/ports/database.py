@@ -89,10 +89,13 @@ class Publications(Protocol):
 class Records(Protocol):
     """What is recorded once when a chain ends; each *entry* goes into the journal together with it."""
 
-    async def save_tally_snapshot(self, block0_hash: str, snapshots: dict[str, Any]) -> dict[str, Any]:
+    async def save_tally_snapshot(
+        self, block0_hash: str, snapshots: dict[str, Any], *, anew: bool = False
+    ) -> dict[str, Any]:
         """Store the node's account of each plan (by plan id) once; returns what stands there, ours or an earlier.
 
-        While results stand that are disputed, as :meth:`disputed` has it, ours takes the place of an earlier one.
+        Ours takes the place of an earlier one if that is to be made *anew*, or results stand that are disputed, as
+        :meth:`disputed` has it; but never of one that a share was posted of.
         """
         ...
 
@@ -104,11 +107,13 @@ class Records(Protocol):
         entry: JournalEntry,
         *,
         disputed: str | None = None,
+        untallied: Collection[str] = (),
     ) -> None:
         """Write the results of all plans in one transaction; the same again is a no-op, PermanentError if different.
 
         *disputed* says why no majority of the leaders confirmed the chain that was counted. Results that stand
-        disputed, as :meth:`disputed` has it, give way to any that are not.
+        disputed, as :meth:`disputed` has it, give way to any that are not. *untallied* are the plans without a result:
+        the votes in them stay encrypted.
         """
         ...
 

@@ -27,6 +27,5 @@ def settings_table() -> str:
             text = ""
         else:
             text = f"`{str(default).lower() if isinstance(default, bool) else default}`"
-        unread = " (accepted, but not read by this version)" if name in Settings.NOT_READ else ""
-        rows.append(f"| `{Settings.variable(name)}` | {text} | {field.description}{unread} |")
+        rows.append(f"| `{Settings.variable(name)}` | {text} | {field.description} |")
     return "\n".join(rows)

@@ -118,9 +118,6 @@ class DatabaseSettings(CommandSettings):
 class Settings(DatabaseSettings):
     """What the service needs."""
 
-    NOT_READ: ClassVar = ("member_keys_s3_uri",)
-    """Settings whose names and meanings are settled, for private elections, while nothing reads them yet."""
-
     role: Role = Field(
         description="leader0 for the one node that creates, tallies and archives the chain; node for all others"
     )

@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel
 
 from node_fsm.core.phases import Phase, Role
+from node_fsm.core.tally_progress import TallyProgress
 from node_fsm.engine.status import ServiceStatus
 from node_fsm.log import redact
 
@@ -39,6 +40,41 @@ class HeldCondition(BaseModel):
     since: datetime
 
 
+class Member(BaseModel):
+    """A member of the committee, numbered from 0, and for how many plans a share of theirs is there and holds."""
+
+    index: int
+    public_key: str
+    posted_plans: int
+
+
+class PrivateTally(BaseModel):
+    """How far the private votes are opened, who has posted shares, and how long they are still taken."""
+
+    plans: int
+    plans_decrypted: int
+    members: list[Member]
+    awaited: list[int]
+    shares_until: datetime
+    seconds_left: float
+
+    @classmethod
+    def of(cls, told: TallyProgress, seconds_left: float) -> Self:
+        """*awaited* are the members of whom shares are missing, in plans that are not decrypted."""
+        waits = told.decrypted < told.plans
+        return cls(
+            plans=told.plans,
+            plans_decrypted=told.decrypted,
+            members=[
+                Member(index=member.index, public_key=member.public_key, posted_plans=member.plans)
+                for member in told.members
+            ],
+            awaited=[member.index for member in told.members if waits and member.plans < told.plans],
+            shares_until=told.until,
+            seconds_left=round(seconds_left, 1),
+        )
+
+
 class State(BaseModel):
     """What ``/state`` answers."""
 
@@ -51,6 +87,7 @@ class State(BaseModel):
     next_deadline: NextDeadline | None
     conditions: list[HeldCondition]
     last_error: str | None
+    private_tally: PrivateTally | None = None
 
     @classmethod
     def of(cls, state: ServiceStatus) -> Self:
@@ -69,4 +106,5 @@ class State(BaseModel):
                 for held in state.conditions
             ],
             last_error=redact(state.last_error) if state.last_error else None,
+            private_tally=PrivateTally.of(state.tally, state.seconds_left or 0.0) if state.tally else None,
         )

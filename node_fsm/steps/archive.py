@@ -13,7 +13,7 @@ from node_fsm.archive.store import ArchiveRequest, archive_chain
 from node_fsm.chain.recount import Recount
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Fact
-from node_fsm.core.model import ArchiveKind, StoredArchive, UncountedVote
+from node_fsm.core.model import ArchiveKind, PlanResult, StoredArchive, UncountedVote
 from node_fsm.steps.context import Context
 from node_fsm.steps.tally import count
 from node_fsm.steps.versions import ask_versions
@@ -97,7 +97,7 @@ async def archive(ctx: Context, chain: ChainDirectory, about: About) -> StoredAr
         tip=Tip(hash=counted.tip.id, date=str(counted.tip.date), height=counted.tip.height),
         vote_plan_ids=tuple(plan.id for plan in counted.block0.vote_plans),
         results=results or None,
-        untallied=None if results else _UNTALLIED[about.kind],
+        untallied=_untallied(about.kind, counted, results),
         fingerprint=about.fingerprint,
         versions=await ask_versions(ctx),
         notes=tuple(_notes(ctx, about.kind, uncounted, disputed)),
@@ -130,6 +130,17 @@ def write_record(chain: ChainDirectory, name: str, document: bytes) -> None:
     """Put another file beside what the node said after voting."""
     make_private(chain.record)
     write_private(chain.record / name, document)
+
+
+def _untallied(kind: ArchiveKind, counted: Recount, results: Sequence[PlanResult]) -> str | None:
+    """Why there are no results, or none of some private plans."""
+    closed = [plan.id for plan in counted.block0.vote_plans if plan.id not in {result.plan_id for result in results}]
+    if not results or not closed:
+        return None if results else _UNTALLIED[kind]
+    return (
+        f"not all members' shares were there in time for plan {', '.join(closed)}; `node-fsm tally --archive` makes"
+        " their tally up once they are"
+    )
 
 
 def _notes(ctx: Context, kind: ArchiveKind, uncounted: Sequence[UncountedVote], disputed: str | None) -> Iterator[str]:

@@ -13,6 +13,7 @@ from node_fsm.core.events import Fact
 from node_fsm.core.model import Block0Ref, ElectionOverview, ElectionSpec, JournalEntry, NodeRow, Overview
 from node_fsm.core.phases import Phase
 from node_fsm.core.secret import Secret
+from node_fsm.core.tally_progress import TallyProgress
 from node_fsm.core.view import UNKNOWN, Policy, Unknown, View, Work
 from node_fsm.metrics import Metrics
 from node_fsm.ports import Clock, Database, Jcli, Node, ObjectStore
@@ -30,6 +31,7 @@ class PhaseSettings:
     archive_uri: str | None
     block0_template: Path
     service_version: str
+    member_keys_uri: str | None = None
     max_decrypt_seconds: float = 600.0
 
 
@@ -56,6 +58,9 @@ class Context:
     progressed: bool = False
     statement: ChainStatement | None = None
     """What this node says of its chain to the others; the engine reports it."""
+
+    tally_progress: TallyProgress | None = None
+    """How far the private votes of the chain that was last tallied are opened."""
 
     checked: dict[int, tuple[object, PermanentError | None]] = field(default_factory=dict)
     """By election: what was last checked for a block 0, as :meth:`to_check`, and why there can be none of it."""

@@ -6,10 +6,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from node_fsm.aio.threads import DISK, LONG, in_thread
-from node_fsm.block0.checks.problem import row_text
 from node_fsm.block0.genesis import check_block0, leader_ids, signing_accounts, write_genesis
 from node_fsm.block0.plans import PlanDraft, draft_plans
-from node_fsm.block0.specification import Checked, check_specification, unsupported
+from node_fsm.block0.specification import Checked, check_specification
 from node_fsm.core.decryption import DecryptionLimit
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import ElectionSpec, Publication, VotePlan
@@ -18,7 +17,7 @@ from node_fsm.steps.decryption_speed import decryption_limit
 from node_fsm.storage.files import new_file, write_private
 from node_fsm.storage.workspace import ChainDirectory
 
-UNBUILDABLE = {"SpecificationInvalid", "PrivateVotingUnsupported", "VoterAddressInvalid", "Block0TooLarge"}
+UNBUILDABLE = {"SpecificationInvalid", "VoterAddressInvalid", "Block0TooLarge"}
 """The reasons that are of the election itself."""
 
 
@@ -56,12 +55,7 @@ def noted(ctx: Context, spec: ElectionSpec) -> Iterator[None]:
 
 def _check(ctx: Context, spec: ElectionSpec, decryption: DecryptionLimit | None) -> Checked:
     nodes, offset = ctx.known_overview().nodes, ctx.policy.voting_start_offset_minutes
-    checked = check_specification(spec, nodes, ctx.template(), offset, ctx.own_node().leader_id, decryption=decryption)
-    if problem := unsupported(spec):
-        raise PermanentError(
-            "PrivateVotingUnsupported", f"election {spec.name!r}: {row_text(spec, problem.path)} {problem.what}"
-        )
-    return checked
+    return check_specification(spec, nodes, ctx.template(), offset, ctx.own_node().leader_id, decryption=decryption)
 
 
 async def build_vote_plans(ctx: Context, spec: ElectionSpec, directory: ChainDirectory) -> tuple[PlanDraft, ...]:

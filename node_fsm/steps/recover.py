@@ -92,4 +92,7 @@ async def _record_end(ctx: Context, manifest: Manifest, unpacked: ChainDirectory
         f"the results of block 0 {hash_}, found in its archive {uri}",
     )
     results = [PlanResult(of.plan_id, of.votes, of.fragment_id, of.on_chain) for of in manifest.results]
-    await ctx.database.post_results(work.election_id, hash_, results, entry, disputed=disputed)
+    closed = set(manifest.vote_plan_ids) - {result.plan_id for result in results}
+    await ctx.database.post_results(
+        work.election_id, hash_, results, entry, disputed=disputed, untallied=sorted(closed)
+    )

@@ -1,7 +1,7 @@
-"""The tally of public vote plans on this machine: what the node says of the votes is recorded, our own count checked.
+"""The tally on this machine: what the node says of the votes is recorded, our own count of public votes checked.
 
-The count comes from our own copy of the blocks and must equal the node's. How the tally gets onto the chain is in
-:mod:`~node_fsm.steps.tally_chain`.
+The count comes from our own copy of the blocks and must equal the node's. How private votes are opened is in
+:mod:`~node_fsm.steps.private_tally`, how the tally gets onto the chain in :mod:`~node_fsm.steps.tally_chain`.
 """
 
 import json
@@ -15,10 +15,12 @@ from loguru import logger
 
 from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.chain.errors import ChainDataError
-from node_fsm.chain.recount import PlanCount, Recount, recount
+from node_fsm.chain.recount import PlanCount, ProposalCount, Recount, recount
+from node_fsm.core.committee import Results
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import PlanResult
-from node_fsm.ports.answers import VotePlanStatus
+from node_fsm.core.payload_type import PayloadType
+from node_fsm.ports.answers import ProposalStatus, VotePlanStatus
 from node_fsm.steps.context import Context
 from node_fsm.storage.block_copy import BlockCopy
 from node_fsm.storage.block_index import CopiedBlock
@@ -114,17 +116,33 @@ async def count(chain: ChainDirectory) -> Recount:
         raise PermanentError("BlockCopyDamaged", f"{chain.blocks} cannot be recounted: {error}") from error
 
 
+async def keep_account(chain: ChainDirectory, plans: Mapping[str, Any]) -> None:
+    """Put what the node said of *plans* earlier in the place of what it says in the record."""
+
+    def write() -> None:
+        file = chain.record / VOTE_PLANS_RECORD
+        kept = [plans.get(plan_id, plan) for plan_id, plan in _by_id(file.read_bytes()).items()]
+        write_private(file, json.dumps(kept).encode())
+
+    if plans:
+        await in_thread(DISK, write)
+
+
 def check_count(counted: Recount, said: Mapping[str, VotePlanStatus]) -> None:
-    """PermanentError when a plan's count exceeds its voting power or differs from what the node *said* of it."""
+    """PermanentError when a plan's count exceeds its voting power or differs from what the node *said* of it.
+
+    Of a private plan the numbers of votes are compared: what they say is encrypted.
+    """
     for anomaly in counted.anomalies:
         logger.warning("a vote in a block does not count: {}", anomaly)
     for plan_id, plan in counted.plans.items():
         token = counted.block0.tokens.get(plan.plan.voting_token)
         power = token.value if token else 0
-        theirs = [(proposal.id, proposal.results) for proposal in said[plan_id].proposals]
+        is_private = plan.plan.payload_type is PayloadType.PRIVATE
+        theirs = [_said(proposal, is_private=is_private) for proposal in said[plan_id].proposals]
         for index, (proposal, answer) in enumerate(zip_longest(plan.proposals, theirs)):
-            ours = (proposal.external_id, proposal.weights) if proposal else None
-            if ours and ours[1] is not None and sum(ours[1]) > power:
+            ours = _counted(proposal) if proposal else None
+            if not is_private and ours and ours[1] is not None and sum(ours[1]) > power:
                 raise PermanentError(
                     "CountExceedsPower",
                     f"proposal {index} of plan {plan_id} has {sum(ours[1])} votes, but block 0 gave only"
@@ -138,21 +156,35 @@ def check_count(counted: Recount, said: Mapping[str, VotePlanStatus]) -> None:
                 )
 
 
+def _said(proposal: ProposalStatus, *, is_private: bool) -> tuple[str, tuple[int, ...] | None]:
+    """A proposal's external id and votes by option; of a private one the number of those who voted."""
+    return proposal.id, (proposal.votes_cast,) if is_private else proposal.results
+
+
+def _counted(proposal: ProposalCount) -> tuple[str, tuple[int, ...] | None]:
+    """The same of our own count."""
+    return proposal.external_id, (proposal.votes_cast,) if proposal.weights is None else proposal.weights
+
+
 def _shown(counted: tuple[str, tuple[int, ...] | None] | None) -> str:
     """A proposal's external id and votes by option."""
     return f"{list(counted[1] or ())} for {counted[0]}" if counted else "nothing"
 
 
-def results(counted: Recount, copy: BlockCopy) -> list[PlanResult]:
-    """What is to be posted, in the order of the plans in block 0."""
-    return [_result(counted.plans[plan.id], copy) for plan in counted.block0.vote_plans]
+def results(counted: Recount, copy: BlockCopy, opened: Mapping[str, Results]) -> list[PlanResult]:
+    """What is to be posted, in the order of the plans in block 0; without private plans that are not *opened*."""
+    return [
+        _result(counted.plans[plan.id], opened.get(plan.id), copy)
+        for plan in counted.block0.vote_plans
+        if plan.payload_type is PayloadType.PUBLIC or plan.id in opened
+    ]
 
 
-def _result(plan: PlanCount, copy: BlockCopy) -> PlanResult:
+def _result(plan: PlanCount, opened: Results | None, copy: BlockCopy) -> PlanResult:
     found = copy.tally(plan.plan.id)
     return PlanResult(
         plan_id=plan.plan.id,
-        votes=tuple(proposal.weights for proposal in plan.proposals if proposal.weights is not None),
+        votes=opened or tuple(proposal.weights for proposal in plan.proposals if proposal.weights is not None),
         fragment_id=found[0] if found else None,
         on_chain=found is not None,
     )

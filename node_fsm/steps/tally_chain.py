@@ -1,11 +1,12 @@
 """The tally on the chain: posted, followed until it is in a block that has settled, and found again.
 
 A public tally changes nothing that the node shows of a plan, so "done" means: our transaction is in a block of the
-chain that has settled.
+chain that has settled. A private one carries the shares and what they open, and is made of the files that have them.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 from loguru import logger
 
@@ -18,6 +19,7 @@ from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import Payer, PlanResult, SignedFragment
+from node_fsm.core.payload_type import PayloadType
 from node_fsm.ports.answers import FragmentState
 from node_fsm.steps.context import Context
 from node_fsm.steps.resubmission import Resubmission
@@ -29,6 +31,9 @@ from node_fsm.storage.files import make_private
 ATTEMPTS = 5
 WAIT_SLOTS = 20
 SHORTEST_WAIT_SECONDS = 30.0
+
+Certificate = Callable[[], Awaitable[str]]
+"""Makes the certificate of a plan's tally."""
 
 
 async def settle(ctx: Context, copy: BlockCopy, date: BlockDate, votes: Resubmission | None = None) -> None:
@@ -66,9 +71,20 @@ def check_still_there(copy: BlockCopy, block: CopiedBlock) -> None:
         )
 
 
-async def tally_on_chain(ctx: Context, copy: BlockCopy, chain: Block0Summary) -> None:
-    """Have every plan's tally in a settled block, as long as the chain takes tallies."""
-    plan_ids = [plan.id for plan in chain.vote_plans]
+def public_certificates(ctx: Context, chain: Block0Summary) -> dict[str, Certificate]:
+    """By plan id what the tallies of the public plans are made with."""
+    make = ctx.jcli.public_tally_certificate
+    return {plan.id: partial(make, plan.id) for plan in chain.vote_plans if plan.payload_type is PayloadType.PUBLIC}
+
+
+async def tally_on_chain(
+    ctx: Context, copy: BlockCopy, certificates: Mapping[str, Certificate], *, production: bool
+) -> None:
+    """Have the tally of each plan with one of *certificates* in a settled block, as long as the chain takes tallies.
+
+    *production* says which addresses the chain has.
+    """
+    plan_ids = list(certificates)
     for attempt in range(ATTEMPTS + 1):
         await copy.advance(ctx.node.api)
         missing = [plan_id for plan_id in plan_ids if copy.tally(plan_id) is None]
@@ -76,7 +92,7 @@ async def tally_on_chain(ctx: Context, copy: BlockCopy, chain: Block0Summary) ->
             break
         if attempt == ATTEMPTS:
             raise TemporaryError("TallyNotInBlock", f"the tally of plan {missing[0]} is in no block; trying again")
-        await _post_tallies(ctx, copy, missing, attempt, production=chain.production)
+        await _post_tallies(ctx, copy, {id_: certificates[id_] for id_ in missing}, attempt, production=production)
     newest = max((found[1].date for plan_id in plan_ids if (found := copy.tally(plan_id))), default=None)
     if newest:
         await settle(ctx, copy, newest)
@@ -95,9 +111,9 @@ async def follow_tallies(ctx: Context, copy: BlockCopy, posted: Sequence[PlanRes
 
 
 async def _post_tallies(
-    ctx: Context, copy: BlockCopy, plan_ids: Sequence[str], attempt: int, *, production: bool
+    ctx: Context, copy: BlockCopy, certificates: Mapping[str, Certificate], attempt: int, *, production: bool
 ) -> None:
-    """Post the tallies of *plan_ids* together, and follow each until it is in a block, refused, or forgotten.
+    """Post the tallies of *certificates* together, and follow each until it is in a block, refused, or forgotten.
 
     They are spread over the lanes of the account, so that one that is refused makes few others wrong. At each *attempt*
     a plan has another lane: otherwise it would be the same transaction again, and a node that has refused a transaction
@@ -112,22 +128,22 @@ async def _post_tallies(
         raise PermanentError("AccountMissing", f"the account of {address} is not on the chain, so it cannot tally")
     used: Counter[int] = Counter()
     posted: dict[str, str | None] = {}
-    for index, plan_id in enumerate(plan_ids):
+    for index, (plan_id, certificate) in enumerate(certificates.items()):
         lane = (index + attempt) % LANES
         payer = Payer(address, account.counters[lane] + used[lane], lane, ctx.signing_key)
         used[lane] += 1
-        fragment = await _tally(ctx, plan_id, payer, block0.dates.clock.expiry(copy.tip.date))
+        fragment = await _tally(ctx, await certificate(), payer, block0.dates.clock.expiry(copy.tip.date))
         answer = await ctx.node.api.post_fragment(fragment.raw)
         logger.info("posted the tally of plan {} as {}: {}", plan_id, fragment.id, answer.reason or "accepted")
         posted[fragment.id] = answer.reason
     await _follow(ctx, copy, posted)
 
 
-async def _tally(ctx: Context, plan_id: str, payer: Payer, expiry: BlockDate) -> SignedFragment:
+async def _tally(ctx: Context, certificate: str, payer: Payer, expiry: BlockDate) -> SignedFragment:
     staging = ctx.chain().staging
     await in_thread(DISK, make_private, staging)
     return await ctx.jcli.transaction(
-        await ctx.jcli.public_tally_certificate(plan_id),
+        certificate,
         payer,
         block0_hash=ctx.block0_in_work().hash,
         expiry=expiry,

@@ -105,6 +105,11 @@ class ChainDirectory:
         return self.path / "record"
 
     @property
+    def tally(self) -> Path:
+        """Of each private plan its decryption shares, and what they open."""
+        return self.path / "tally"
+
+    @property
     def record_block(self) -> Path:
         """Names the block after the end of voting at which the record was made."""
         return self.path / "record-block"

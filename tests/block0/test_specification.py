@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from node_fsm.block0.checks.problem import row_text
 from node_fsm.block0.checks.times import LONGEST
 from node_fsm.block0.checks.voters import expected_size
-from node_fsm.block0.specification import Checked, check_specification, unsupported
+from node_fsm.block0.specification import Checked, check_specification
 from node_fsm.block0.template import Template
 from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.errors import PermanentError
@@ -384,14 +383,6 @@ def test_a_chain_that_would_begin_before_1970_is_refused() -> None:
     assert "begin at 1969-12-31 23:59:56+00:00, and block 0 counts seconds from 1970" in refusal(
         spec=spec, offset_minutes=-60.01
     )
-
-
-def test_what_cannot_be_voted_on_yet_is_named() -> None:
-    problem = unsupported(SPEC)
-
-    assert problem is not None
-    assert row_text(SPEC, problem.path) == "objective.payload_type of objective 2 'Bridges'"
-    assert unsupported(with_objectives(PUBLIC_OBJECTIVE)) is None
 
 
 def test_every_problem_is_listed_at_once() -> None:

@@ -1,6 +1,8 @@
 """The whole service but its adapters, among fakes: killed and started again, while the rest of its world lives on."""
 
 import asyncio
+import json
+import shutil
 from collections.abc import Coroutine
 from itertools import count
 from pathlib import Path
@@ -8,18 +10,23 @@ from typing import Any
 from uuid import uuid4
 
 from node_fsm.chain.fragments import FragmentKind
+from node_fsm.core.cluster import ChainCopy
+from node_fsm.core.committee import PostedShare, SavedSnapshot
 from node_fsm.core.machine import build_machine
 from node_fsm.core.model import ArchiveKind
+from node_fsm.core.payload_type import PayloadType
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.table import TABLES
 from node_fsm.engine.lease_keeper import LeaseKeeper
 from node_fsm.engine.loop import Engine
 from states import states_of
-from tests.chain import build
-from tests.phases.small_election import ID, VOTING_START, account
+from tests.phases.small_election import ID, MEMBERS, VOTING_START, account
 from tests.phases.world import World
 from tests.support.chain_node import ChainNode
 from tests.support.fakes import STOPPED
+from tests.support.memory_database import MemoryDatabase
+from tests.support.private_jcli import decryption_shares, member_public_key
+from tests.support.private_votes import vote
 
 LONGEST_LIFE = 7200.0
 
@@ -29,14 +36,22 @@ class Killed(BaseException):
 
 
 class Cluster:
-    """What outlives the service of leader 0 (database, S3, node, working directory), and two voters."""
+    """What outlives the service of leader 0 (database, S3, node, working directory), two voters, and the committee."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, groups: int = 1, private: int = 0) -> None:
         self._directory = directory
-        self.world = World(directory)
+        self.world = World(directory, groups=groups, private=private)
         self.database, self.store = self.world.database, self.world.store
         self.jcli, self.node = self.world.jcli, self.world.node
         self.lives = 0
+        self._shared: set[tuple[str, str, int]] = set()
+        """Of which block 0 and plan which member has posted a share: they do so once."""
+
+    def lose_disk(self) -> None:
+        """All that the service had on its machine is gone; leader 1 has the chain."""
+        shutil.rmtree(self._directory / "storage")
+        for copies in self.database.copies.values():
+            copies["leader1"] = ChainCopy("leader1", self.node.state.height or 0, lost=False, is_leader=True)
 
     async def live(self) -> None:
         """A life of the service: until its election is over, or until it is killed."""
@@ -47,7 +62,7 @@ class Cluster:
         keeper = LeaseKeeper(world.ctx, "instance", engine.unwritten)
         parts: list[Coroutine[Any, Any, None]] = [
             *(engine.run(), engine.reporter.run(), keeper.run()),
-            *(self._time_passes(), self._vote(), self._end()),
+            *(self._time_passes(), self._vote(), self._post_shares(), self._end()),
         ]
         tasks = [asyncio.create_task(part) for part in parts]
         try:
@@ -104,8 +119,32 @@ class Cluster:
                 (publication, _) = self.database.rows[ID].block0 or (None, None)
                 for plan in publication.plans if publication else ():
                     for voter in range(2):
-                        raw = build.vote(plan.id, account(voter), choice=voter, expiry=(9, 9))
+                        raw = vote(plan, account(voter), choice=voter)
                         await ChainNode.post_fragment(self.node, raw)  # whatever happens to the service's own calls
+
+    async def _post_shares(self) -> None:
+        """The members, who keep their keys, post their shares: one at once, the other some seconds later."""
+        while True:
+            await asyncio.sleep(1)
+            for block0_hash in self.database.published:
+                for snapshot in self.database.snapshots_of(block0_hash):
+                    if snapshot.printed["payload"] == PayloadType.PRIVATE:
+                        await self._post_share(block0_hash, snapshot)
+
+    async def _post_share(self, block0_hash: str, snapshot: SavedSnapshot) -> None:
+        for member, secret in enumerate(MEMBERS):
+            key, mine = member_public_key(secret), (block0_hash, snapshot.plan_id, member)
+            if mine in self._shared:
+                continue
+            await asyncio.sleep(3 * member)
+            file = self._directory / f"member-{member}.json"
+            file.write_text(json.dumps(snapshot.printed))
+            share = decryption_shares(file, snapshot.plan_id, secret)
+            self._shared.add(mine)
+            await MemoryDatabase.post_shares(
+                self.database, block0_hash, [PostedShare(snapshot.plan_id, snapshot.hash, key, share)]
+            )
+            self.world.ctx.mailbox.database_changed()
 
     async def _end(self) -> None:
         """Until the election is archived and nothing of it is left."""

@@ -45,12 +45,12 @@ async def test_a_bad_row_is_told_at_once_and_its_correction_too(world: World) ->
         await world.until(lambda: world.condition(ConditionType.ELECTION_INVALID) is None, seconds=3)
 
 
-async def test_a_private_election_is_told_to_be_unsupported(world: World) -> None:
+async def test_a_private_election_whose_committee_has_no_members_is_told(world: World) -> None:
     spec = world.row.spec
     world.row.edit(objectives=(replace(spec.objectives[0], payload_type=PayloadType.PRIVATE),))
     async with world.doing(Waiting()):
         await world.until(lambda: world.condition(ConditionType.ELECTION_INVALID) is not None)
-    assert world.condition(ConditionType.ELECTION_INVALID) in {"SpecificationInvalid", "PrivateVotingUnsupported"}
+    assert world.condition(ConditionType.ELECTION_INVALID) == "SpecificationInvalid"
 
 
 def make_private(world: World, power: int) -> None:

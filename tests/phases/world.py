@@ -29,13 +29,13 @@ from node_fsm.storage.workspace import ChainDirectory, Workspace
 from states.base import PhaseState
 from states.building_vote_plan import BuildingVotePlan
 from states.generating_block0 import GeneratingBlock0
-from tests.chain import build
 from tests.phases.small_election import ID, LEADER0, LEADER1, VOTING_END, VOTING_START, account, cluster
 from tests.support.chain_node import ChainNode
 from tests.support.fake_jcli import FakeJcli
 from tests.support.main_chain import header
 from tests.support.memory_database import MemoryDatabase, Row
 from tests.support.memory_store import MemoryStore
+from tests.support.private_votes import vote
 from tests.support.template import TEMPLATE
 from tests.support.virtual_time import LoopClock
 
@@ -53,11 +53,12 @@ class World:
         *,
         hot_reload: bool = False,
         groups: int = 1,
+        private: int = 0,
         beside: "World | None" = None,
     ) -> None:
         (directory / "storage").mkdir(parents=True, exist_ok=True)
         self.clock: LoopClock = beside.clock if beside else LoopClock()
-        self.database: MemoryDatabase = beside.database if beside else cluster(self.clock, groups)
+        self.database: MemoryDatabase = beside.database if beside else cluster(self.clock, groups, private)
         self.store = MemoryStore({KEY_URI: f"{LEADER0.reveal()}\n".encode()})
         self.jcli = FakeJcli()
         self.node = ChainNode(self.clock)
@@ -249,7 +250,7 @@ class World:
         self.clock.advance(seconds=VOTING_START + 1)
         for plan in self.plans:
             for voter in range(2):
-                await self.node.post_fragment(build.vote(plan.id, account(voter), choice=voter, expiry=(9, 9)))
+                await self.node.post_fragment(vote(plan, account(voter), choice=voter))
         return chain
 
     async def end_voting(self, *, late: float = 0) -> None:

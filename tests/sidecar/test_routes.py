@@ -1,5 +1,6 @@
 """What each route answers, and to whom."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from node_fsm.core.conditions import Condition, ConditionType
 from node_fsm.core.phases import NODE_MUST_RUN, Phase, Role
+from node_fsm.core.tally_progress import MemberProgress, TallyProgress
 from node_fsm.metrics import Metrics
 from node_fsm.sidecar.app import create_app, is_loopback
 from tests.sidecar.states import RUNNING, SINCE, Source
@@ -136,6 +138,26 @@ async def test_state_has_exactly_the_promised_fields(source: Source, registry: C
             }
         ],
         "last_error": None,
+        "private_tally": None,
+    }
+
+
+async def test_state_says_how_far_private_votes_are_opened(source: Source, registry: CollectorRegistry) -> None:
+    until = datetime(2026, 3, 9, 12, 0, tzinfo=UTC)
+    members = (MemberProgress(0, "key of 0", plans=2), MemberProgress(1, "key of 1", plans=1))
+    source.change(tally=TallyProgress("ab" * 32, 2, 1, members, until), seconds_left=90.04)
+    async with client(source, registry) as http:
+        body = (await http.get("/state")).json()
+    assert body["private_tally"] == {
+        "plans": 2,
+        "plans_decrypted": 1,
+        "members": [
+            {"index": 0, "public_key": "key of 0", "posted_plans": 2},
+            {"index": 1, "public_key": "key of 1", "posted_plans": 1},
+        ],
+        "awaited": [1],
+        "shares_until": "2026-03-09T12:00:00Z",
+        "seconds_left": 90.0,
     }
 
 

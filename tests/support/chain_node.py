@@ -3,28 +3,32 @@
 import io
 import json
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from struct import pack
 from typing import Any
 
 from node_fsm.chain.block0 import summarise
-from node_fsm.chain.blocks import read_blocks
-from node_fsm.chain.certificates import decode_vote_cast, decode_vote_tally
+from node_fsm.chain.certificates import VoteCast, decode_vote_cast, decode_vote_tally
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.chain.limits import LANES
 from node_fsm.chain.recount import PlanCount
+from node_fsm.chain.voting_power import VotingPower
 from node_fsm.core.chain_time import BlockDate, ChainClock
+from node_fsm.core.committee import Results
 from node_fsm.core.errors import ServiceError, TemporaryError
+from node_fsm.core.payload_type import PayloadType
 from node_fsm.ports import ChainRun, Clock, NodeStatus, ProcessPhase
 from node_fsm.ports.answers import Account, FragmentState, FragmentStatus, Posted, VotePlanStatus
 from tests.support.fakes import STOPPED
 from tests.support.genesis_encoder import fragment_id
 from tests.support.main_chain import MainChain
+from tests.support.private_votes import encrypted_sums
 
 NODE_AWAY = TemporaryError("NodeUnavailable", "the node does not answer")
 WRONG_COUNTER = "Spending credential invalid"
+TALLIED = "this private tally is already decryptred"
 OUTSIDE_WINDOW = "its time is over or has not come"
 
 
@@ -147,7 +151,9 @@ class ChainNode:
 
     def plans(self) -> list[dict[str, Any]]:
         """All plans as the node shows them."""
-        return [*self.foreign_plans, *map(_shown, self._chain.counted().plans.values())]
+        counted = self._chain.counted()
+        opened = {tally.plan_id: tally.results for tally in reversed(counted.tallies) if tally.results}
+        return [*self.foreign_plans, *(self._shown(plan, opened.get(id_)) for id_, plan in counted.plans.items())]
 
     async def next_ids(self, block_id: str, count: int) -> list[str] | None:
         self._answer()
@@ -231,6 +237,8 @@ class ChainNode:
         plan = self._chain.counted().plans[tally.plan_id].plan
         if not plan.vote_end <= self._chain.tip.date < plan.committee_end:
             return OUTSIDE_WINDOW
+        if tally.results and any(found.plan_id == tally.plan_id for found in self._chain.counted().tallies):
+            return TALLIED
         witness = tally.transaction.witnesses[0]
         expected = self._counters(tally.committee_id, before)[witness.lane or 0]
         return None if witness.counter == expected else WRONG_COUNTER
@@ -238,14 +246,48 @@ class ChainNode:
     def _counters(self, public_key: str, besides: Sequence[bytes] = ()) -> tuple[int, ...]:
         """By lane: what an account that only tallies must spend next, after what is in blocks and *besides*."""
         counters = [0] * LANES
-        in_blocks = (
-            fragment for raw in self._chain.blocks[1:] for fragment in next(read_blocks(io.BytesIO(raw))).fragments()
-        )
-        for fragment in (*in_blocks, *map(Fragment.from_bytes, besides)):
+        for fragment in (*self._chain.fragments(), *map(Fragment.from_bytes, besides)):
             if fragment.kind is FragmentKind.VOTE_TALLY:
                 tally = decode_vote_tally(fragment)
                 counters[tally.transaction.witnesses[0].lane or 0] += tally.committee_id == public_key
         return tuple(counters)
+
+    def _shown(self, counted: PlanCount, opened: Results | None) -> dict[str, Any]:
+        plan = counted.plan
+        shown = {
+            "id": plan.id,
+            "payload": plan.payload_type,
+            "vote_start": str(plan.vote_start),
+            "vote_end": str(plan.vote_end),
+            "committee_end": str(plan.committee_end),
+            "committee_member_keys": list(plan.committee_member_public_keys),
+            "voting_token": plan.voting_token,
+        }
+        tallies: list[dict[str, Any]]
+        if plan.payload_type is PayloadType.PUBLIC:
+            tallies = [{"Public": _result(proposal.weights or ())} for proposal in counted.proposals]
+        elif opened:
+            tallies = [{"Private": {"state": {"Decrypted": _result(votes)}}} for votes in opened]
+        else:
+            sums = encrypted_sums(plan, self._votes(), VotingPower.read(self._chain.block0))
+            tallies = [{"Private": {"state": {"Encrypted": {"encrypted_tally": text}}}} for text in sums]
+        return shown | {
+            "proposals": [
+                {
+                    "index": index,
+                    "proposal_id": proposal.external_id,
+                    "options": {"start": 0, "end": plan.proposals[index].options},
+                    "votes_cast": proposal.votes_cast,
+                    "tally": tally,
+                }
+                for index, (proposal, tally) in enumerate(zip(counted.proposals, tallies, strict=True))
+            ]
+        }
+
+    def _votes(self) -> Iterator[VoteCast]:
+        for fragment in self._chain.fragments():
+            if fragment.kind is FragmentKind.VOTE_CAST:
+                yield decode_vote_cast(fragment)
 
     def _log(self, raw: bytes) -> None:
         """Append to the persistent log, which survives whatever happens to the node."""
@@ -256,24 +298,5 @@ class ChainNode:
             log.write(pack(">Q", int(now.timestamp())) + raw)
 
 
-def _shown(counted: PlanCount) -> dict[str, Any]:
-    plan = counted.plan
-    return {
-        "id": plan.id,
-        "payload": plan.payload_type,
-        "vote_start": str(plan.vote_start),
-        "vote_end": str(plan.vote_end),
-        "committee_end": str(plan.committee_end),
-        "committee_member_keys": [],
-        "proposals": [
-            {
-                "index": index,
-                "proposal_id": proposal.external_id,
-                "options": {"start": 0, "end": len(proposal.weights or ())},
-                "votes_cast": proposal.votes_cast,
-                "tally": {"Public": {"result": {"results": list(proposal.weights or ()), "options": {}}}},
-            }
-            for index, proposal in enumerate(counted.proposals)
-        ],
-        "voting_token": plan.voting_token,
-    }
+def _result(votes: Sequence[int]) -> dict[str, Any]:
+    return {"result": {"results": list(votes), "options": {"start": 0, "end": len(votes)}}}

@@ -1,9 +1,10 @@
 """A node's main chain of hand-made blocks, which may lose blocks and turn."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from node_fsm.chain.blocks import BlockHeader, read_blocks
+from node_fsm.chain.blocks import Block, BlockHeader, read_blocks
+from node_fsm.chain.fragments import Fragment
 from node_fsm.chain.recount import Recount, recount
 from node_fsm.core.chain_time import BlockDate
 from tests.chain import build
@@ -44,6 +45,15 @@ class MainChain:
     def counted(self) -> Recount:
         """What the chain says now."""
         return recount(io.BytesIO(self.raw))
+
+    @property
+    def block0(self) -> Block:
+        return next(read_blocks(io.BytesIO(self.blocks[0])))
+
+    def fragments(self) -> Iterator[Fragment]:
+        """Those of all blocks after block 0."""
+        for raw in self.blocks[1:]:
+            yield from next(read_blocks(io.BytesIO(raw))).fragments()
 
     async def next_ids(self, block_id: str, count: int) -> list[str] | None:
         self.asked += 1

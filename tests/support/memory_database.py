@@ -255,20 +255,23 @@ class MemoryDatabase(MemoryVotes):
         with self._call("vote_plans"):
             return self._plans(block0_hash)
 
-    async def save_tally_snapshot(self, block0_hash: str, snapshots: dict[str, Any]) -> dict[str, Any]:
+    async def save_tally_snapshot(
+        self, block0_hash: str, snapshots: dict[str, Any], *, anew: bool = False
+    ) -> dict[str, Any]:
         with self._call("save_tally_snapshot"):
             self._require_plans(block0_hash, snapshots)
-            if self._open_dispute(block0_hash):
+            has_shares = any(hash_ == block0_hash for hash_, _ in self.posted_shares)
+            if (anew or self._open_dispute(block0_hash)) and not has_shares:
                 self.snapshots[block0_hash] = snapshots
             return self.snapshots.setdefault(block0_hash, snapshots)
 
     async def tally_snapshots(self, block0_hash: str) -> tuple[SavedSnapshot, ...]:
         with self._call("tally_snapshots"):
-            return self._snapshots(block0_hash)
+            return self.snapshots_of(block0_hash)
 
     async def post_shares(self, block0_hash: str, shares: Sequence[PostedShare]) -> None:
         with self._call("post_shares"):
-            standing = {snapshot.plan_id: snapshot.hash for snapshot in self._snapshots(block0_hash)}
+            standing = {snapshot.plan_id: snapshot.hash for snapshot in self.snapshots_of(block0_hash)}
             for share in shares:
                 if standing.get(share.plan_id) != share.snapshot_hash:
                     raise snapshot_unknown(share, standing.get(share.plan_id))
@@ -295,7 +298,7 @@ class MemoryDatabase(MemoryVotes):
         with self._call("decrypted"):
             return dict(self.opened.get(block0_hash, {}))
 
-    def _snapshots(self, block0_hash: str) -> tuple[SavedSnapshot, ...]:
+    def snapshots_of(self, block0_hash: str) -> tuple[SavedSnapshot, ...]:
         printed = self.snapshots.get(block0_hash, {})
         return tuple(
             SavedSnapshot(plan.id, printed[plan.id], hash_of(printed[plan.id]))
@@ -311,11 +314,12 @@ class MemoryDatabase(MemoryVotes):
         entry: JournalEntry,
         *,
         disputed: str | None = None,
+        untallied: Collection[str] = (),
     ) -> None:
         with self._call("post_results"):
             by_plan = {result.plan_id: result for result in results}
-            self._require_plans(block0_hash, by_plan)
-            plans = self._plans(block0_hash)
+            self._require_plans(block0_hash, [*by_plan, *untallied])
+            plans = [plan for plan in self._plans(block0_hash) if plan.id in by_plan]
             ordered = tuple(by_plan[plan.id] for plan in plans)
             standing = self.posted.get(block0_hash)
             if standing and (disputed or not self._open_dispute(block0_hash)):
@@ -477,9 +481,9 @@ class MemoryDatabase(MemoryVotes):
         ):
             raise _refused("the right to publish has expired or gone to another process")
 
-    def _require_plans(self, block0_hash: str, by_plan: dict[str, Any]) -> None:
-        plans = {plan.id for plan in self._plans(block0_hash)}
-        if not plans or plans != by_plan.keys():
+    def _require_plans(self, block0_hash: str, plan_ids: Collection[str]) -> None:
+        plans = sorted(plan.id for plan in self._plans(block0_hash))
+        if not plans or plans != sorted(plan_ids):
             raise PermanentError("PlansDiffer", "these are not the plans that were published")
 
     def _write(self, entry: JournalEntry) -> None:

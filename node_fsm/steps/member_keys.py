@@ -1,0 +1,79 @@
+"""The members' keys where the operator is trusted with them: read after voting, and the members' shares made of them.
+
+They are in memory alone, and go to jcli over standard input.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+
+from node_fsm.core.committee import PostedShare
+from node_fsm.core.conditions import ConditionType
+from node_fsm.core.errors import PermanentError, ServiceError
+from node_fsm.core.secret import Secret
+from node_fsm.steps.context import Context
+from node_fsm.steps.private_plan import PrivatePlan
+
+KEY_BYTES = 4096
+_KEY = re.compile(r"ristretto255_membersk1[0-9a-z]+")
+
+
+async def post_own_shares(ctx: Context, plans: Sequence[PrivatePlan]) -> bool:
+    """Post, as members do, the shares that are missing and for whose members there are keys; whether there were any.
+
+    What keeps one from being made is said in a condition, and holds up no other: a member may post theirs as well.
+    """
+    wanted = {plan.members[member]: member for plan in plans for member in plan.missing}
+    if ctx.settings.member_keys_uri is None or not wanted:
+        ctx.conditions.clear(ConditionType.MEMBER_KEY_UNUSABLE)
+        return False
+    where = f"{ctx.settings.member_keys_uri}/{ctx.election_in_work().election_name}/"
+    made: list[PostedShare] = []
+    try:
+        faults, keys = await _read(ctx, where, {key for plan in plans for key in plan.members})
+        for plan in plans:
+            for member in plan.missing:
+                public_key = plan.members[member]
+                if public_key in keys:
+                    share = await ctx.jcli.decryption_shares(plan.snapshot, plan.id, keys[public_key])
+                    made.append(PostedShare(plan.id, plan.snapshot_hash, public_key, share))
+    except ServiceError as error:
+        ctx.conditions.raise_(ConditionType.MEMBER_KEY_UNUSABLE, error.reason, error.message)
+    else:
+        _say(ctx, where, faults, {key: member for key, member in wanted.items() if key not in keys})
+    if made:
+        await ctx.database.post_shares(ctx.block0_in_work().hash, made)
+    return bool(made)
+
+
+async def _read(ctx: Context, where: str, members: Collection[str]) -> tuple[list[tuple[str, str]], dict[str, Secret]]:
+    """What is wrong with what is under *where* (reason, message), and the keys of *members* by their public half."""
+    faults, keys = [], {}
+    for uri in await ctx.store.uris(where):
+        key = Secret((await ctx.store.read(uri, KEY_BYTES)).decode("ascii", errors="replace").strip())
+        if not _KEY.fullmatch(key.reveal()):
+            faults.append(("MemberKeyMalformed", f"{uri} is not one bech32 line with a member's secret key"))
+            continue
+        try:
+            public_key = await ctx.jcli.member_public_key(key)
+        except PermanentError as error:
+            if error.reason != "CommandFailed":
+                raise
+            faults.append(("MemberKeyMalformed", f"{uri} is refused: {error.message}"))
+            continue
+        if public_key in members:
+            keys[public_key] = key
+        else:
+            faults.append(("MemberKeyForeign", f"{uri} is the key of {public_key}, who is no member"))
+    return faults, keys
+
+
+def _say(ctx: Context, where: str, faults: list[tuple[str, str]], missing: Mapping[str, int]) -> None:
+    if missing:
+        members = ", ".join(f"{member} ({key})" for key, member in sorted(missing.items(), key=lambda item: item[1]))
+        faults = [("MemberKeyMissing", f"there is no key of member {members} under {where}"), *faults]
+    if faults:
+        what = "; ".join(message for _, message in faults)
+        advice = "put the right keys there, or have these members post their shares with `node-fsm committee share`"
+        ctx.conditions.raise_(ConditionType.MEMBER_KEY_UNUSABLE, faults[0][0], f"{what}; {advice}")
+    else:
+        ctx.conditions.clear(ConditionType.MEMBER_KEY_UNUSABLE)
