@@ -15,10 +15,9 @@ from node_fsm.cli.progress import progress_bar
 if TYPE_CHECKING:
     from node_fsm.archive.manifest import Manifest
     from node_fsm.core.committee import Share
-    from node_fsm.core.secret import Secret
     from node_fsm.settings.model import CommandSettings
 
-_MAX_KEY_BYTES = 4096
+_MEMBER_SECRET = "ristretto255_membersk"  # noqa: S105 - the prefix of such keys
 _MAX_SHARE_BYTES = 256 * 2**20
 
 
@@ -61,8 +60,9 @@ async def _tally(archive: str, key_files: Sequence[Path], share_files: Sequence[
     from node_fsm.archive.manifest import MANIFEST_NAME
     from node_fsm.programs.jcli import Jcli
     from node_fsm.settings.model import CommandSettings, load_settings
+    from node_fsm.storage.named_files import read_key
 
-    keys = {str(file): _read_key(file) for file in key_files}
+    keys = {str(file): read_key(file, _MEMBER_SECRET) for file in key_files}
     shares = {name: share for file in share_files for name, share in _read_shares(file).items()}
     settings = load_settings(os.environ, CommandSettings)
     with tempfile.TemporaryDirectory(prefix="node-fsm-tally-") as name:
@@ -115,18 +115,6 @@ async def _opened(target: str, settings: "CommandSettings") -> AsyncIterator[tup
         yield text, store.download(f"{target}/{TAR_NAME}")
     finally:
         await store.close()
-
-
-def _read_key(file: Path) -> "Secret":
-    from node_fsm.core.secret import Secret
-
-    try:
-        text = _read(file, _MAX_KEY_BYTES).decode("ascii").strip()
-    except ValueError:
-        text = ""
-    if not text.startswith("ristretto255_membersk1") or len(text.split()) != 1:
-        raise _refused(f"{file} does not hold a member's secret key (ristretto255_membersk1…, one line)")
-    return Secret(text)
 
 
 def _read_shares(file: Path) -> "dict[str, Share]":

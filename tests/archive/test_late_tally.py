@@ -24,6 +24,7 @@ from node_fsm.core.model import PlanResult
 from node_fsm.core.secret import Secret
 from node_fsm.importing.committee_files import SharesFile
 from node_fsm.programs.jcli import Jcli
+from node_fsm.storage.files import write_private
 from tests.archive.helpers import FixedClock, MemoryStore, make_chain, private_tally, request_of
 from tests.chain import build
 from tests.contract.binaries import Binaries
@@ -97,7 +98,7 @@ async def archived(binaries: Binaries, tmp_path: Path) -> Callable[..., Any]:
         snapshot.write_text(json.dumps(account[::-1]))  # a node prints them in any order
         keys = [tmp_path / f"member{index}.sk" for index in range(2)]
         for key, secret in zip(keys, secrets, strict=True):
-            key.write_text(secret.reveal() + "\n")
+            write_private(key, secret.reveal().encode() + b"\n")
         archive = Untallied(binaries.jcli, tmp_path / "packed", keys, plan_ids, snapshot)
         for plan, member in shares:
             (chain / f"tally/plan-{plan}").mkdir(parents=True, exist_ok=True)
@@ -219,7 +220,7 @@ async def test_a_foreign_key_is_refused_and_not_shown(archived: Callable[..., An
     jcli = Jcli(str(archive.jcli), timeout=HANGING)
     communication = await jcli.communication_public_key(await jcli.new_communication_key())
     secret = await jcli.new_member_key(1, "crs", 0, [communication])
-    (tmp_path / "foreign.sk").write_text(secret.reveal())
+    write_private(tmp_path / "foreign.sk", secret.reveal().encode())
     done = await archive.tally("--key-file", tmp_path / "foreign.sk", *with_keys(archive, 0, 1))
     assert done.exit_code == 1
     assert "foreign.sk is the key of ristretto255_memberpk1" in done.stderr
@@ -313,7 +314,7 @@ def test_a_file_that_is_no_share_is_refused(tmp_path: Path, content: str | None)
 @pytest.mark.parametrize("content", ["", "ed25519_sk1qqq", "ristretto255_membersk1qq qq", "\xff", "a" * 10_000, None])
 def test_a_file_that_is_no_key_is_refused(tmp_path: Path, content: str | None) -> None:
     if content is not None:
-        (tmp_path / "member.sk").write_text(content, encoding="latin-1")
+        write_private(tmp_path / "member.sk", content.encode("latin-1"))
     done = CliRunner().invoke(app, ["tally", "--archive", str(tmp_path), "--key-file", str(tmp_path / "member.sk")])
     assert (done.exit_code, done.stdout) == (1, "")
     assert "member.sk " in done.stderr

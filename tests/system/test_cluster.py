@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -55,15 +56,24 @@ class ClusterOfTests(Cluster):
         file, voters = write_election(election, self.directory / "elections" / election.name)
         self.cli("election", "import", str(file), "--voters", str(voters))
 
+    def shown(self, election: DrawnElection) -> dict[str, Any]:
+        """What the command line shows of an election."""
+        return dict(json.loads(self.cli("election", "show", election.name, "--json")))
+
+    def results(self, election: DrawnElection) -> dict[str, list[int]]:
+        """The posted votes of all plans by the questions' external ids."""
+        return {
+            question: votes for plan in self.shown(election)["plans"] for question, votes in plan["results"].items()
+        }
+
     async def assert_ended(self, election: DrawnElection) -> None:
         """Results as drawn, one final archive that verifies, everybody waiting and nothing left behind."""
         for member in self.members:
             await member.service.wait_for(HANGING, phase="Waiting", election=None)
             assert list((member.storage / "elections").iterdir()) == [], member.hostname
-        shown = json.loads(self.cli("election", "show", election.name, "--json"))
-        (plan,) = shown["plans"]
-        assert plan["results"] == election.expected()
-        assert plan["on_chain"]
+        shown = self.shown(election)
+        assert self.results(election) == election.expected()
+        assert all(plan["on_chain"] for plan in shown["plans"])
         (archive,) = [archive for archive in shown["archives"] if archive["kind"] == "final"]
         assert "whole" in self.cli("verify", archive["uri"])
 

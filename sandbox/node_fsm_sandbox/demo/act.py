@@ -1,20 +1,25 @@
 """One election of the demo: its votes, and in the midst of them SIGKILL to a service."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from node_fsm.core.phases import Phase
+from node_fsm.core.phases import Phase, Role
 from node_fsm_sandbox.demo.ballot_box import BallotBox
 from node_fsm_sandbox.demo.display import Display
+from node_fsm_sandbox.demo.moment import NodeView
 from node_fsm_sandbox.demo.observer import Observer, in_phase
 from node_fsm_sandbox.election.cluster import Member
+from node_fsm_sandbox.election.committee import CommitteeMember
+from node_fsm_sandbox.election.concurrency import together
 from node_fsm_sandbox.election.draw import Ballot, DrawnElection
 from node_fsm_sandbox.election.polling_station import PollingStation
 
 _BATCH = 6
 _BETWEEN_BATCHES = 1.5
 _SETTLE_SECONDS = 12.0
+_LATE_SECONDS = 4.0
 
 VOTED_ALREADY = "already voted"
 OUT_OF_TIME = "time to vote is between"
@@ -22,13 +27,18 @@ OUT_OF_TIME = "time to vote is between"
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """An election with what is needed to hold it; *victim* is the node whose service is killed."""
+    """An election with what is needed to hold it; *victim* is the node whose service is killed.
+
+    *settings* are those of every service and command, *temporary* is where commands keep theirs.
+    """
 
     election: DrawnElection
     members: Sequence[Member]
     victim: Member
     observer: Observer
     display: Display
+    settings: Mapping[str, str]
+    temporary: Path
 
     async def play(self) -> list[str]:
         """From the chain's start until no node works on the election any more; what did not go as it must."""
@@ -51,6 +61,7 @@ class Act:
         await station.wait_for_tip(times.voting_end)
         self.display.tell(f"{name}: voting has ended on the chain")
         problems += await self._rejected(box, self.election.late, "vote that came too late", OUT_OF_TIME)
+        problems += await self._open_private_votes()
         # Not until all are in Waiting: on a slow machine the first of them may be in the next election by then.
         await self.observer.until(lambda view: view.state is not None and view.state.election != name)
         self.display.tell(f"{name}: archived, and no node works on it any more")
@@ -65,6 +76,35 @@ class Act:
         reasons = await box.count(fragment_ids, _SETTLE_SECONDS)
         self.display.tell(f"{self.election.name}: {len(fragment_ids) - len(reasons)} more votes are in blocks")
         return [f"a vote that must count is in no block: {reason}" for reason in reasons]
+
+    async def _open_private_votes(self) -> list[str]:
+        """Have the committee's members post their shares, the last of them late; nobody else has their keys."""
+        if not self.election.committee:
+            return []
+        *others, late = self.election.committee
+        await self._until_awaited([member.index for member in self.election.committee])
+        for said in await together(*map(self._post_share, others)):
+            self.display.tell(said)
+        await self._until_awaited([late.index])
+        await asyncio.sleep(_LATE_SECONDS)
+        self.display.tell(await self._post_share(late))
+        return []
+
+    async def _until_awaited(self, members: Sequence[int]) -> None:
+        """Wait until leader 0 says that it waits for these members, and tell it."""
+        (leader0,) = [member for member in self.members if member.part.role is Role.LEADER0]
+
+        def waits(view: NodeView) -> bool:
+            tally = view.state.private_tally if view.state else None
+            return tally is not None and tally.awaited == list(members)
+
+        await self.observer.until(waits, [leader0.hostname])
+        names = " and ".join(f"member {member}" for member in members)
+        self.display.tell(f"{self.election.name}: the private votes are opened once {names} of the committee posted")
+
+    async def _post_share(self, member: CommitteeMember) -> str:
+        said = await member.post_share(self.election.name, self.settings, self.temporary)
+        return f"{self.election.name}: member {member.index}: {said.splitlines()[-1]}"
 
     async def _kill(self) -> list[str]:
         """Kill the victim's service and start it again, as a container would be."""
@@ -87,7 +127,7 @@ class Act:
 
     def _station(self) -> PollingStation:
         leaders = [member.node for member in self.members if member.part.wallet]
-        return PollingStation(self._follower.node, leaders)
+        return PollingStation(self._follower.node, leaders, Path(self.settings["NODE_FSM_JCLI_PATH"]))
 
     @property
     def _follower(self) -> Member:

@@ -15,6 +15,7 @@ from node_fsm_sandbox.demo.outcome import ElectionOutcome, NodeOutcome, Outcome
 from node_fsm_sandbox.demo.schedule import LEAD, OFFSET_MINUTES, schedule
 from node_fsm_sandbox.election.binaries import Binaries
 from node_fsm_sandbox.election.cluster import Cluster, closing
+from node_fsm_sandbox.election.committee import new_committee
 from node_fsm_sandbox.election.concurrency import alongside
 from node_fsm_sandbox.election.draw import DrawnElection, draw_election, draw_voters
 from node_fsm_sandbox.election.importing import import_files, write_election, write_template
@@ -23,6 +24,7 @@ from node_fsm_sandbox.election.part import follower, leader, leader0
 
 NAMES = ("first", "second")
 VOTERS = 24
+MEMBERS = 3
 
 _BUCKET = "demo"
 
@@ -73,22 +75,37 @@ class Performance:
         waiting = in_phase(Phase.WAITING)
         await observer.until(waiting)
         elections = await self._import_elections(servers)
-        self._display.tell(f"two elections are imported; voting in {NAMES[0]} begins in {LEAD} s")
+        self._display.tell(
+            f"two elections are imported, the second one private; voting in {NAMES[0]} begins in {LEAD} s"
+        )
         leader0, leader1, _ = cluster.members
         for election, victim in zip(elections, (leader1, leader0), strict=True):
-            act = Act(election, cluster.members, victim, observer, self._display)
+            act = Act(
+                election,
+                cluster.members,
+                victim,
+                observer,
+                self._display,
+                cluster.settings,
+                self._places.temporary,
+            )
             self._outcome.problems += await act.play()
         await observer.until(waiting)
         self._display.tell(f"all nodes are back in {Phase.WAITING}")
         return elections
 
     async def _import_elections(self, servers: Servers) -> list[DrawnElection]:
-        """Draw two elections and import them both now: nobody touches anything between them."""
+        """Draw two elections and import them both now: nobody touches anything between them.
+
+        The second is voted on in private, and opened by a committee of three who keep their keys.
+        """
         voters = draw_voters(self._random, VOTERS)
+        committee = await new_committee(self._binaries.jcli, MEMBERS, self._places.work / "committee")
         template = load_template(self._template)
         elections = []
         for name, times in zip(NAMES, schedule(datetime.now(UTC)), strict=True):
-            election = draw_election(name, times, voters, self._random)
+            private = () if name == NAMES[0] else committee
+            election = draw_election(name, times, voters, self._random, private, public=0 if private else None)
             file, voters_file = write_election(election, self._places.work / "elections" / name)
             await import_files(servers.session, file, voters_file, template, OFFSET_MINUTES)
             self._outcome.elections.append(ElectionOutcome(election))

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from node_fsm.core.payload_type import PayloadType
+from node_fsm_sandbox.election.committee import CommitteeMember
 from node_fsm_sandbox.election.schedule import Times
 from node_fsm_sandbox.election.wallet import Wallet
 
@@ -31,6 +33,7 @@ class Question:
     title: str
     options: tuple[str, ...]
     external_id: str
+    payload_type: PayloadType = PayloadType.PUBLIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class DrawnElection:
     """An election and its votes: *ballots* count, *again* and *late* must not.
 
     *again* is the second vote of a voter on a question, for another option; *late* the only vote of a voter who
-    comes when voting has ended. *abstaining* never votes.
+    comes when voting has ended. *abstaining* never votes. The *committee* opens private votes.
     """
 
     name: str
@@ -62,6 +65,7 @@ class DrawnElection:
     again: Ballot
     late: Ballot
     abstaining: Voter
+    committee: tuple[CommitteeMember, ...] = ()
 
     def expected(self) -> dict[str, list[int]]:
         """The votes per option, by external id: the sums of the powers of those who chose it."""
@@ -78,10 +82,32 @@ def draw_voters(random: Random, count: int) -> tuple[Voter, ...]:
     return tuple(Voter(Wallet(), power) for power in powers)
 
 
-def draw_election(name: str, times: Times, voters: Sequence[Voter], random: Random) -> DrawnElection:
-    """Draw who abstains, who votes twice, who comes late, and what everybody chooses."""
+def draw_election(
+    name: str,
+    times: Times,
+    voters: Sequence[Voter],
+    random: Random,
+    committee: Sequence[CommitteeMember] = (),
+    *,
+    public: int | None = None,
+) -> DrawnElection:
+    """Draw who abstains, who votes twice, who comes late, and what everybody chooses.
+
+    The first *public* questions, all if it is None, are voted on in public, the others in private: those need a
+    *committee*.
+    """
+    public = len(_QUESTIONS) if public is None else public
+    assert committee or public == len(_QUESTIONS), "only a committee opens private votes"
     abstaining, late, twice, *_ = random.sample(voters, len(voters))
-    questions = tuple(Question(title, options, random.randbytes(32).hex()) for title, options in _QUESTIONS)
+    questions = tuple(
+        Question(
+            title,
+            options,
+            random.randbytes(32).hex(),
+            PayloadType.PUBLIC if number < public else PayloadType.PRIVATE,
+        )
+        for number, (title, options) in enumerate(_QUESTIONS)
+    )
     ballots = [
         Ballot(voter, question, random.randrange(len(question.options)), lane)
         for lane, question in enumerate(questions)
@@ -100,4 +126,5 @@ def draw_election(name: str, times: Times, voters: Sequence[Voter], random: Rand
         again=Ballot(twice, first, (chosen + 1) % len(first.options), lane=len(questions)),
         late=Ballot(late, first, 0, lane=0),
         abstaining=abstaining,
+        committee=tuple(committee),
     )

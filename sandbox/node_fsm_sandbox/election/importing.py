@@ -57,12 +57,15 @@ def _document(election: DrawnElection) -> dict[str, object]:
         "voting_start": election.times.voting_start.isoformat(),
         "voting_end": election.times.voting_end.isoformat(),
         "tallying_end": election.times.tallying_end.isoformat(),
-        "committee_threshold": 0,
-        "committee": [],
+        "committee_threshold": len(election.committee),
+        "committee": [
+            {"id": member.id, "member_index": member.index, "member_public_key": member.public_key}
+            for member in election.committee
+        ],
         "objectives": [
             {
-                "title": "Questions to all",
-                "payload_type": "public",
+                "title": f"Questions to all, {payload_type}",
+                "payload_type": payload_type.value,
                 "voting_group": _GROUP,
                 "proposals": [
                     {
@@ -71,8 +74,10 @@ def _document(election: DrawnElection) -> dict[str, object]:
                         "external_id": question.external_id,
                     }
                     for question in election.questions
+                    if question.payload_type is payload_type
                 ],
             }
+            for payload_type in dict.fromkeys(question.payload_type for question in election.questions)
         ],
     }
 
