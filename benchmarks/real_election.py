@@ -4,9 +4,9 @@
 
 ELECTION.json.gz is what a published block 0 says, as JSON: params, leaders, committees, wallets and plans. It is
 imported with its times shifted by whole epochs, so that its chain starts now, and with one more leader, whose key is
-made here. Block 0 is decoded with jcli and must say the same; the node must make blocks on it. Printed: the time of
-BuildingVotePlan and GeneratingBlock0 beside jcli alone on the same JSON, and the service's peak memory. The goal is at
-most 1.10 times jcli's own time plus 0.5 s.
+made here; so are the keys of a committee's members when its votes are private. Block 0 is decoded with jcli and must
+say the same; the node must make blocks on it. Printed: the time of BuildingVotePlan and GeneratingBlock0 beside jcli
+alone on the same JSON, and the service's peak memory. The goal is at most 1.10 times jcli's own time plus 0.5 s.
 """
 
 import argparse
@@ -39,6 +39,9 @@ from node_fsm.core.errors import ServiceError
 from node_fsm.database.administration import add_node
 from node_fsm.database.session import Session
 from node_fsm.ports.answers import NodeStats
+from node_fsm.programs.jcli import Jcli
+from node_fsm.steps.decryption_speed import measure as measure_speed
+from node_fsm.storage.workspace import Workspace
 
 BUCKET, NAME, GROUP = "node-fsm", "published", "voters"
 SECONDS = 180
@@ -66,21 +69,24 @@ async def measure(published: dict[str, Any], binaries: Binaries, servers: Server
     for number, key in enumerate(published["leaders"], 1):
         await add_node(servers.session, f"leader{number}", ed25519_public_key_text(bytes.fromhex(key)))
     settings = settings_of_all(published, clock, binaries, directory)
+    members = [await new_member_key(binaries) for _ in range(members_of(published))]
     async with closing(Cluster(servers.outside, directory, directory, settings)) as cluster:
         part = leader0()
         assert part.wallet
         (member,) = await cluster.add(part)
         start = perf_counter()
-        command = [str(script("node-fsm")), "election", "import", *import_files(published, clock, directory)]
+        command = [str(script("node-fsm")), "election", "import", *import_files(published, members, clock, directory)]
         run(*command, environment=service_environment(os.environ, directory, member.service.settings))
         print(f"imported {len(published['wallets']) - 1} voters in {perf_counter() - start:.2f} s")
+        if members:
+            await measure_decryption(binaries, member.storage)
         await member.service.start()
         stats = await first_blocks(member)
         peak = peak_megabytes(member.service.process.pid)
         assert await cluster.stop() == []
         (chain,) = member.storage.glob("elections/*/*/block0.bin")
     compare(published, run(jcli, "genesis", "decode", "--input", str(chain)), clock, part.wallet.leader_id)
-    compare_plans(published, chain)
+    compare_plans(published, members, chain)
     print(f"the node runs on it: height {stats.height}, date {stats.tip_date}")
     building = await building_seconds(servers.session)
     alone = min(encode_seconds(jcli, chain.with_name("genesis.json")) for _ in range(3))
@@ -136,19 +142,38 @@ def settings_of_all(
     }
 
 
-def import_files(published: dict[str, Any], clock: ChainClock, directory: Path) -> list[str]:
+async def measure_decryption(binaries: Binaries, storage: Path) -> None:
+    """Do what a service does in Waiting when the first private election is to come: once for each version of jcli."""
+    storage.mkdir(mode=0o700)
+    start = perf_counter()
+    speed = await measure_speed(Jcli(str(binaries.jcli)), storage)
+    print(f"the speed of decryption measured in {perf_counter() - start:.2f} s")
+    Workspace(storage).decryption_speed.write_text(json.dumps(speed.document()))
+
+
+async def new_member_key(binaries: Binaries) -> str:
+    """The public half of a new key of a committee's only member."""
+    jcli = Jcli(str(binaries.jcli))
+    communication = await jcli.communication_public_key(await jcli.new_communication_key())
+    return await jcli.member_public_key(await jcli.new_member_key(1, NAME, 0, [communication]))
+
+
+def import_files(published: dict[str, Any], members: list[str], clock: ChainClock, directory: Path) -> list[str]:
     """Write the election as an operator would; the committee's account is no voter: the service funds it itself."""
     names = {"voting_start": "vote_start", "voting_end": "vote_end", "tallying_end": "committee_end"}
     document = {
         "name": NAME,
         "description": "a published election, later",
         **{column: date_time(published, clock, date).isoformat() for column, date in names.items()},
-        "committee_threshold": 0,
-        "committee": [{"id": key, "member_index": index} for index, key in enumerate(published["committees"])],
+        "committee_threshold": len(members),
+        "committee": [
+            {"id": key, "member_index": index, "member_public_key": members[index] if members else None}
+            for index, key in enumerate(published["committees"])
+        ],
         "objectives": [
             {
                 "title": "all",
-                "payload_type": "public",
+                "payload_type": published["plans"][0]["payload_type"],
                 "voting_group": GROUP,
                 "proposals": [
                     {
@@ -211,17 +236,20 @@ def compare(published: dict[str, Any], decoded: str, clock: ChainClock, own: str
     )
 
 
-def compare_plans(published: dict[str, Any], block0: Path) -> None:
-    """Assert that plans, proposals in order, and dates are the published ones."""
+def compare_plans(published: dict[str, Any], members: list[str], block0: Path) -> None:
+    """Assert that plans, kinds of votes, proposals in order, and dates are the published ones."""
     with block0.open("rb") as stream:
         plans = summarise(stream).vote_plans
     for built, plan in zip(plans, published["plans"], strict=True):
         dates = [str(built.vote_start), str(built.vote_end), str(built.committee_end)]
         assert dates == [plan["vote_start"], plan["vote_end"], plan["committee_end"]]
+        assert built.payload_type == plan["payload_type"]
+        assert built.committee_member_public_keys == tuple(members)
         assert [(proposal.external_id, proposal.options) for proposal in built.proposals] == [
             (proposal["external_id"], proposal["options"]) for proposal in plan["proposals"]
         ]
-    print(f"equal: {len(plans)} plans, {len(proposals_of(published))} proposals in order, dates {', '.join(dates)}")
+    kind = f"{plan['payload_type']} plans"
+    print(f"equal: {len(plans)} {kind}, {len(proposals_of(published))} proposals in order, dates {', '.join(dates)}")
 
 
 async def building_seconds(session: Session) -> float:
@@ -260,6 +288,13 @@ def run(*command: str, environment: dict[str, str] | None = None) -> str:
     if done.returncode:
         raise SystemExit(f"{' '.join(command[:3])} ended with {done.returncode}: {done.stdout}{done.stderr}")
     return done.stdout.strip()
+
+
+def members_of(published: dict[str, Any]) -> int:
+    """How many members open the votes; the same of all plans, and one for each account of the committee."""
+    (members,) = {plan["committee_member_keys"] for plan in published["plans"]}
+    assert members in {0, len(published["committees"])}
+    return int(members)
 
 
 def proposals_of(published: dict[str, Any]) -> list[dict[str, Any]]:
