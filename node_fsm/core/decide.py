@@ -4,7 +4,7 @@ Pure and level-triggered: asked again with the same view it answers the same, so
 changes nothing but the delay.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from node_fsm.core.current import closing_time, current, due_time
 from node_fsm.core.errors import PermanentError
@@ -12,6 +12,9 @@ from node_fsm.core.events import Event
 from node_fsm.core.model import Block0Ref, ElectionOverview, Overview
 from node_fsm.core.phases import BEFORE_PUBLICATION, NODE_MUST_RUN, Phase, Role
 from node_fsm.core.view import UNKNOWN, Deadline, Decision, LocalChain, Policy, View, Work
+
+LAST_ATTEMPTS = timedelta(minutes=10)
+"""After the grace of a tally, how long what does not answer may still do so."""
 
 
 def decide(phase: Phase, work: Work | None, view: View, now: datetime, policy: Policy) -> Decision | None:
@@ -42,7 +45,11 @@ def next_deadline(phase: Phase, work: Work | None, view: View, now: datetime, po
 def _deadlines(phase: Phase, work: Work | None, view: View, now: datetime, policy: Policy) -> list[Deadline]:
     """The moments that *phase* looks forward or back to; none in phases that the clock does not touch."""
     if phase in NODE_MUST_RUN:
-        return _chain_deadlines(work.block0, policy) if work and work.block0 else []
+        if work is None or work.block0 is None:
+            return []
+        given_up = closing_time(work.block0.dates.committee_end_time, policy) + LAST_ATTEMPTS
+        last = [Deadline("give_up", given_up)] if phase is Phase.TALLYING else []
+        return [*_chain_deadlines(work.block0, policy), *last]
     if phase not in BEFORE_PUBLICATION | {Phase.WAITING} or view.overview is UNKNOWN:
         return []
     election = current(view.overview, now, policy, view.unbuildable)
@@ -191,8 +198,12 @@ def _posted(block0: Block0Ref, work: Work, overview: Overview) -> ElectionOvervi
 
 
 def _tallying(block0: Block0Ref, view: View, now: datetime, policy: Policy) -> Decision | None:
-    closed = now >= closing_time(block0.dates.committee_end_time, policy)
-    if closed and isinstance(view.failure, PermanentError):
+    """Past the grace what a person would have to mend is not waited for, and what does not answer only a little."""
+    closing = closing_time(block0.dates.committee_end_time, policy)
+    is_over = now >= closing and isinstance(view.failure, PermanentError)
+    # Results cannot be recorded while the database is away, nor that there are none.
+    is_over |= now >= closing + LAST_ATTEMPTS and view.failure is not None and view.overview is not UNKNOWN
+    if is_over and view.failure:
         why = f"the time to tally and its grace have passed without a result: {view.failure.message}"
         return Decision(Event.TALLY_WINDOW_CLOSED, why)
     return None

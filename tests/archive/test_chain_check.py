@@ -68,6 +68,14 @@ def test_each_plan_has_one_result(chain: Path, results: tuple[ResultEntry, ...])
     assert list(faults(chain / "blocks.bin", replace(CLAIMS, results=results))) == ["vote plans"]
 
 
+def test_a_private_plan_may_lack_its_result_and_says_why(chain: Path) -> None:
+    claims = replace(CLAIMS, results=RESULTS[:1], untallied="a share is missing")
+    assert faults(chain / "blocks.bin", claims) == {}
+    (plans,) = [check for check in check_chain(chain / "blocks.bin", claims) if check.name == "vote plans"]
+    assert plans.detail == "the 2 of block 0, of which 1 private ones have no result: a share is missing"
+    assert list(faults(chain / "blocks.bin", replace(claims, results=RESULTS[1:]))) == ["vote plans"]
+
+
 @pytest.mark.parametrize(
     ("results", "plan_id"),
     [

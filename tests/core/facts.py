@@ -8,6 +8,7 @@ from itertools import product
 from typing import Literal
 
 from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.decide import LAST_ATTEMPTS
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.model import ElectionOverview, Overview
 from node_fsm.core.phases import Phase, Role
@@ -116,6 +117,7 @@ MOMENTS: tuple[datetime, ...] = (
     worlds.VOTING_END,
     worlds.CLOSE - worlds.INSTANT,
     worlds.CLOSE,
+    worlds.CLOSE + LAST_ATTEMPTS,
 )
 TIPS: tuple[BlockDate | Unknown, ...] = (
     UNKNOWN,

@@ -6,8 +6,8 @@ from datetime import datetime
 import pytest
 
 from node_fsm.core.chain_time import BlockDate
-from node_fsm.core.decide import decide
-from node_fsm.core.errors import PermanentError
+from node_fsm.core.decide import LAST_ATTEMPTS, decide
+from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.events import Event
 from node_fsm.core.model import ElectionOverview, UnreadableElection
 from node_fsm.core.phases import BEFORE_PUBLICATION, Phase, Role
@@ -306,6 +306,16 @@ def test_a_tally_is_given_up_only_past_the_grace_and_for_good_reason() -> None:
     assert leader0(Phase.TALLYING, worlds.view(UNKNOWN), worlds.CLOSE + worlds.DAY, work) is None
     why = "the time to tally and its grace have passed without a result: member 2 has posted no share"
     assert leader0(Phase.TALLYING, missing, worlds.CLOSE, work) == Decision(Event.TALLY_WINDOW_CLOSED, why)
+
+
+def test_what_does_not_answer_has_a_little_longer_and_the_database_must() -> None:
+    work, silent = worlds.work(worlds.block0()), TemporaryError("NodeNotReady", "the node is not ready")
+    last = worlds.CLOSE + LAST_ATTEMPTS
+    view = worlds.view(worlds.overview(), failure=silent)
+    assert leader0(Phase.TALLYING, view, last - worlds.INSTANT, work) is None
+    why = "the time to tally and its grace have passed without a result: the node is not ready"
+    assert leader0(Phase.TALLYING, view, last, work) == Decision(Event.TALLY_WINDOW_CLOSED, why)
+    assert leader0(Phase.TALLYING, worlds.view(UNKNOWN, failure=silent), last + worlds.DAY, work) is None
 
 
 def test_nothing_due_is_begun_while_the_template_cannot_be_read() -> None:

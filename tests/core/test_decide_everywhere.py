@@ -10,7 +10,7 @@ from typing import Literal
 
 import pytest
 
-from node_fsm.core.decide import decide
+from node_fsm.core.decide import LAST_ATTEMPTS, decide
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Event
 from node_fsm.core.phases import Phase, Role
@@ -126,7 +126,9 @@ def no_longer_posted(facts: Facts) -> bool:
 
 
 def untalliable(facts: Facts) -> bool:
-    return facts.now >= worlds.CLOSE and isinstance(facts.failure, PermanentError)
+    if isinstance(facts.failure, PermanentError):
+        return facts.now >= worlds.CLOSE
+    return facts.now >= worlds.CLOSE + LAST_ATTEMPTS and facts.failure is not None and facts.row is not None
 
 
 BEGUN: Rules = [(Event.ELECTION_CHANGED, not_to_be_begun), (Event.BLOCK0_FOUND, published_by_another)]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node_fsm.core.decide import decide, next_deadline
+from node_fsm.core.decide import LAST_ATTEMPTS, decide, next_deadline
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import UNKNOWN, Deadline, View, Work
 from tests.core import worlds
@@ -65,7 +65,9 @@ def test_a_chain_is_followed_by_its_own_dates(phase: Phase, role: Role, view: Vi
     ]
     nows = [worlds.VOTING_START, dates.vote_end_time, dates.committee_end_time]
     assert [deadline(phase, now, view, work, role) for now in nows] == expected
-    assert deadline(phase, expected[-1].at, view, work, role) is None
+    given_up = Deadline("give_up", expected[-1].at + LAST_ATTEMPTS) if phase is Phase.TALLYING else None
+    assert deadline(phase, expected[-1].at, view, work, role) == given_up
+    assert deadline(phase, expected[-1].at + LAST_ATTEMPTS, view, work, role) is None
 
 
 @pytest.mark.parametrize("phase", [Phase.ARCHIVING, Phase.RESET])

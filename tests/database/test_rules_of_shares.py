@@ -1,5 +1,6 @@
 """What every database must do, the real one and that of the phase tests: what private votes are opened with."""
 
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -10,7 +11,8 @@ from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import Publication
 from node_fsm.database.adapter import PostgresDatabase
 from tests.database.stands import Stand
-from tests.database.world import publish
+from tests.database.world import publish, results_of
+from tests.support.fakes import FACT
 
 OTHER = "b" * 64
 
@@ -93,3 +95,40 @@ async def test_whatever_a_member_writes_is_at_worst_a_share_that_fails(
         text,
     )
     assert {share.share for share in await database.shares(publication.hash)} == {()}
+
+
+async def test_results_of_a_part_are_taken_when_the_rest_is_named(stand: Stand, tmp_path: Path) -> None:
+    publication = await published(stand, tmp_path)
+    first, second = (plan.id for plan in publication.plans)
+    results = results_of(publication)[:1]
+    post = partial(stand.database.post_results, publication.election_id, publication.hash)
+    with pytest.raises(PermanentError, match="PlansDiffer"):
+        await post(results, FACT)
+    with pytest.raises(PermanentError, match="PlansDiffer"):
+        await post(results, FACT, untallied=[first, second])
+    for _ in range(2):
+        await post(results, FACT, untallied=[second])
+        assert await stand.database.results(publication.hash) == tuple(results)
+    with pytest.raises(PermanentError, match="ResultsDiffer"):
+        await post(results_of(publication), FACT)
+    assert await stand.database.results(publication.hash) == tuple(results)
+
+
+async def test_a_snapshot_is_made_anew_until_a_share_was_posted_of_it(stand: Stand, tmp_path: Path) -> None:
+    publication = await published(stand, tmp_path)
+    plan_id = publication.plans[0].id
+    before = await snapshots(stand, publication)
+    other, third = ({plan.id: {"votes": [number]} for plan in publication.plans} for number in (1, 2))
+    assert await stand.database.save_tally_snapshot(publication.hash, other) != other
+    assert await stand.database.save_tally_snapshot(publication.hash, other, anew=True) == other
+    with pytest.raises(PermanentError, match="SnapshotUnknown"):
+        await stand.database.post_shares(
+            publication.hash, [PostedShare(plan_id, before[plan_id], "member0", ("YQ==",))]
+        )
+    hash_ = next(saved.hash for saved in await stand.database.tally_snapshots(publication.hash))
+    await stand.database.post_shares(publication.hash, [PostedShare(plan_id, hash_, "member0", ("YQ==",))])
+    assert await stand.database.save_tally_snapshot(publication.hash, third, anew=True) == other
+    await stand.database.post_results(
+        publication.election_id, publication.hash, results_of(publication), FACT, disputed="leader 1 is missing"
+    )
+    assert await stand.database.save_tally_snapshot(publication.hash, third) == other
