@@ -109,7 +109,7 @@ async def _count(
         await tally_on_chain(ctx, copy, certificates, production=production)
         check_still_there(copy, last)
     await put_back_if_gone(ctx, chain)
-    private = await PrivateTally.open(ctx, chain, counted, snapshot.printed)
+    private = await PrivateTally.of(ctx, chain, counted, snapshot.printed)
     opened = await private.results(partial(_follow, ctx, copy, last))
     if private.certificates and window_open(ctx, copy):
         await tally_on_chain(ctx, copy, certificates | private.certificates, production=production)

@@ -40,7 +40,7 @@ SLACK = 2.0
 
 
 class PrivateTally:
-    """The private plans of the chain in work; made by :meth:`open`. Without such plans it does nothing."""
+    """The private plans of the chain in work; made by :meth:`of`. Without such plans it does nothing."""
 
     def __init__(self, ctx: Context, plans: Sequence[PrivatePlan]) -> None:
         self._ctx = ctx
@@ -52,7 +52,7 @@ class PrivateTally:
         self._processors = asyncio.Semaphore(len(os.sched_getaffinity(0)))
 
     @classmethod
-    async def open(
+    async def of(
         cls, ctx: Context, chain: ChainDirectory, counted: Recount, account: Mapping[str, Any]
     ) -> "PrivateTally":
         """Store the node's *account* of the plans by id, unless one stands: all shares are made of the one that stands.
@@ -209,7 +209,7 @@ async def keep_tally(ctx: Context, chain: ChainDirectory) -> None:
     saved = await ctx.database.tally_snapshots(ctx.block0_in_work().hash)
     if any(plan.printed["payload"] == PayloadType.PRIVATE for plan in saved):
         account = await read_snapshot(chain, [plan.plan_id for plan in saved])
-        await (await PrivateTally.open(ctx, chain, await count(chain), account.printed)).keep()
+        await (await PrivateTally.of(ctx, chain, await count(chain), account.printed)).keep()
 
 
 def _opened_on_chain(counted: Recount, plan_id: str) -> Results | None:

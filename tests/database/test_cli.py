@@ -155,11 +155,6 @@ def test_a_chain_start_that_has_passed_is_warned_of(
     assert (place in said) is warned, said
 
 
-def test_what_this_version_cannot_run_is_warned_of(run: Run, files: tuple[Path, Path]) -> None:
-    said = run("election", "import", files[0], "--voters", files[1]).stderr
-    assert f"{files[0]}, line 26, column 19: objectives[1].payload_type is private, but this version" in said
-
-
 async def report_speed(database_url: str, table_step: float) -> None:
     """Have leader 0 tell its speed."""
     database = PostgresDatabase(database_url)

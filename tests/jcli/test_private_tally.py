@@ -43,7 +43,7 @@ class Stand:
         world = self.world
         assert world.node.chain
         account = await read_snapshot(world.chain, [plan.id for plan in world.plans])
-        return await PrivateTally.open(world.ctx, world.chain, world.node.chain.counted(), account.printed)
+        return await PrivateTally.of(world.ctx, world.chain, world.node.chain.counted(), account.printed)
 
     async def post(self) -> None:
         """The members post their shares."""

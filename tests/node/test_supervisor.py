@@ -453,7 +453,7 @@ async def test_a_node_that_the_system_cannot_start_is_no_missing_executable(
     starved = tmp_path / "leash.py"
     starved.write_text("import os; os.write(2, b'jormungandr cannot be started: Too many open files'); os._exit(127)")
     with monkeypatch.context() as broken:
-        broken.setattr("node_fsm.node.process.leash.__file__", str(starved))
+        broken.setattr("node_fsm.programs.leashed.leash.__file__", str(starved))
         supervisor.require(chain_run)
         await eventually(lambda: supervisor.state.problem is not None)
     assert supervisor.state.problem
