@@ -2,8 +2,8 @@
 
     python -m benchmarks.private_tally ELECTION.json.gz [--ballots 2000] [--voters 250] [--members 1]
 
-ELECTION.json.gz is what a published block 0 says, as JSON: its proposals, its block size and the largest of its
-wallets' powers are taken, with slots of a second. The ballots are made by jcli and cast on the real node; members' keys
+ELECTION.json.gz is what a published block 0 says, as JSON: its proposals, its slots and size of blocks, and the largest
+of its wallets' powers are taken. The ballots are made by jcli and cast on the real node; members' keys
 are in S3. Whatever was drawn must come out. The service's time is from the stored sums until all results stand in the
 database; it checks the shares and the results by their proofs, too. Then the commands are run one after the other on
 the same sums. The goal is at most 1.10 times their time, and less than it on two cores.
@@ -154,10 +154,10 @@ def drawn(published: dict[str, Any], voters: Sequence[tuple[Wallet, int]], count
 
 
 def settings_of_all(published: dict[str, Any], binaries: Binaries, directory: Path) -> dict[str, str]:
-    """The settings of the service: the shipped template with slots of a second and the published size of blocks."""
+    """The settings of the service: the shipped template with the published slots and size of blocks."""
     template = yaml.safe_load(packaged_template().read_text())
     template["blockchain_configuration"] |= {
-        "slot_duration": 1,
+        "slot_duration": published["params"]["slot_duration"],
         "block_content_max_size": published["params"]["block_content_max_size"],
     }
     file = directory / "template.yaml"
@@ -274,8 +274,11 @@ async def post(member: Member, fragments: Sequence[bytes], start: datetime) -> N
 
 
 async def votes_cast(member: Member) -> int:
-    """How many votes the node counts in."""
-    plans = await member.node.vote_plans()
+    """How many votes the node counts in; 0 while it does not answer, as when it is started anew for lost votes."""
+    try:
+        plans = await member.node.vote_plans()
+    except ServiceError:
+        return 0
     return sum(proposal.votes_cast for plan in plans.values() for proposal in plan.proposals)
 
 

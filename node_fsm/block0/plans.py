@@ -7,7 +7,7 @@ from typing import Any
 
 from node_fsm.block0.template import Template
 from node_fsm.chain.address import KEY_SIZE
-from node_fsm.chain.limits import MAX_PROPOSALS
+from node_fsm.chain.limits import MAX_CERTIFICATE_SIZE, MAX_PROPOSALS
 from node_fsm.core.chain_time import BlockDate, ChainDates
 from node_fsm.core.model import ElectionSpec, Proposal
 from node_fsm.core.payload_type import PayloadType
@@ -57,13 +57,14 @@ def voting_token(election_id: int, voting_group: str) -> str:
 
 
 def tally_size(proposals: Sequence[Proposal], members: int) -> int:
-    """About how many bytes the tally of a private plan takes in a block."""
-    return 300 + 96 * members * sum(len(proposal.options) for proposal in proposals)
+    """About how many bytes the tally of a private plan takes in a block: shares of all members, and the results."""
+    options = sum(len(proposal.options) for proposal in proposals)
+    return 300 + 2 * len(proposals) + (96 * members + 8) * options
 
 
 def max_tally_size(template: Template) -> int:
-    """How large a tally may be: half a block, so that other fragments have room beside it."""
-    return template.block_content_max_size // 2
+    """How large a tally may be: half a block, so that other fragments have room beside it, and what jcli takes."""
+    return min(template.block_content_max_size // 2, MAX_CERTIFICATE_SIZE)
 
 
 def draft_plans(spec: ElectionSpec, dates: ChainDates, template: Template) -> tuple[PlanDraft, ...]:

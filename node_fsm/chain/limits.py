@@ -9,6 +9,9 @@ MAX_PROPOSALS = 255
 MAX_TOKEN_NAME_SIZE = 32
 """Bytes."""
 
+MAX_CERTIFICATE_SIZE = 81_911
+"""Bytes. jcli takes a transaction's certificate as an argument, in bech32, and Linux an argument of at most 128 KiB."""
+
 MAX_OUTPUTS = 254
 """Of a transaction, and so of one fund entry in the JSON that jcli encodes."""
 

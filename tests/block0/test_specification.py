@@ -275,12 +275,21 @@ def test_one_to_sixteen_options_are_taken() -> None:
 
 
 def test_a_private_proposal_whose_tally_is_too_large_for_a_block_is_refused() -> None:
-    size = 2 * (300 + 96 * 2 * 3)
+    size = 2 * (300 + 2 + (96 * 2 + 8) * 3)
 
     assert check(template=with_configuration(block_content_max_size=size))
     found = refusal(template=with_configuration(block_content_max_size=size - 1))
-    assert "proposal 6 (objective 2 'Bridges') has a tally of about 876 bytes, more than half a block" in found
+    assert "proposal 6 (objective 2 'Bridges') has a tally of about 902 bytes, more than half a block" in found
     assert f"set block_content_max_size in the block 0 template to {size} or more" in found
+
+
+def test_a_private_proposal_whose_tally_jcli_does_not_take_is_refused() -> None:
+    many = tuple(replace(FIRST, index=index) for index in range(60))
+    spec = replace(with_objectives(replace(PRIVATE_OBJECTIVE, proposals=(proposal(6, options=16),))), committee=many)
+
+    assert "has a tally of about 92590 bytes, but jcli takes 81911 at most; have fewer options or fewer than 60" in (
+        refusal(spec=spec)
+    )
 
 
 @pytest.mark.parametrize(

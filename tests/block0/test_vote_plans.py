@@ -1,21 +1,27 @@
 """Tests of drafting vote plans."""
 
+import subprocess
 from collections import defaultdict
 from dataclasses import replace
 from random import Random
 from typing import TypeVar
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from node_fsm_sandbox.formats.certificates import private_tally
+from node_fsm_sandbox.jcli.certificate_texts import Certificate, Kind
 
 from node_fsm.block0.genesis import block0_size
 from node_fsm.block0.plans import PlanDraft, certificates_size, draft_plans, max_tally_size, tally_size, voting_token
 from node_fsm.block0.specification import check_specification
 from node_fsm.block0.template import Template
+from node_fsm.chain.limits import MAX_CERTIFICATE_SIZE
 from node_fsm.core.model import ElectionSpec, Objective, Proposal
 from node_fsm.core.payload_type import PayloadType
 from tests.block0.examples import (
     CERTIFICATES,
+    COMMITTEE,
     DELEGATES,
     DIRECT,
     LEADER_ID,
@@ -76,7 +82,7 @@ def specifications(draw: st.DrawFn) -> ElectionSpec:
     return replace(SPEC, objectives=tuple(objectives))
 
 
-@given(specifications(), st.integers(2 * (300 + 96 * 2 * 16), 100_000))
+@given(specifications(), st.integers(2 * (300 + 2 + (96 * 2 + 8) * 16), 100_000))
 def test_every_proposal_is_in_one_plan_of_its_kind_in_order_and_within_limits(spec: ElectionSpec, size: int) -> None:
     template = with_block_size(size)
     plans = draft_plans(spec, DATES, template)
@@ -141,10 +147,31 @@ def test_groups_and_kinds_have_plans_of_their_own_in_the_order_of_their_first_pr
 
 def test_a_private_plan_ends_where_its_tally_would_take_more_than_half_a_block() -> None:
     private = many(20, PRIVATE_OBJECTIVE)
-    half = 300 + 96 * 2 * 3 * 7
+    half = 300 + 7 * (2 + 3 * (96 * 2 + 8))
 
     assert sizes(drafts(private, template=with_block_size(2 * half))) == [7, 7, 6]
     assert sizes(drafts(private, template=with_block_size(2 * half - 1))) == [6, 6, 6, 2]
+
+
+@pytest.mark.parametrize("members", [1, 2, 3, 7])
+def test_the_tally_of_a_private_plan_fits_into_an_argument_of_a_command_however_large_blocks_are(members: int) -> None:
+    committee = tuple(replace(COMMITTEE[0], index=index) for index in range(members))
+    spec = replace(SPEC, objectives=(many(600, PRIVATE_OBJECTIVE),), committee=committee)
+
+    first, *_ = draft_plans(spec, DATES, with_block_size(2 * 10**7))
+
+    shares, results = [bytes(3 * 96)] * members, [0] * 3
+    content = private_tally(bytes(32), [(shares, results)] * len(first.proposals))
+    assert len(content) <= tally_size(first.proposals, members) <= MAX_CERTIFICATE_SIZE
+    subprocess.run(["true", Certificate(Kind.VOTE_TALLY, content).text()], check=True)
+    one_more = tally_size([*first.proposals, first.proposals[0]], members)
+    assert len(first.proposals) == 255 or one_more > MAX_CERTIFICATE_SIZE, "no smaller than it must be"
+
+
+def test_a_certificate_of_more_bytes_does_not_fit() -> None:
+    subprocess.run(["true", Certificate(Kind.VOTE_TALLY, bytes(MAX_CERTIFICATE_SIZE)).text()], check=True)
+    with pytest.raises(OSError, match="Argument list too long"):
+        subprocess.run(["true", Certificate(Kind.VOTE_TALLY, bytes(MAX_CERTIFICATE_SIZE + 1)).text()], check=True)
 
 
 def test_a_public_plan_is_not_cut_by_the_size_of_blocks() -> None:

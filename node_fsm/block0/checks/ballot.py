@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from node_fsm.block0.checks.problem import Path, Problem
 from node_fsm.block0.plans import max_tally_size, tally_size
 from node_fsm.block0.template import Template
-from node_fsm.chain.limits import MAX_OPTIONS
+from node_fsm.chain.limits import MAX_CERTIFICATE_SIZE, MAX_OPTIONS
 from node_fsm.core.model import ElectionSpec, Objective, Proposal
 from node_fsm.core.payload_type import PayloadType
 
@@ -45,7 +45,13 @@ def _options_problems(proposal: Proposal, path: Path) -> Iterator[Problem]:
 
 def _tally_problems(proposal: Proposal, path: Path, members: int, template: Template) -> Iterator[Problem]:
     size = tally_size([proposal], members)
-    if size > max_tally_size(template):
+    if size > MAX_CERTIFICATE_SIZE:
+        yield Problem(
+            path,
+            f"has a tally of about {size} bytes, but jcli takes {MAX_CERTIFICATE_SIZE} at most; have fewer options or"
+            f" fewer than {members} members",
+        )
+    elif size > max_tally_size(template):
         yield Problem(
             path,
             f"has a tally of about {size} bytes, more than half a block; set block_content_max_size in the block 0"
