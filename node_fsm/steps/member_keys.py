@@ -3,6 +3,8 @@
 They are in memory alone, and go to jcli over standard input.
 """
 
+import asyncio
+import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 
@@ -30,12 +32,7 @@ async def post_own_shares(ctx: Context, plans: Sequence[PrivatePlan]) -> bool:
     made: list[PostedShare] = []
     try:
         faults, keys = await _read(ctx, where, {key for plan in plans for key in plan.members})
-        for plan in plans:
-            for member in plan.missing:
-                public_key = plan.members[member]
-                if public_key in keys:
-                    share = await ctx.jcli.decryption_shares(plan.snapshot, plan.id, keys[public_key])
-                    made.append(PostedShare(plan.id, plan.snapshot_hash, public_key, share))
+        await _make(ctx, plans, keys, made)
     except ServiceError as error:
         ctx.conditions.raise_(ConditionType.MEMBER_KEY_UNUSABLE, error.reason, error.message)
     else:
@@ -43,6 +40,26 @@ async def post_own_shares(ctx: Context, plans: Sequence[PrivatePlan]) -> bool:
     if made:
         await ctx.database.post_shares(ctx.block0_in_work().hash, made)
     return bool(made)
+
+
+async def _make(
+    ctx: Context, plans: Sequence[PrivatePlan], keys: Mapping[str, Secret], made: list[PostedShare]
+) -> None:
+    """Add to *made* the shares that are missing, as many at a time as there are cores; then raise what kept others."""
+    processors = asyncio.Semaphore(len(os.sched_getaffinity(0)))
+
+    async def make(plan: PrivatePlan, public_key: str) -> None:
+        async with processors:
+            share = await ctx.jcli.decryption_shares(plan.snapshot, plan.id, keys[public_key])
+        made.append(PostedShare(plan.id, plan.snapshot_hash, public_key, share))
+
+    wanted = [(plan, plan.members[member]) for plan in plans for member in plan.missing]
+    ends = await asyncio.gather(
+        *(make(plan, public_key) for plan, public_key in wanted if public_key in keys), return_exceptions=True
+    )
+    for error in ends:
+        if error is not None:
+            raise error
 
 
 async def _read(ctx: Context, where: str, members: Collection[str]) -> tuple[list[tuple[str, str]], dict[str, Secret]]:

@@ -49,6 +49,8 @@ class PrivateTally:
         self._until = closing_time(ctx.block0_in_work().dates.committee_end_time, ctx.policy)
         self._read: tuple[object, float] | None = None
         """The reading of the database since which shares were looked for, and when they were."""
+        self._one_check = asyncio.Lock()
+        """Checks are Python's work, of which one is done at a time whatever the cores: the first is to end soon."""
         self._processors = asyncio.Semaphore(len(os.sched_getaffinity(0)))
 
     @classmethod
@@ -132,6 +134,9 @@ class PrivateTally:
             return
         self._read = (ctx.overview(), now)
         await self._shares.take()
+        if ctx.settings.member_keys_uri is not None:  # whose shares are still to be made
+            for plan in self._closed:
+                await self._shares.check(plan)
         if await post_own_shares(ctx, self._closed):
             await self._shares.take()
 
@@ -144,13 +149,21 @@ class PrivateTally:
                 raise error
 
     async def _open_all(self) -> list[tuple[PrivatePlan, BaseException]]:
-        """Open, side by side, what can be; those that fail do not keep the others, and come back with their errors."""
-        ready = [plan for plan in self._plans if plan.is_complete and not plan.is_kept]
+        """Open, side by side, what can be; those that fail do not keep the others, and come back with their errors.
+
+        One plan's shares are checked while another is decrypted.
+        """
+        ready = [plan for plan in self._plans if not plan.is_kept]
         ends = await asyncio.gather(*map(self._open, ready), return_exceptions=True)
+        self._shares.tell()
         return [(plan, error) for plan, error in zip(ready, ends, strict=True) if error]
 
     async def _open(self, plan: PrivatePlan) -> None:
-        """Decrypt a plan, unless an earlier life has; what comes out is checked, and kept before it is known."""
+        """Decrypt a plan if all shares hold, unless an earlier life has; what comes out is kept before it is known."""
+        async with self._one_check:
+            await self._shares.check(plan)
+        if not plan.is_complete:
+            return
         async with self._processors:
             files = [plan.share_file(member) for member in range(len(plan.members))]
             await self._ctx.jcli.merge_shares(files, plan.merged)  # in the order of the members in the plan

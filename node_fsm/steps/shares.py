@@ -21,13 +21,21 @@ class Shares:
     def __init__(self, ctx: Context, plans: Sequence[PrivatePlan]) -> None:
         self._ctx = ctx
         self._plans = {plan.id: plan for plan in plans}
+        self._posted: tuple[PostedShare, ...] = ()
         self._problems: dict[PostedShare, str | None] = {}
         """What is wrong with each that was looked at: a look takes milliseconds for each proposal."""
 
     async def take(self) -> None:
-        """Read what was posted since, check it, and keep what holds."""
-        posted = await self._ctx.database.shares(self._ctx.block0_in_work().hash)
-        await in_thread(LONG, self._check, posted)
+        """Read what was posted."""
+        self._posted = await self._ctx.database.shares(self._ctx.block0_in_work().hash)
+
+    async def check(self, plan: PrivatePlan) -> None:
+        """Look at what was posted for *plan* since, and keep what holds."""
+        await in_thread(LONG, self._check, [one for one in self._posted if one.plan_id == plan.id])
+
+    def tell(self) -> None:
+        """Say in a condition which shares do not hold."""
+        self._check([one for one in self._posted if one.plan_id not in self._plans])
         refused = list(self._refused())
         if not refused:
             self._ctx.conditions.clear(ConditionType.SHARE_REFUSED)
