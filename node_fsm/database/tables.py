@@ -179,6 +179,7 @@ decryption_share = Table(
     Column("sha256", Text, primary_key=True),
     _text("share"),
     _time("posted_at", now=True),
+    Column("posted_by", Text, nullable=False, server_default=text("SESSION_USER")),
 )
 
 tally = Table(

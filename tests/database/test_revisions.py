@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from node_fsm.core.model import ArchiveKind, StoredArchive
 from node_fsm.database.adapter import PostgresDatabase
-from tests.database.world import START, add_election, key, publish, results_of
+from tests.database.world import START, add_election, add_share, key, publish, results_of
 from tests.support.fakes import FACT
 from tests.support.polling import HANGING
 
@@ -163,10 +163,6 @@ async def test_what_the_service_writes_is_no_edit(
         ("UPDATE election SET extras = '{}'", "election"),
         ("DELETE FROM vote_plan", "vote_plan"),
         ("UPDATE vote_plan SET withdrawn_at = now()", "vote_plan"),
-        (
-            "INSERT INTO decryption_share SELECT id, 'snapshot', 'member', 'share', 'sha256' FROM vote_plan",
-            "decryption_share",
-        ),
     ],
 )
 async def test_other_changes_are_notified(
@@ -182,6 +178,22 @@ async def test_other_changes_are_notified(
     await all_until_node_change(sql, notifications)
     await sql.execute(statement)
     assert await next_of(notifications) == {"table": table, "election": None if table == "jorm_nodes" else election}
+
+
+async def test_a_share_is_notified(
+    database: PostgresDatabase,
+    sql: asyncpg.Connection,
+    election: int,
+    tmp_path: Path,
+    notifications: Notifications,
+) -> None:
+    publication, _ = await publish(database, election, tmp_path)
+    await database.save_tally_snapshot(
+        publication.hash, {plan.id: {"committee_member_keys": ["member0"]} for plan in publication.plans}
+    )
+    await all_until_node_change(sql, notifications)
+    await add_share(sql, "[]")
+    assert await next_of(notifications) == {"table": "decryption_share", "election": election}
 
 
 async def test_an_archive_is_notified(database: PostgresDatabase, election: int, notifications: Notifications) -> None:

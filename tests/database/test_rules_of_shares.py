@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -11,7 +12,7 @@ from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import Publication
 from node_fsm.database.adapter import PostgresDatabase
 from tests.database.stands import Stand
-from tests.database.world import publish, results_of
+from tests.database.world import add_share, publish, results_of
 from tests.support.fakes import FACT
 
 OTHER = "b" * 64
@@ -22,9 +23,14 @@ async def published(stand: Stand, tmp_path: Path) -> Publication:
     return publication
 
 
+def account(plan_id: str, *votes: int) -> dict[str, Any]:
+    """A node's account of a plan, as far as it matters to whoever keeps it."""
+    return {"id": plan_id, "votes": list(votes), "committee_member_keys": ["member0", "member1"]}
+
+
 async def snapshots(stand: Stand, publication: Publication) -> dict[str, str]:
     """The hash of each plan's snapshot, stored now."""
-    printed = {plan.id: {"id": plan.id, "votes": [2**53 + 1, plan.index]} for plan in publication.plans}
+    printed = {plan.id: account(plan.id, 2**53 + 1, plan.index) for plan in publication.plans}
     await stand.database.save_tally_snapshot(publication.hash, printed)
     saved = await stand.database.tally_snapshots(publication.hash)
     assert {snapshot.plan_id: snapshot.printed for snapshot in saved} == printed
@@ -88,13 +94,49 @@ async def test_whatever_a_member_writes_is_at_worst_a_share_that_fails(
     database: PostgresDatabase, election: int, sql: asyncpg.Connection, tmp_path: Path, text: str
 ) -> None:
     publication, _ = await publish(database, election, tmp_path)
-    await database.save_tally_snapshot(publication.hash, {plan.id: {} for plan in publication.plans})
-    await sql.execute(
-        "INSERT INTO decryption_share (vote_plan, snapshot_hash, committee_member, sha256, share)"
-        " SELECT id, tally_snapshot_hash, 'member0', '', $1 FROM vote_plan",
-        text,
-    )
+    await database.save_tally_snapshot(publication.hash, {plan.id: account(plan.id) for plan in publication.plans})
+    await add_share(sql, text)
     assert {share.share for share in await database.shares(publication.hash)} == {()}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"snapshot_hash": OTHER}, "no tally_snapshot with the hash"),
+        ({"member": "member2"}, "member2 is no member"),
+        ({"text": "x" * 131_073}, "share_is_not_too_large"),
+        ({"sha256": OTHER}, "sha256_is_the_shares"),
+    ],
+)
+async def test_what_can_be_no_share_is_refused_whoever_writes_it(
+    database: PostgresDatabase,
+    election: int,
+    sql: asyncpg.Connection,
+    tmp_path: Path,
+    wrong: dict[str, str],
+    said: str,
+) -> None:
+    publication, _ = await publish(database, election, tmp_path)
+    with pytest.raises(asyncpg.CheckViolationError, match="no tally_snapshot with the hash"):
+        await add_share(sql, "[]", snapshot_hash=OTHER)  # voting has not ended
+    await database.save_tally_snapshot(publication.hash, {plan.id: account(plan.id) for plan in publication.plans})
+    with pytest.raises(asyncpg.CheckViolationError, match=said):
+        await add_share(sql, **{"text": "[]"} | wrong)
+    await add_share(sql, "x" * 131_072)
+
+
+async def test_a_role_may_post_a_few_shares_in_each_name_and_takes_none_from_other_roles(
+    database: PostgresDatabase, election: int, sql: asyncpg.Connection, tmp_path: Path
+) -> None:
+    publication, _ = await publish(database, election, tmp_path)
+    await database.save_tally_snapshot(publication.hash, {plan.id: account(plan.id) for plan in publication.plans})
+    for number in range(8):
+        await add_share(sql, f"[{number}]")
+    with pytest.raises(asyncpg.CheckViolationError, match=r"has posted 8 shares .* in the name of member0"):
+        await add_share(sql, "[8]")
+    await add_share(sql, "[8]", member="member1")
+    await sql.execute("UPDATE decryption_share SET posted_by = 'another'")
+    await add_share(sql, "[8]")
 
 
 async def test_results_of_a_part_are_taken_when_the_rest_is_named(stand: Stand, tmp_path: Path) -> None:
@@ -118,7 +160,7 @@ async def test_a_snapshot_is_made_anew_until_a_share_was_posted_of_it(stand: Sta
     publication = await published(stand, tmp_path)
     plan_id = publication.plans[0].id
     before = await snapshots(stand, publication)
-    other, third = ({plan.id: {"votes": [number]} for plan in publication.plans} for number in (1, 2))
+    other, third = ({plan.id: account(plan.id, number) for plan in publication.plans} for number in (1, 2))
     assert await stand.database.save_tally_snapshot(publication.hash, other) != other
     assert await stand.database.save_tally_snapshot(publication.hash, other, anew=True) == other
     with pytest.raises(PermanentError, match="SnapshotUnknown"):

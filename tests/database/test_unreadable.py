@@ -18,7 +18,7 @@ from node_fsm.database import times
 from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.election_show import describe_election, list_elections
 from node_fsm.database.migrate import upgrade
-from tests.database.world import START, add_election, publish
+from tests.database.world import START, add_election, add_share, publish
 from tests.support.fakes import FACT
 from tests.support.polling import HANGING
 
@@ -113,7 +113,10 @@ async def fill(database: PostgresDatabase, sql: asyncpg.Connection, election: in
     await database.hand_over(publication.hash, "leader0", [SignedFragment("f" * 64, b"")])
     lost = UncountedVote("f" * 64, "a" * 64, 1, "expired", b"")
     await database.report_uncounted(election, "Fund 1", publication.hash, "leader0", [lost])
-    await sql.execute("INSERT INTO decryption_share SELECT id, 'snapshot', 'member', '[]', '' FROM vote_plan")
+    await database.save_tally_snapshot(
+        publication.hash, {plan.id: {"committee_member_keys": ["member0"]} for plan in publication.plans}
+    )
+    await add_share(sql, "[]")
     return publication.hash
 
 

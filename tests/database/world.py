@@ -1,6 +1,7 @@
 """Rows for tests: an election as an operator would have written it, and what leader 0 publishes of it."""
 
 import asyncio
+import hashlib
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -120,6 +121,22 @@ async def publish(database: Database, election: int, directory: Path, *, chain: 
     publication, file = await prepare(database, election, directory, chain=chain)
     await database.publish_block0(publication, file, FACT)
     return publication, file
+
+
+async def add_share(
+    sql: asyncpg.Connection,
+    text: str,
+    *,
+    member: str = "member0",
+    sha256: str | None = None,
+    snapshot_hash: str | None = None,
+) -> None:
+    """A row of a share for every plan, as somebody may write it who has no more rights than a member."""
+    await sql.execute(
+        "INSERT INTO decryption_share (vote_plan, snapshot_hash, committee_member, sha256, share)"
+        " SELECT id, coalesce($1, tally_snapshot_hash, ''), $2, $3, $4 FROM vote_plan",
+        *(snapshot_hash, member, sha256 or hashlib.sha256(text.encode()).hexdigest(), text),
+    )
 
 
 def results_of(publication: Publication, *, votes: int = 7) -> list[PlanResult]:
