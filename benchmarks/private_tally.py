@@ -16,7 +16,6 @@ import json
 import os
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -28,53 +27,36 @@ from typing import Any
 import yaml
 from node_fsm_sandbox.election.binaries import Binaries, script
 from node_fsm_sandbox.election.cluster import Cluster, Member, closing
+from node_fsm_sandbox.election.committee import new_member_keys
+from node_fsm_sandbox.election.draw import Ballot, Question, Voter
 from node_fsm_sandbox.election.environment import isolate, service_environment
 from node_fsm_sandbox.election.outside import Servers, running_servers
 from node_fsm_sandbox.election.part import leader0
+from node_fsm_sandbox.election.polling_station import BallotPaper, PollingStation, fill_in
 from node_fsm_sandbox.election.wallet import Wallet
-from node_fsm_sandbox.formats import chain as chain_write
-from node_fsm_sandbox.formats.crypto import blake2b_256
-from node_fsm_sandbox.jcli import certificate_texts
 from node_fsm_sandbox.servers.s3 import put_object
 from sqlalchemy import TextClause, text
 
-from benchmarks.real_election import binary, proposals_of, run
-from node_fsm.chain.fragments import FragmentKind
-from node_fsm.chain.transactions import Input
+from benchmarks.real_election import GROUP, binary, objectives_of, proposals_of, run
+from node_fsm.aio.processors import processors
 from node_fsm.core.errors import ServiceError
+from node_fsm.core.payload_type import PayloadType
 from node_fsm.core.secret import Secret
 from node_fsm.database.session import Session
 from node_fsm.ports.answers import ChainSettings
-from node_fsm.programs.command import run_command
 from node_fsm.programs.jcli import Jcli
 from node_fsm.settings.model import packaged_template
 
-BUCKET, NAME, GROUP = "node-fsm", "private", "voters"
+BUCKET, NAME = "node-fsm", "private"
 LEAD, VOTING, TALLYING = 90, 120, 600
 BATCH = 100
 SEED = 6
 
-_PLACES = text("""
-    SELECT plan.chain_id, plan.encryption_key, proposal.index, encode(proposal.external_id, 'hex') AS external_id
-    FROM vote_plan AS plan JOIN vote_plan_proposal AS proposal ON proposal.vote_plan = plan.id
-""")
 _STORED = text("SELECT count(tally_snapshot), count(decrypted), count(*) FROM vote_plan")
 _SUMS = text("SELECT tally_snapshot FROM vote_plan ORDER BY index")
 _RESULTS = text("SELECT encode(external_id, 'hex'), option, votes FROM tally_result")
 _ON_CHAIN = text("SELECT count(*) FROM tally WHERE on_chain")
 _PHASES = text('SELECT "to", at FROM phase_journal WHERE "from" <> "to" ORDER BY at')
-
-
-@dataclass(frozen=True, slots=True)
-class Ballot:
-    """A voter's choice on the proposal with this *external_id*; the voter's ballots have lanes of their own."""
-
-    wallet: Wallet
-    power: int
-    external_id: str
-    choice: int
-    lane: int
-    options: int
 
 
 async def main() -> None:
@@ -99,9 +81,9 @@ async def measure(
 ) -> None:
     """Hold the election, and compare the service with the commands."""
     jcli, session = Jcli(str(binaries.jcli)), servers.session
-    members = await new_members(jcli, options.members)
+    members = await new_member_keys(jcli, options.members)
     powers = sorted((power for _, power in published["wallets"][1:]), reverse=True)
-    voters = [(Wallet(), power) for power in powers[: options.voters]]
+    voters = [Voter(Wallet(), power) for power in powers[: options.voters]]
     ballots = drawn(published, voters, options.ballots)
     start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=LEAD)
     settings = settings_of_all(published, binaries, directory)
@@ -115,7 +97,9 @@ async def measure(
         await member.service.start()
         await member.service.wait_for(LEAD, phase="Running")
         begin = perf_counter()
-        fragments = await cast_by_jcli(jcli_path := str(binaries.jcli), ballots, await chain_of(member), session)
+        await chain_of(member)
+        paper = await PollingStation(member.node, []).paper()
+        fragments = await cast_by_jcli(binaries.jcli, ballots, paper)
         print(f"{len(fragments)} ballots of {len(voters)} voters made by jcli in {perf_counter() - begin:.1f} s")
         await post(member, fragments, start)
         took = await opened(session)
@@ -127,29 +111,25 @@ async def measure(
     directory_of_plans.mkdir()
     plans = directory_of_plans / "active_plans.json"
     plans.write_text(json.dumps([plan for (plan,) in sums]))
-    by_hand = min(tallied_by_hand(jcli_path, plans, [plan["id"] for (plan,) in sums], members) for _ in range(2))
+    by_hand = min(
+        tallied_by_hand(str(binaries.jcli), plans, [plan["id"] for (plan,) in sums], members) for _ in range(2)
+    )
     print(f"commands in a row {by_hand:7.2f} s")
     print(f"the service       {took:7.2f} s = {took / by_hand:.2f} x")
     if took > 1.10 * by_hand:
         raise SystemExit("the goal is missed")
 
 
-async def new_members(jcli: Jcli, count: int) -> list[tuple[Secret, str]]:
-    """The secret and public keys of so many members."""
-    communication = [await jcli.communication_public_key(await jcli.new_communication_key()) for _ in range(count)]
-    secrets = [await jcli.new_member_key(count, NAME, index, communication) for index in range(count)]
-    return [(secret, await jcli.member_public_key(secret)) for secret in secrets]
-
-
-def drawn(published: dict[str, Any], voters: Sequence[tuple[Wallet, int]], count: int) -> list[Ballot]:
+def drawn(published: dict[str, Any], voters: Sequence[Voter], count: int) -> list[Ballot]:
     """So many ballots, each voter's on proposals that all differ."""
     random, proposals = Random(SEED), proposals_of(published)
     ballots = []
-    for number, (wallet, power) in enumerate(voters):
+    for number, voter in enumerate(voters):
         own = count // len(voters) + (number < count % len(voters))
         for lane, proposal in enumerate(random.sample(proposals, own)):
-            choice = random.randrange(proposal["options"])
-            ballots.append(Ballot(wallet, power, proposal["external_id"], choice, lane, proposal["options"]))
+            options = tuple(f"option {option}" for option in range(proposal["options"]))
+            question = Question("", options, proposal["external_id"], PayloadType.PRIVATE)
+            ballots.append(Ballot(voter, question, random.randrange(len(options)), lane))
     return ballots
 
 
@@ -174,7 +154,7 @@ def settings_of_all(published: dict[str, Any], binaries: Binaries, directory: Pa
 def import_files(
     published: dict[str, Any],
     start: datetime,
-    voters: Sequence[tuple[Wallet, int]],
+    voters: Sequence[Voter],
     members: Sequence[str],
     directory: Path,
 ) -> list[str]:
@@ -188,25 +168,11 @@ def import_files(
             {"id": Wallet().public_key.hex(), "member_index": index, "member_public_key": key}
             for index, key in enumerate(members)
         ],
-        "objectives": [
-            {
-                "title": "all",
-                "payload_type": "private",
-                "voting_group": GROUP,
-                "proposals": [
-                    {
-                        "title": f"proposal {number}",
-                        "options": [f"option {option}" for option in range(proposal["options"])],
-                        "external_id": proposal["external_id"],
-                    }
-                    for number, proposal in enumerate(proposals_of(published))
-                ],
-            }
-        ],
+        "objectives": objectives_of(published, "private"),
     }
     election, file = directory / "election.yaml", directory / "voters.csv"
     election.write_text(yaml.safe_dump(document, sort_keys=False))
-    lines = [f"{wallet.public_key.hex()},{GROUP},{power}" for wallet, power in voters]
+    lines = [f"{voter.wallet.public_key.hex()},{GROUP},{voter.power}" for voter in voters]
     file.write_text("\n".join(["voting_key,voting_group,voting_power", *lines]) + "\n")
     return [str(election), "--voters", str(file)]
 
@@ -221,28 +187,13 @@ async def chain_of(member: Member) -> ChainSettings:
                 await asyncio.sleep(0.5)
 
 
-async def cast_by_jcli(jcli: str, ballots: Sequence[Ballot], chain: ChainSettings, session: Session) -> list[bytes]:
+async def cast_by_jcli(jcli: Path, ballots: Sequence[Ballot], paper: BallotPaper) -> list[bytes]:
     """The ballots as fragments, ready to be posted; as many at a time are made as there are cores."""
-    places = {row.external_id: row for row in await rows(session, _PLACES)}
-    cores = asyncio.Semaphore(len(os.sched_getaffinity(0)))
-    expiry = chain.clock.expiry(chain.clock.date_at(datetime.now(UTC)))
+    at_once = asyncio.Semaphore(processors())
 
     async def cast(ballot: Ballot) -> bytes:
-        place = places[ballot.external_id]
-        command = [
-            *(jcli, "certificate", "new", "vote-cast", "private", "--vote-plan-id", place.chain_id),
-            *("--proposal-index", str(place.index), "--choice", str(ballot.choice)),
-            *("--options-size", str(ballot.options), "--key-path", "/dev/stdin"),
-        ]
-        async with cores:
-            made = await run_command(command, setting="jcli", timeout=60, stdin=place.encryption_key.encode())
-        content = certificate_texts.read(made.stdout.decode().strip()).content
-        unsigned = chain_write.unsigned_transaction(content, expiry, [Input(ballot.wallet.public_key, None, 0)])
-        counter = chain_write.spending_counter(ballot.lane, 0)
-        block0_hash = bytes.fromhex(chain.block0_hash)
-        message = chain_write.account_witness_message(block0_hash, blake2b_256(unsigned), counter)
-        witness = chain_write.account_witness(counter, ballot.wallet.key.sign(message))
-        return chain_write.fragment(FragmentKind.VOTE_CAST, unsigned + witness)
+        async with at_once:
+            return (await fill_in(ballot, paper, jcli)).raw
 
     return await asyncio.gather(*map(cast, ballots))
 
@@ -299,8 +250,8 @@ async def compare(session: Session, ballots: Sequence[Ballot]) -> None:
     """Assert that the results are what was drawn, and on the chain; print how long the phases took."""
     expected: dict[tuple[str, int], int] = {}
     for ballot in ballots:
-        place = ballot.external_id, ballot.choice
-        expected[place] = expected.get(place, 0) + ballot.power
+        place = ballot.question.external_id, ballot.choice
+        expected[place] = expected.get(place, 0) + ballot.voter.power
     found = {(external_id, option): votes for external_id, option, votes in await rows(session, _RESULTS)}
     assert {place: votes for place, votes in found.items() if votes} == expected
     ((on_chain,),) = await rows(session, _ON_CHAIN)

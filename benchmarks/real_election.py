@@ -27,6 +27,7 @@ from typing import Any
 import yaml
 from node_fsm_sandbox.election.binaries import Binaries, script
 from node_fsm_sandbox.election.cluster import Cluster, Member, closing
+from node_fsm_sandbox.election.committee import new_member_keys
 from node_fsm_sandbox.election.environment import isolate, service_environment
 from node_fsm_sandbox.election.outside import Servers, running_servers
 from node_fsm_sandbox.election.part import leader0
@@ -69,7 +70,7 @@ async def measure(published: dict[str, Any], binaries: Binaries, servers: Server
     for number, key in enumerate(published["leaders"], 1):
         await add_node(servers.session, f"leader{number}", ed25519_public_key_text(bytes.fromhex(key)))
     settings = settings_of_all(published, clock, binaries, directory)
-    members = [await new_member_key(binaries) for _ in range(members_of(published))]
+    members = [key for _, key in await new_member_keys(Jcli(jcli), members_of(published))]
     async with closing(Cluster(servers.outside, directory, directory, settings)) as cluster:
         part = leader0()
         assert part.wallet
@@ -151,13 +152,6 @@ async def measure_decryption(binaries: Binaries, storage: Path) -> None:
     Workspace(storage).decryption_speed.write_text(json.dumps(speed.document()))
 
 
-async def new_member_key(binaries: Binaries) -> str:
-    """The public half of a new key of a committee's only member."""
-    jcli = Jcli(str(binaries.jcli))
-    communication = await jcli.communication_public_key(await jcli.new_communication_key())
-    return await jcli.member_public_key(await jcli.new_member_key(1, NAME, 0, [communication]))
-
-
 def import_files(published: dict[str, Any], members: list[str], clock: ChainClock, directory: Path) -> list[str]:
     """Write the election as an operator would; the committee's account is no voter: the service funds it itself."""
     names = {"voting_start": "vote_start", "voting_end": "vote_end", "tallying_end": "committee_end"}
@@ -170,21 +164,7 @@ def import_files(published: dict[str, Any], members: list[str], clock: ChainCloc
             {"id": key, "member_index": index, "member_public_key": members[index] if members else None}
             for index, key in enumerate(published["committees"])
         ],
-        "objectives": [
-            {
-                "title": "all",
-                "payload_type": published["plans"][0]["payload_type"],
-                "voting_group": GROUP,
-                "proposals": [
-                    {
-                        "title": f"proposal {number}",
-                        "options": [f"option {option}" for option in range(proposal["options"])],
-                        "external_id": proposal["external_id"],
-                    }
-                    for number, proposal in enumerate(proposals_of(published))
-                ],
-            }
-        ],
+        "objectives": objectives_of(published, published["plans"][0]["payload_type"]),
     }
     election, voters = directory / "election.yaml", directory / "voters.csv"
     election.write_text(yaml.safe_dump(document, sort_keys=False))
@@ -193,6 +173,19 @@ def import_files(published: dict[str, Any], members: list[str], clock: ChainCloc
         rows.writerow(["voting_key", "voting_group", "voting_power"])
         rows.writerows([key, GROUP, power] for key, power in published["wallets"] if key not in published["committees"])
     return [str(election), "--voters", str(voters)]
+
+
+def objectives_of(published: dict[str, Any], payload_type: str) -> list[dict[str, Any]]:
+    """All published proposals in one objective, as an import file has them."""
+    proposals = [
+        {
+            "title": f"proposal {number}",
+            "options": [f"option {option}" for option in range(proposal["options"])],
+            "external_id": proposal["external_id"],
+        }
+        for number, proposal in enumerate(proposals_of(published))
+    ]
+    return [{"title": "all", "payload_type": payload_type, "voting_group": GROUP, "proposals": proposals}]
 
 
 async def first_blocks(member: Member) -> NodeStats:

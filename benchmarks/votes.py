@@ -16,18 +16,15 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from node_fsm_sandbox.election.draw import Ballot, Question, Voter
-from node_fsm_sandbox.election.polling_station import BallotPaper, sign
-
 from benchmarks.real_election import binary, run
 from node_fsm.chain.fragments import Fragment
 from node_fsm.core.block_date import BlockDate
 from node_fsm.core.capacity import fitting_block_size, mempool_entries
 from node_fsm.node.rest import NodeRest
 from tests.contract.binaries import Binaries
-from tests.contract.chains import Chain, Plan, make_chain
+from tests.contract.chains import Plan, make_chain
 from tests.contract.nodes import Node, until
-from tests.netns.votes import QuickWallet
+from tests.netns.votes import QuickWallet, one_vote_each
 
 LEADERS = (1, 3, 5)
 SLOT_SECONDS = 4
@@ -93,18 +90,10 @@ async def running_chain(
             await node.running(START_SECONDS)
         for node in nodes:
             await until(partial(_has_peers, node, leaders - 1), START_SECONDS)
-        yield nodes, signed(chain, wallets)
+        yield nodes, one_vote_each(wallets, chain, BlockDate(1, SLOTS_PER_EPOCH - 1))
     finally:
         for node in nodes:
             await node.kill()
-
-
-def signed(chain: Chain, wallets: Sequence[QuickWallet]) -> list[Fragment]:
-    """One vote each."""
-    question = Question("The one there is", ("no", "yes"), external_id="00")
-    expiry = BlockDate(1, SLOTS_PER_EPOCH - 1)
-    paper = BallotPaper(chain.block0_hash, {question.external_id: (chain.plan_ids[0], 0)}, expiry)
-    return [sign(Ballot(Voter(wallet, 1), question, 1, 0), paper) for wallet in wallets]
 
 
 async def measure(nodes: Sequence[Node], votes: Sequence[Fragment], at_once: int) -> tuple[float, int, int]:

@@ -93,11 +93,8 @@ def _check_plans(counted: Recount, claims: Claims) -> Check:
     if claims.results is None:
         return Check("vote plans", ok=True, detail=f"the {len(plans)} of block 0")
     tallied = sorted(entry.plan_id for entry in claims.results)
-    closed = [
-        plan_id
-        for plan_id in plans
-        if claims.untallied and plan_id not in tallied and counted.plans[plan_id].plan.payload_type == "private"
-    ]
+    private = [plan.id for _, plan in counted.block0.private_plans] if claims.untallied else []
+    closed = [plan_id for plan_id in private if plan_id not in tallied]
     if plans != sorted(tallied + closed):
         return Check("vote plans", ok=False, detail="the manifest does not have one result for each of them")
     said = f", of which {len(closed)} private ones have no result: {claims.untallied}" if closed else ""

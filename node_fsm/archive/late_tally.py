@@ -5,12 +5,12 @@ Nothing of it is put anywhere: the chain has ended. What comes of it is proven b
 
 import asyncio
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from node_fsm.aio.processors import processors
 from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.archive.manifest import Manifest
 from node_fsm.archive.private_tally import (
@@ -20,7 +20,7 @@ from node_fsm.archive.private_tally import (
     TallyFiles,
     UnreadableError,
     check_private_plan,
-    private_plans,
+    private_tallies,
     read_results,
     shares_of,
     sum_ballots,
@@ -117,7 +117,7 @@ async def make_up(
         raise InvalidInputError("SharesRefused", problems)
     progress(0, len(closed))
     done = 0
-    at_once = asyncio.Semaphore(os.cpu_count() or 1)
+    at_once = asyncio.Semaphore(processors())
 
     async def one(number: int, plan: ClosedPlan) -> None:
         nonlocal done
@@ -130,12 +130,8 @@ async def make_up(
 
 
 def _read_plans(directory: Path, manifest: Manifest, counted: Recount, votes: EncryptedVotes) -> list[ClosedPlan]:
-    entries = {entry.plan_id: entry for entry in manifest.results or ()}
-    tallies = {(tally.plan_id, tally.fragment_id): tally for tally in counted.tallies}
     plans = []
-    for number, plan in private_plans(counted.block0):
-        entry = entries.get(plan.id)
-        tally = tallies.get((plan.id, entry.fragment_id or "")) if entry else None
+    for number, plan, entry, tally in private_tallies(manifest, counted):
         try:
             files = TallyFiles.read(directory, number, plan)
         except UnreadableError as error:

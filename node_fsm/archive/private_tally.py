@@ -15,13 +15,12 @@ from typing import Any, BinaryIO, Final
 from node_fsm.archive.check import Check
 from node_fsm.archive.manifest import Manifest, ResultEntry
 from node_fsm.chain.ballot_sums import BallotSums
-from node_fsm.chain.block0 import Block0Summary, summarise
+from node_fsm.chain.block0 import summarise
 from node_fsm.chain.certificates import PlanCertificate
 from node_fsm.chain.decryption import EncryptedTally, read_encrypted_tally, result_problem, share_problem
 from node_fsm.chain.recount import Recount, TallyFound, recount
-from node_fsm.core.committee import Results, Share
-from node_fsm.core.payload_type import PayloadType
-from node_fsm.ports.answers import VotePlanStatus
+from node_fsm.core.committee import Results, Share, read_share
+from node_fsm.ports.answers import VotePlanStatus, encrypted_tallies
 
 VOTE_PLANS: Final = "record/vote-plans.json"
 """What the node said of all plans after voting, with the encrypted sums."""
@@ -93,18 +92,14 @@ def check_private_plans(
     It takes 0.5 ms for each ballot of three options, and 0.3 ms for each option of a member's share.
     """
     with (directory / "block0.bin").open("rb", buffering=_BUFFER_BYTES) as stream:
-        if not private_plans(summarise(stream)):
+        if not summarise(stream).private_plans:
             return
     try:
         counted, votes = sum_ballots(directory / "blocks.bin", progress)
     except (OSError, ValueError) as error:
         yield Check("encrypted votes", ok=False, detail=f"the ballots in the blocks cannot be added up: {error}")
         return
-    entries = {entry.plan_id: entry for entry in manifest.results or ()}
-    tallies = {(tally.plan_id, tally.fragment_id): tally for tally in counted.tallies}
-    for number, plan in private_plans(counted.block0):
-        entry = entries.get(plan.id)
-        tally = tallies.get((plan.id, entry.fragment_id or "")) if entry else None
+    for number, plan, entry, tally in private_tallies(manifest, counted):
         try:
             files = TallyFiles.read(directory, number, plan)
         except UnreadableError as error:
@@ -113,10 +108,15 @@ def check_private_plans(
             yield from check_private_plan(files, plan, votes.of(plan), entry, tally)
 
 
-def private_plans(block0: Block0Summary) -> list[tuple[int, PlanCertificate]]:
-    """The private plans of a block 0, with their numbers in it."""
-    plans = enumerate(block0.vote_plans)
-    return [(number, plan) for number, plan in plans if plan.payload_type == PayloadType.PRIVATE]
+def private_tallies(
+    manifest: Manifest, counted: Recount
+) -> Iterator[tuple[int, PlanCertificate, ResultEntry | None, TallyFound | None]]:
+    """The private plans with their numbers in block 0, what the manifest says of each, and the tally that it names."""
+    entries = {entry.plan_id: entry for entry in manifest.results or ()}
+    tallies = {(tally.plan_id, tally.fragment_id): tally for tally in counted.tallies}
+    for number, plan in counted.block0.private_plans:
+        entry = entries.get(plan.id)
+        yield number, plan, entry, tallies.get((plan.id, entry.fragment_id or "")) if entry else None
 
 
 def sum_ballots(blocks: Path, progress: Progress) -> tuple[Recount, EncryptedVotes]:
@@ -262,23 +262,21 @@ def _encrypted(answer: Any, plan: PlanCertificate) -> tuple[str, ...] | None:
     found = next((printed for printed in answer if printed["id"] == plan.id), None)
     if found is None:
         return None
-    proposals = sorted(found["proposals"], key=lambda proposal: int(proposal["index"]))
-    states = [proposal["tally"]["Private"]["state"] for proposal in proposals]
-    if any("Encrypted" not in state for state in states):  # the node was asked when the tally was on the chain already
-        return None
-    return tuple(str(state["Encrypted"]["encrypted_tally"]) for state in states)
+    tallies = encrypted_tallies(found)
+    encrypted = tuple(sums for sums in tallies if sums is not None)
+    return encrypted if len(encrypted) == len(tallies) else None  # the tally was on the chain when the node was asked
 
 
 def _share(value: Any) -> Share:
-    if not all(isinstance(part, str) for part in _list(value)):
+    share = read_share(value)
+    if share is None:
         raise ValueError("expected a list of texts")
-    return tuple(value)
+    return share
 
 
 def _results(value: Any) -> Results:
-    opened = [proposal.results for proposal in VotePlanStatus.parse(value).proposals]
-    results = tuple(votes for votes in opened if votes is not None)
-    if len(results) != len(opened):
+    results = VotePlanStatus.parse(value).results
+    if results is None:
         raise ValueError("expected a decrypted plan")
     return results
 

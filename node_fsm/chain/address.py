@@ -6,6 +6,10 @@ from node_fsm.chain import bech32
 
 PUBLIC_KEY_PREFIX = "ed25519_pk"
 MEMBER_KEY_PREFIX = "ristretto255_memberpk"
+COMMUNICATION_KEY_PREFIX = "ristretto255_vcommpk"
+ELECTION_KEY_PREFIX = "ristretto255_votepk"
+MEMBER_SECRET_PREFIX = "ristretto255_membersk"  # noqa: S105 - no secret, but how the texts of such begin
+COMMUNICATION_SECRET_PREFIX = "ristretto255_vcommsk"  # noqa: S105 - as above
 KEY_SIZE = 32
 
 # The first byte of an address: its kind, and in the highest bit whether it is for a test chain.

@@ -1,9 +1,8 @@
 """The encrypted votes of a proposal, summed from its ballots as the chain does: each times its voter's weight."""
 
-from collections.abc import Iterable
-
 from node_fsm.chain import ristretto
 from node_fsm.chain.decryption import CIPHERTEXT_SIZE, EncryptedTally
+from node_fsm.chain.pieces import pieces
 
 
 class BallotSums:
@@ -18,24 +17,12 @@ class BallotSums:
         if len(ballot) != len(self._sums) * ristretto.POINT_SIZE:
             raise ValueError(f"a ballot of {len(ballot)} bytes is none of {len(self._sums) // 2} options")
         factor = ristretto.scalar(weight)
-        points = [ballot[start : start + ristretto.POINT_SIZE] for start in range(0, len(ballot), ristretto.POINT_SIZE)]
         self._sums = [
             ristretto.add(summed, ristretto.multiply(factor, point))
-            for summed, point in zip(self._sums, points, strict=True)
+            for summed, point in zip(self._sums, pieces(ballot, ristretto.POINT_SIZE), strict=True)
         ]
         self._power += weight
 
     def total(self) -> EncryptedTally:
         """What the ballots added so far come to."""
-        sums = b"".join(self._sums)
-        return EncryptedTally(
-            self._power, tuple(sums[start : start + CIPHERTEXT_SIZE] for start in range(0, len(sums), CIPHERTEXT_SIZE))
-        )
-
-
-def encrypted_tally_of(ballots: Iterable[tuple[bytes, int]], options: int) -> EncryptedTally:
-    """The sum of *ballots*, each with its weight; ValueError as :meth:`BallotSums.add`."""
-    sums = BallotSums(options)
-    for ballot, weight in ballots:
-        sums.add(ballot, weight)
-    return sums.total()
+        return EncryptedTally(self._power, tuple(pieces(b"".join(self._sums), CIPHERTEXT_SIZE)))

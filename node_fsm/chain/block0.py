@@ -14,6 +14,7 @@ from node_fsm.chain.errors import MalformedError
 from node_fsm.chain.fragments import ByteStream, Fragment, FragmentKind
 from node_fsm.chain.transactions import Output, decode_transaction
 from node_fsm.core.chain_time import ChainClock
+from node_fsm.core.payload_type import PayloadType
 
 
 class Total(NamedTuple):
@@ -80,6 +81,17 @@ class Block0Summary(Block0Head):
     tokens: Mapping[str, Total]
     vote_plans: tuple[PlanCertificate, ...]
     others: Mapping[str, int]
+
+    @property
+    def private_plans(self) -> list[tuple[int, PlanCertificate]]:
+        """The private plans, each with its number among all of the block."""
+        plans = enumerate(self.vote_plans)
+        return [(number, plan) for number, plan in plans if plan.payload_type is PayloadType.PRIVATE]
+
+    def power_in(self, plan: PlanCertificate) -> int:
+        """The power of all who may vote in *plan*."""
+        token = self.tokens.get(plan.voting_token)
+        return token.value if token else 0
 
 
 def read_head(stream: ByteStream) -> Block0Head:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from node_fsm.chain import bech32, ristretto
 from node_fsm.chain.address import MEMBER_KEY_PREFIX
 from node_fsm.chain.limits import MAX_OPTIONS
+from node_fsm.chain.pieces import pieces
 
 SHARE_SIZE = ristretto.POINT_SIZE + 2 * ristretto.SCALAR_SIZE
 """Of a decryption share, for each option."""
@@ -96,9 +97,9 @@ def read_encrypted_tally(text: str) -> EncryptedTally:
     head, body = data[: _FINGERPRINT_SIZE + _POWER_SIZE], data[_FINGERPRINT_SIZE + _POWER_SIZE :]
     if not body or len(body) % CIPHERTEXT_SIZE:
         raise ValueError(f"an encrypted tally cannot have {len(data)} bytes")
-    if not all(map(ristretto.is_point, _parts(body, ristretto.POINT_SIZE))):
+    if not all(map(ristretto.is_point, pieces(body, ristretto.POINT_SIZE))):
         raise ValueError("an encrypted tally holds what is no point of the group")
-    return EncryptedTally(int.from_bytes(head[_FINGERPRINT_SIZE:], "little"), tuple(_parts(body, CIPHERTEXT_SIZE)))
+    return EncryptedTally(int.from_bytes(head[_FINGERPRINT_SIZE:], "little"), tuple(pieces(body, CIPHERTEXT_SIZE)))
 
 
 def _tallies(texts: Sequence[str]) -> Iterator[EncryptedTally]:
@@ -128,11 +129,11 @@ def _share(tally: EncryptedTally, text: str, index: int) -> list[bytes]:
             f"is malformed: the share of proposal {index} is not {size} bytes in base64, for {options} options"
         )
     try:
-        parts = _parts(base64.b64decode(text, validate=True), SHARE_SIZE)
+        parts = list(pieces(base64.b64decode(text, validate=True), SHARE_SIZE))
     except ValueError:
         raise _Invalid(f"is malformed: the share of proposal {index} is not base64") from None
     for option, part in enumerate(parts):
-        point, challenge, response = _parts(part, ristretto.POINT_SIZE)
+        point, challenge, response = pieces(part, ristretto.POINT_SIZE)
         if not (ristretto.is_point(point) and ristretto.is_scalar(challenge) and ristretto.is_scalar(response)):
             raise _Invalid(
                 f"is malformed: the share of proposal {index}, option {option}, is not a point and two scalars"
@@ -149,7 +150,7 @@ def _is_share(tally: EncryptedTally, key: bytes, share: list[bytes]) -> bool:
 
 def _is_proven(key: bytes, base: bytes, part: bytes) -> bool:
     """Whether a share's point is by the same secret a multiple of *base* as *key* is of the group's base point."""
-    point, challenge, response = _parts(part, ristretto.POINT_SIZE)
+    point, challenge, response = pieces(part, ristretto.POINT_SIZE)
     nonce1 = ristretto.subtract(ristretto.multiply_base(response), ristretto.multiply(challenge, key))
     nonce2 = ristretto.subtract(ristretto.multiply(response, base), ristretto.multiply(challenge, point))
     return challenge == ristretto.hash_to_scalar(ristretto.BASE, base, key, point, nonce1, nonce2)
@@ -180,7 +181,3 @@ def _check_result(tally: EncryptedTally, shares: list[list[bytes]], votes: Seque
         left = ristretto.subtract(ciphertext[ristretto.POINT_SIZE :], opened)
         if left != ristretto.multiply_base(ristretto.scalar(vote)):
             raise _Invalid(f"proposal {index}, option {option}: the shares do not open {vote} votes")
-
-
-def _parts(data: bytes, size: int) -> list[bytes]:
-    return [data[start : start + size] for start in range(0, len(data), size)]

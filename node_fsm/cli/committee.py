@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from node_fsm.chain.address import COMMUNICATION_KEY_PREFIX, COMMUNICATION_SECRET_PREFIX, MEMBER_SECRET_PREFIX
 from node_fsm.cli.database import on_database
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ app = typer.Typer(
     help="Members of a committee: their keys, and their shares of the decryption of private votes.",
 )
 
-COMMUNICATION_SECRET = "ristretto255_vcommsk"  # noqa: S105 - the prefix of such keys
-COMMUNICATION_PUBLIC = "ristretto255_vcommpk"
-MEMBER_SECRET = "ristretto255_membersk"  # noqa: S105 - the prefix of such keys
 CRS = "node-fsm"
 """A text that all members take the same of; no key that comes of it depends on it."""
 
@@ -71,7 +69,7 @@ def keygen(
                 "name the file of your own communication key, which says who of the members you are",
                 param_hint="--communication-key-file",
             )
-        own = asyncio.run(jcli.communication_public_key(read_key(communication_key_file, COMMUNICATION_SECRET)))
+        own = asyncio.run(jcli.communication_public_key(read_key(communication_key_file, COMMUNICATION_SECRET_PREFIX)))
         if own not in communication_keys:
             raise typer.BadParameter(
                 f"your own public communication key {own} is not among those given", param_hint="COMMUNICATION_KEYS"
@@ -106,7 +104,7 @@ def check(
     from node_fsm.storage.named_files import read_key
 
     jcli = _jcli()
-    secret = read_key(key_file, MEMBER_SECRET) if key_file else None
+    secret = read_key(key_file, MEMBER_SECRET_PREFIX) if key_file else None
     found = on_database(lambda session: committee_election(session, election))
     if not found.members:
         raise PermanentError("CommitteeIncomplete", f"election {election!r} has no committee")
@@ -190,7 +188,7 @@ def share(
     jcli = _jcli()
     if (election is None) == (snapshot_file is None) or (snapshot_file is None) != (out is None):
         raise typer.BadParameter("give either --election, or --snapshot with --out")
-    secret = read_key(key_file, MEMBER_SECRET)
+    secret = read_key(key_file, MEMBER_SECRET_PREFIX)
     if snapshot_file and out:
         require_new(out)
         given = read_snapshot_file(snapshot_file)
@@ -285,9 +283,9 @@ def _check_communication_keys(keys: list[str]) -> None:
             prefix, _ = bech32.decode(key)
         except ValueError as error:
             raise typer.BadParameter(f"number {place} is mistyped: {error}", param_hint="COMMUNICATION_KEYS") from None
-        if prefix != COMMUNICATION_PUBLIC:
+        if prefix != COMMUNICATION_KEY_PREFIX:
             raise typer.BadParameter(
-                f"number {place} is no public communication key ({COMMUNICATION_PUBLIC}1…); if it was a secret one,"
+                f"number {place} is no public communication key ({COMMUNICATION_KEY_PREFIX}1…); if it was a secret one,"
                 " regard it as known to others",
                 param_hint="COMMUNICATION_KEYS",
             )

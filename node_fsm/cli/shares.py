@@ -2,19 +2,20 @@
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from node_fsm.chain.decryption import share_problem
 from node_fsm.core.committee import PostedShare, SavedSnapshot
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.secret import Secret
-from node_fsm.database.committee import CommitteeElection, PrivatePlan
+from node_fsm.database.committee import CommitteeElection, CommitteePlan
 from node_fsm.database.results import hash_of
 from node_fsm.database.session import Session
 from node_fsm.database.shares import Shares, snapshot_unknown
+from node_fsm.ports.answers import encrypted_tallies
 from node_fsm.storage.files import write_private
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def problem_of(share: PostedShare, snapshot: SavedSnapshot) -> str | None:
     return share_problem(_encrypted(snapshot), share.member_key, share.share, members_of(snapshot))
 
 
-def require_one_snapshot(plans: Sequence[PrivatePlan], standing: Sequence[PostedShare], member: str) -> None:
+def require_one_snapshot(plans: Sequence[CommitteePlan], standing: Sequence[PostedShare], member: str) -> None:
     """PermanentError ``SnapshotReplaced`` when *member* has posted a share of other sums than stand there now.
 
     Votes are opened by all members together, so that one who keeps to this keeps two sums from being opened.
@@ -141,13 +142,13 @@ def members_of(snapshot: SavedSnapshot) -> tuple[str, ...]:
 
 def _encrypted(snapshot: SavedSnapshot) -> list[str]:
     try:
-        proposals: Sequence[Mapping[str, Any]] = snapshot.printed["proposals"]
-        return [
-            str(proposal["tally"]["Private"]["state"]["Encrypted"]["encrypted_tally"])
-            for proposal in sorted(proposals, key=lambda proposal: int(proposal["index"]))
-        ]
+        tallies = encrypted_tallies(snapshot.printed)
     except (KeyError, TypeError, ValueError):
         raise _damaged(snapshot) from None
+    encrypted = [sums for sums in tallies if sums is not None]
+    if len(encrypted) < len(tallies):
+        raise _damaged(snapshot)
+    return encrypted
 
 
 def _damaged(snapshot: SavedSnapshot) -> PermanentError:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from node_fsm.chain.address import MEMBER_SECRET_PREFIX
 from node_fsm.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from node_fsm.core.committee import Share
     from node_fsm.settings.model import CommandSettings
 
-_MEMBER_SECRET = "ristretto255_membersk"  # noqa: S105 - the prefix of such keys
 _MAX_SHARE_BYTES = 256 * 2**20
 
 
@@ -62,7 +62,7 @@ async def _tally(archive: str, key_files: Sequence[Path], share_files: Sequence[
     from node_fsm.settings.model import CommandSettings, load_settings
     from node_fsm.storage.named_files import read_key
 
-    keys = {str(file): read_key(file, _MEMBER_SECRET) for file in key_files}
+    keys = {str(file): read_key(file, MEMBER_SECRET_PREFIX) for file in key_files}
     shares = {name: share for file in share_files for name, share in _read_shares(file).items()}
     settings = load_settings(os.environ, CommandSettings)
     with tempfile.TemporaryDirectory(prefix="node-fsm-tally-") as name:
@@ -121,6 +121,7 @@ def _read_shares(file: Path) -> "dict[str, Share]":
     """The shares in a file, by what they are called: jcli's of one plan, or ours of all plans of a member."""
     import json
 
+    from node_fsm.core.committee import read_share
     from node_fsm.importing.committee_files import read_shares_file
 
     try:
@@ -129,12 +130,12 @@ def _read_shares(file: Path) -> "dict[str, Share]":
         document = None
     if isinstance(document, dict):
         return {f"{file}, plan {share.plan_id},": share.share for share in read_shares_file(file).shares}
-    if not isinstance(document, list) or not document or not all(isinstance(part, str) for part in document):
+    if not (share := read_share(document)):
         raise _refused(
             f"{file} is no share: give what `node-fsm committee share --out FILE` wrote, or what"
             " `jcli votes tally decryption-shares` printed"
         )
-    return {str(file): tuple(document)}
+    return {str(file): share}
 
 
 def _read(file: Path, limit: int) -> bytes:

@@ -11,6 +11,13 @@ Results = tuple[tuple[int, ...], ...]
 """The votes of a plan in units of the voting token: ``results[proposal][option]``."""
 
 
+def read_share(value: object) -> Share | None:
+    """The share that is in a JSON document; None when it is no list of texts. What is in the texts is not looked at."""
+    if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
+        return None
+    return tuple(value)
+
+
 @dataclass(frozen=True, slots=True)
 class SavedSnapshot:
     """The node's account of a plan after voting, stored once: *printed* as it said it, *hash* what shares refer to."""

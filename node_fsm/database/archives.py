@@ -1,11 +1,12 @@
 """Records of archives, which outlive the elections they are of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from node_fsm.chain.cast import KEY_SIZE
+from node_fsm.chain.pieces import pieces
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import ArchiveKind, JournalEntry, StoredArchive
 from node_fsm.database import tables
@@ -73,7 +74,7 @@ class Archives:
         block = tables.archived_block.c
         async with self._session.transaction("archived_blocks", BULK_SECONDS) as connection:
             rows = list(await connection.scalars(select(block.ids).where(block.block0_hash == block0_hash)))
-        return frozenset(one.hex() for packed in rows for one in _pieces(packed, ID_SIZE))
+        return frozenset(one.hex() for packed in rows for one in pieces(packed, ID_SIZE))
 
     async def counted_votes(self, block0_hash: str) -> frozenset[bytes]:
         """The keys of the votes that the final archive of this chain counts; none when there is no such archive."""
@@ -86,7 +87,7 @@ class Archives:
             .limit(1)
         )
         async with self._session.transaction("counted_votes", BULK_SECONDS) as connection:
-            return frozenset(_pieces(await connection.scalar(query) or b"", KEY_SIZE))
+            return frozenset(pieces(await connection.scalar(query) or b"", KEY_SIZE))
 
     async def archive(self, block0_hash: str) -> StoredArchive | None:
         """The verified archive of this chain: final, else superseded, else the newest of another kind."""
@@ -119,8 +120,3 @@ class Archives:
             manifest=row.manifest,
             verified_at=verified_at,
         )
-
-
-def _pieces(packed: bytes, size: int) -> Iterator[bytes]:
-    """What was joined, *size* bytes each."""
-    return (packed[start : start + size] for start in range(0, len(packed), size))

@@ -14,7 +14,7 @@ from node_fsm.database.times import readable
 
 
 @dataclass(frozen=True, slots=True)
-class PrivatePlan:
+class CommitteePlan:
     """A private plan of the published chain; *snapshot* is None until leader 0 has stored the sums of its votes."""
 
     id: str
@@ -35,7 +35,7 @@ class CommitteeElection:
     now: datetime
     block0_hash: str | None
     members: dict[int, str | None]
-    plans: tuple[PrivatePlan, ...]
+    plans: tuple[CommitteePlan, ...]
 
 
 async def committee_election(session: Session, name: str) -> CommitteeElection:
@@ -74,7 +74,7 @@ async def committee_election(session: Session, name: str) -> CommitteeElection:
             block0_hash=row.block0_hash,
             members={each.member_index: each.member_public_key for each in members},
             plans=tuple(
-                PrivatePlan(
+                CommitteePlan(
                     each.chain_id,
                     each.encryption_key,
                     SavedSnapshot(each.chain_id, each.tally_snapshot, each.tally_snapshot_hash)

@@ -7,7 +7,7 @@ from hashlib import sha256
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from node_fsm.core.committee import PostedShare, Results, SavedSnapshot
+from node_fsm.core.committee import PostedShare, Results, SavedSnapshot, Share, read_share
 from node_fsm.core.errors import PermanentError
 from node_fsm.database import tables
 from node_fsm.database.session import Session
@@ -114,13 +114,12 @@ def results_differ(plan_id: str) -> PermanentError:
     )
 
 
-def _parse(text: str) -> tuple[str, ...]:
+def _parse(text: str) -> Share:
     """The share in a row that any member may have written: whatever it is, it only fails its check."""
     try:
-        share = json.loads(text)
+        return read_share(json.loads(text)) or ()
     except (ValueError, RecursionError):
         return ()
-    return tuple(share) if isinstance(share, list) and all(isinstance(part, str) for part in share) else ()
 
 
 def _results(kept: list[list[int]]) -> Results:

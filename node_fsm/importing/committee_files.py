@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from node_fsm.core.committee import PostedShare, SavedSnapshot
+from node_fsm.core.committee import PostedShare, SavedSnapshot, read_share
 from node_fsm.importing.errors import InputFileError
 from node_fsm.importing.text_file import read_text
 
@@ -63,17 +63,13 @@ def read_shares_file(file: Path) -> SharesFile:
     """What SharesFile.text wrote; InputFileError when it is something else."""
     written_by = "committee share --snapshot FILE --key-file F --out FILE"
     document = _document(file, _SHARES, written_by, {"plan", "snapshot_hash", "member", "share"})
+    shares = []
     for plan in document["plans"]:
-        if not isinstance(plan["share"], list) or not all(isinstance(part, str) for part in plan["share"]):
+        share = read_share(plan["share"])
+        if share is None:
             raise InputFileError([f"{file}: the share of plan {plan['plan']} is no list of texts; make the file again"])
-    return SharesFile(
-        document["election"],
-        document["block0_hash"],
-        tuple(
-            PostedShare(each["plan"], each["snapshot_hash"], each["member"], tuple(each["share"]))
-            for each in document["plans"]
-        ),
-    )
+        shares.append(PostedShare(plan["plan"], plan["snapshot_hash"], plan["member"], share))
+    return SharesFile(document["election"], document["block0_hash"], tuple(shares))
 
 
 def _text(kind: str, election: str, block0_hash: str, plans: list[dict[str, Any]]) -> str:

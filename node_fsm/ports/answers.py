@@ -157,6 +157,12 @@ class VotePlanStatus:
     committee_member_keys: tuple[str, ...]
     proposals: tuple[ProposalStatus, ...]
 
+    @property
+    def results(self) -> tuple[tuple[int, ...], ...] | None:
+        """The votes by proposal and option; None while any are encrypted."""
+        results = tuple(proposal.results for proposal in self.proposals if proposal.results is not None)
+        return results if len(results) == len(self.proposals) else None
+
     @classmethod
     def parse(cls, answer: Mapping[str, Any]) -> Self:
         proposals = sorted(answer["proposals"], key=lambda proposal: int(proposal["index"]))
@@ -170,3 +176,10 @@ class VotePlanStatus:
             committee_member_keys=tuple(map(str, answer["committee_member_keys"])),
             proposals=tuple(map(ProposalStatus.parse, proposals)),
         )
+
+
+def encrypted_tallies(plan: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """The encrypted votes of a private plan by proposal, in base64; None for those that are open."""
+    proposals = sorted(plan["proposals"], key=lambda proposal: int(proposal["index"]))
+    states = [proposal["tally"]["Private"]["state"] for proposal in proposals]
+    return tuple(str(state["Encrypted"]["encrypted_tally"]) if "Encrypted" in state else None for state in states)

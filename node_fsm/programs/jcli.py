@@ -1,20 +1,16 @@
 """jcli: keys, vote plans, block 0 and transactions. Secrets reach it on standard input only."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import ParamSpec, TypeVar
 
-from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.chain_time import BlockDate
-from node_fsm.core.committee import Share
-from node_fsm.core.errors import PermanentError, as_service_error
+from node_fsm.core.committee import Share, read_share
+from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import Payer, SignedFragment
 from node_fsm.core.secret import Secret
 from node_fsm.programs.command import run_command
-from node_fsm.storage.files import put_in_place, unfinished, write_private
+from node_fsm.storage.files import on_disk, put_in_place, scratch_directory, unfinished, write_private
 
 SETTING = "NODE_FSM_JCLI_PATH"
 
@@ -22,9 +18,6 @@ _STDIN = "/dev/stdin"
 
 _COMMUNICATION_KEY = ("votes", "committee", "communication-key")
 _MEMBER_KEY = ("votes", "committee", "member-key")
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class Jcli:
@@ -149,7 +142,7 @@ class Jcli:
         *authority* signs the certificate itself: vote plans and tallies need that (a committee wallet or a BFT
         leader), votes must not have it. *directory* is where the transaction is staged while it is made.
         """
-        async with _scratch(directory) as scratch:
+        async with scratch_directory(directory, "transaction-") as scratch:
             staging, witness = scratch / "staging", scratch / "witness"
 
             async def step(*arguments: str, stdin: Secret | None = None) -> str:
@@ -180,13 +173,12 @@ class Jcli:
     ) -> None:
         made = unfinished(output)
         await self._text(*arguments, "--output", str(made), stdin=stdin, timeout=timeout)
-        await _on_disk(output, put_in_place, made, output)
+        await on_disk(output, put_in_place, made, output)
 
     async def _printed(self, output: Path, *arguments: str, timeout: float | None = None) -> None:
         """Keep in *output* what the command prints."""
-        made, printed = unfinished(output), await self._text(*arguments, timeout=timeout)
-        await _on_disk(output, write_private, made, printed.encode())
-        await _on_disk(output, put_in_place, made, output)
+        printed = await self._text(*arguments, timeout=timeout)
+        await on_disk(output, write_private, output, printed.encode())
 
     async def _text(self, *arguments: str, stdin: Secret | None = None, timeout: float | None = None) -> str:
         completed = await run_command(
@@ -200,14 +192,14 @@ class Jcli:
 
 def _share(printed: str) -> Share:
     try:
-        share = json.loads(printed)
+        share = read_share(json.loads(printed))
     except (ValueError, RecursionError):
         share = None
-    if not isinstance(share, list) or not all(isinstance(part, str) for part in share):
+    if share is None:
         raise PermanentError(
             "CommandFailed", f"jcli votes tally decryption-shares printed what is no list of shares; check {SETTING}"
         )
-    return tuple(share)
+    return share
 
 
 def _from_hex(message: str) -> bytes:
@@ -217,21 +209,3 @@ def _from_hex(message: str) -> bytes:
         raise PermanentError(
             "CommandFailed", f"jcli transaction to-message printed what is no hexadecimal number; check {SETTING}"
         ) from error
-
-
-@asynccontextmanager
-async def _scratch(directory: Path) -> AsyncIterator[Path]:
-    """A temporary directory in *directory*."""
-    scratch = await _on_disk(directory, lambda: TemporaryDirectory(dir=directory, prefix="transaction-"))
-    try:
-        yield Path(scratch.name)
-    finally:
-        await _on_disk(directory, scratch.cleanup)
-
-
-async def _on_disk(file: Path, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call *function* on a thread; TemporaryError ``DiskUnusable`` naming *file* when the disk does not do it."""
-    try:
-        return await in_thread(DISK, function, *args, **kwargs)
-    except OSError as error:
-        raise as_service_error(error, f"the work on {file}") from error

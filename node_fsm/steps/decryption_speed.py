@@ -5,20 +5,18 @@ not refused for it.
 """
 
 import json
-import os
 import resource
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from struct import pack
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
 from loguru import logger
 
+from node_fsm.aio.processors import processors
 from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.block0.checks.ballot import private_objectives
 from node_fsm.core.decryption import DecryptionLimit, DecryptionSpeed, search_steps, table_steps
@@ -26,7 +24,7 @@ from node_fsm.core.model import ElectionSpec
 from node_fsm.core.secret import Secret
 from node_fsm.ports import Jcli
 from node_fsm.steps.context import Context
-from node_fsm.storage.files import write_private
+from node_fsm.storage.files import scratch_directory, write_private
 
 MEMBER_SECRET = Secret("ristretto255_membersk1qyqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq35vk7r")
 """The number 1 as a member's key: a key of nothing."""
@@ -58,7 +56,7 @@ async def decryption_limit(ctx: Context, spec: ElectionSpec) -> DecryptionLimit 
 
 async def decryption_speed(ctx: Context) -> DecryptionSpeed:
     """This machine's, as it was kept, or measured when jcli is another one than then."""
-    version, cores = await ctx.jcli.version(), len(os.sched_getaffinity(0))
+    version, cores = await ctx.jcli.version(), processors()
     known = ctx.decryption_speed or await in_thread(DISK, _read, ctx.workspace.decryption_speed)
     if known is None or known.jcli != version:
         known = await measure(ctx.jcli, ctx.workspace.root)
@@ -73,7 +71,7 @@ async def measure(jcli: Jcli, directory: Path, spent: Callable[[], float] | None
 
     *spent* gives the processor time of all commands that have ended. Raises what *jcli* raises.
     """
-    async with _scratch(directory) as scratch:
+    async with scratch_directory(directory, "decryption-") as scratch:
         trial = _Trial(jcli, scratch, spent or seconds_of_ended_commands)
         one = await trial.seconds(0, [0])
         share = max(0.0, await trial.seconds(0, [0] * SHARES) - one) / (SHARES - 1)
@@ -84,7 +82,7 @@ async def measure(jcli: Jcli, directory: Path, spent: Callable[[], float] | None
                 break
     return DecryptionSpeed(
         jcli=await jcli.version(),
-        cores=len(os.sched_getaffinity(0)),
+        cores=processors(),
         call=max(0.0, one - share),
         share=share,
         table_step=max(0.0, table - one) / table_steps(power),
@@ -159,12 +157,3 @@ def _read(file: Path) -> DecryptionSpeed | None:
 
 def _write(file: Path, speed: DecryptionSpeed) -> None:
     write_private(file, json.dumps(speed.document()).encode())
-
-
-@asynccontextmanager
-async def _scratch(directory: Path) -> AsyncIterator[Path]:
-    made = await in_thread(DISK, lambda: TemporaryDirectory(dir=directory, prefix="decryption-"))
-    try:
-        yield Path(made.name)
-    finally:
-        await in_thread(DISK, made.cleanup)

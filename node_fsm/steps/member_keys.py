@@ -4,10 +4,11 @@ They are in memory alone, and go to jcli over standard input.
 """
 
 import asyncio
-import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 
+from node_fsm.aio.processors import processors
+from node_fsm.chain.address import MEMBER_SECRET_PREFIX
 from node_fsm.core.committee import PostedShare
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError, ServiceError
@@ -16,7 +17,7 @@ from node_fsm.steps.context import Context
 from node_fsm.steps.private_plan import PrivatePlan
 
 KEY_BYTES = 4096
-_KEY = re.compile(r"ristretto255_membersk1[0-9a-z]+")
+_KEY = re.compile(rf"{MEMBER_SECRET_PREFIX}1[0-9a-z]+")
 
 
 async def post_own_shares(ctx: Context, plans: Sequence[PrivatePlan]) -> bool:
@@ -46,10 +47,10 @@ async def _make(
     ctx: Context, plans: Sequence[PrivatePlan], keys: Mapping[str, Secret], made: list[PostedShare]
 ) -> None:
     """Add to *made* the shares that are missing, as many at a time as there are cores; then raise what kept others."""
-    processors = asyncio.Semaphore(len(os.sched_getaffinity(0)))
+    at_once = asyncio.Semaphore(processors())
 
     async def make(plan: PrivatePlan, public_key: str) -> None:
-        async with processors:
+        async with at_once:
             share = await ctx.jcli.decryption_shares(plan.snapshot, plan.id, keys[public_key])
         made.append(PostedShare(plan.id, plan.snapshot_hash, public_key, share))
 

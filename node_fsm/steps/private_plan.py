@@ -10,7 +10,7 @@ from typing import Any
 from node_fsm.chain.certificates import PlanCertificate
 from node_fsm.core.committee import Results, SavedSnapshot, Share
 from node_fsm.core.errors import PermanentError
-from node_fsm.ports.answers import VotePlanStatus
+from node_fsm.ports.answers import VotePlanStatus, encrypted_tallies
 from node_fsm.storage.files import make_private, write_private
 from node_fsm.storage.workspace import ChainDirectory
 
@@ -122,19 +122,15 @@ def read_private_plan(
 
 def encrypted_sums(printed: Mapping[str, Any]) -> tuple[str, ...]:
     """The encrypted sums of a private plan by proposal, in base64; empty when they are opened already."""
-    proposals = sorted(printed["proposals"], key=lambda proposal: int(proposal["index"]))
-    states = [proposal["tally"]["Private"]["state"] for proposal in proposals]
-    return tuple(str(state["Encrypted"]["encrypted_tally"]) for state in states if "Encrypted" in state)
+    return tuple(sums for sums in encrypted_tallies(printed) if sums is not None)
 
 
 def read_result(file: Path) -> Results | None:
     """The votes in what jcli wrote; None when there is no such file, or it is none."""
     try:
-        plan = VotePlanStatus.parse(json.loads(file.read_bytes()))
+        return VotePlanStatus.parse(json.loads(file.read_bytes())).results
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    votes = [proposal.results for proposal in plan.proposals]
-    return tuple(of_proposal for of_proposal in votes if of_proposal is not None) if None not in votes else None
 
 
 def write_if_changed(file: Path, data: bytes) -> None:

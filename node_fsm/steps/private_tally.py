@@ -5,7 +5,6 @@ earlier life may have been cut off anywhere, and its disk may be gone.
 """
 
 import asyncio
-import os
 import shutil
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Any
 
 from loguru import logger
 
+from node_fsm.aio.processors import processors
 from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.chain.decryption import result_problem
 from node_fsm.chain.recount import Recount
@@ -51,7 +51,7 @@ class PrivateTally:
         """The reading of the database since which shares were looked for, and when they were."""
         self._one_check = asyncio.Lock()
         """Checks are Python's work, of which one is done at a time whatever the cores: the first is to end soon."""
-        self._processors = asyncio.Semaphore(len(os.sched_getaffinity(0)))
+        self._processors = asyncio.Semaphore(processors())
 
     @classmethod
     async def of(
@@ -62,7 +62,7 @@ class PrivateTally:
         What earlier lives have opened is taken from the database, or from the chain. A plan is left out when the votes
         on the chain are others than those that stand.
         """
-        if not any(plan.payload_type is PayloadType.PRIVATE for plan in counted.block0.vote_plans):
+        if not counted.block0.private_plans:
             return cls(ctx, ())
         hash_ = ctx.block0_in_work().hash
         await ctx.database.save_tally_snapshot(hash_, dict(account))
@@ -205,14 +205,12 @@ async def _read(ctx: Context, chain: ChainDirectory, counted: Recount) -> list[P
     results = await ctx.database.decrypted(hash_)
 
     def read() -> Iterator[PrivatePlan]:
-        for index, certificate in enumerate(counted.block0.vote_plans):
-            if certificate.payload_type is PayloadType.PRIVATE:
-                token = counted.block0.tokens.get(certificate.voting_token)
-                power = token.value if token else 0
-                plan = read_private_plan(chain, index, certificate, power, saved[certificate.id])
-                plan.results = _opened_on_chain(counted, plan.id)
-                plan.claimed = results.get(plan.id) or plan.results
-                yield plan
+        for index, certificate in counted.block0.private_plans:
+            power = counted.block0.power_in(certificate)
+            plan = read_private_plan(chain, index, certificate, power, saved[certificate.id])
+            plan.results = _opened_on_chain(counted, plan.id)
+            plan.claimed = results.get(plan.id) or plan.results
+            yield plan
 
     return await in_thread(DISK, lambda: list(read()))
 

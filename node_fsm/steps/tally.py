@@ -136,8 +136,7 @@ def check_count(counted: Recount, said: Mapping[str, VotePlanStatus]) -> None:
     for anomaly in counted.anomalies:
         logger.warning("a vote in a block does not count: {}", anomaly)
     for plan_id, plan in counted.plans.items():
-        token = counted.block0.tokens.get(plan.plan.voting_token)
-        power = token.value if token else 0
+        power = counted.block0.power_in(plan.plan)
         is_private = plan.plan.payload_type is PayloadType.PRIVATE
         theirs = [_said(proposal, is_private=is_private) for proposal in said[plan_id].proposals]
         for index, (proposal, answer) in enumerate(zip_longest(plan.proposals, theirs)):

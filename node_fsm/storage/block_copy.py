@@ -157,15 +157,16 @@ class BlockCopy:
                 "OtherChain",
                 f"the node does not run on block 0 {self.block0.id}; check what listens on its REST address",
             )
+
+        async def is_gone(height: int) -> bool:
+            return await source.next_ids(self._index.id_at(height), 1) is None
+
         gone, step = self.tip.height, 1
-        while (kept := max(gone - step, 0)) and await source.next_ids(self._index.id_at(kept), 1) is None:
+        while (kept := max(gone - step, 0)) and await is_gone(kept):
             gone, step = kept, 2 * step
         while gone - kept > 1:
             middle = (gone + kept) // 2
-            if await source.next_ids(self._index.id_at(middle), 1) is None:
-                gone = middle
-            else:
-                kept = middle
+            gone, kept = (middle, kept) if await is_gone(middle) else (gone, middle)
         await in_thread(DISK, self._drop_behind, kept)
 
     def _drop_behind(self, kept: int) -> None:

@@ -7,13 +7,18 @@ disk too: without the last, a crash of the machine may take the name back. Direc
 import errno
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Self
+from typing import ParamSpec, Self, TypeVar
 
 from node_fsm.aio.threads import DISK, in_thread
+from node_fsm.core.errors import as_service_error
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _NO_SYNC_OF_DIRECTORIES = {errno.EINVAL, errno.EBADF}
 """How file systems that cannot bring a directory to the disk (some network ones) say so."""
@@ -62,6 +67,24 @@ async def new_file(target: Path) -> AsyncIterator[NewFile]:
         await in_thread(DISK, new.put_in_place)
     finally:
         new.discard()
+
+
+@asynccontextmanager
+async def scratch_directory(parent: Path, prefix: str) -> AsyncIterator[Path]:
+    """A temporary directory in *parent*; TemporaryError ``DiskUnusable`` when the disk does not do it."""
+    scratch = await on_disk(parent, lambda: TemporaryDirectory(dir=parent, prefix=prefix))
+    try:
+        yield Path(scratch.name)
+    finally:
+        await on_disk(parent, scratch.cleanup)
+
+
+async def on_disk(file: Path, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call *function* on a thread; TemporaryError ``DiskUnusable`` naming *file* when the disk does not do it."""
+    try:
+        return await in_thread(DISK, function, *args, **kwargs)
+    except OSError as error:
+        raise as_service_error(error, f"the work on {file}") from error
 
 
 def unfinished(target: Path) -> Path:

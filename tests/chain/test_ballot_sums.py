@@ -1,16 +1,24 @@
 """The encrypted sums, made from ballots, against those of the stand-ins and what the real node's shares open."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 from node_fsm_sandbox.formats import ballots
 
-from node_fsm.chain.ballot_sums import BallotSums, encrypted_tally_of
+from node_fsm.chain.ballot_sums import BallotSums
 from node_fsm.chain.blocks import read_blocks
 from node_fsm.chain.cast import votes_in
 from node_fsm.chain.certificates import decode_vote_cast
+from node_fsm.chain.decryption import EncryptedTally
 from tests.chain.helpers import stored
+
+
+def encrypted_tally_of(cast: Iterable[tuple[bytes, int]], options: int) -> EncryptedTally:
+    sums = BallotSums(options)
+    for ballot, weight in cast:
+        sums.add(ballot, weight)
+    return sums.total()
 
 
 def stand_in_ballots(options: int) -> Iterator[tuple[bytes, int]]:

@@ -21,9 +21,12 @@ from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.programs.jcli import Jcli
 from tests.contract.binaries import Binaries
 from tests.database.world import add_election, key, prepare
+from tests.support.databases import database, sql
 from tests.support.fakes import FACT
 from tests.support.polling import HANGING
 from tests.support.private_account import account_of_votes
+
+__all__ = ["database", "sql"]
 
 MEMBERS = 3
 ROLE_OF_PAGE = "fund15_member"
@@ -91,22 +94,6 @@ async def make_keys(run: Run, directory: Path, name: str) -> list[str]:
         assert made.exit_code == 0, made.output
         public_keys.append(made.stdout.strip())
     return public_keys
-
-
-@pytest_asyncio.fixture
-async def database(database_url: str) -> AsyncIterator[PostgresDatabase]:
-    """The adapter, as leader 0 uses it."""
-    adapter = PostgresDatabase(database_url)
-    yield adapter
-    await adapter.close()
-
-
-@pytest_asyncio.fixture
-async def sql(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection of an operator's."""
-    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
-    yield connection
-    await connection.close()
 
 
 @pytest_asyncio.fixture

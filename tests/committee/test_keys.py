@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from node_fsm.cli.committee import COMMUNICATION_PUBLIC
+from node_fsm.chain.address import COMMUNICATION_KEY_PREFIX
 from tests.committee.conftest import Committee, Run, make_keys
 
 OF_ELECTION = ("--election", "Fund 1")
@@ -142,7 +142,7 @@ async def test_keys_reach_jcli_on_standard_input_alone(
     done = await run("share", *OF_ELECTION, "--key-file", committee.file(0))
     assert done.exit_code == 0, done.output
     seen = argv.read_text()
-    assert COMMUNICATION_PUBLIC in seen
+    assert COMMUNICATION_KEY_PREFIX in seen
     assert "decryption-shares" in seen
     for file in tmp_path.glob("*.sk"):
         assert file.read_text().strip()[30:50] not in seen + done.output

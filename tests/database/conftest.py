@@ -7,25 +7,11 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from node_fsm.database.adapter import PostgresDatabase
 from tests.database.stands import MemoryStand, PostgresStand, Stand
 from tests.database.world import add_election
+from tests.support.databases import database, sql
 
-
-@pytest_asyncio.fixture
-async def database(database_url: str) -> AsyncIterator[PostgresDatabase]:
-    """The adapter on the test's database."""
-    adapter = PostgresDatabase(database_url)
-    yield adapter
-    await adapter.close()
-
-
-@pytest_asyncio.fixture
-async def sql(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection of an operator's."""
-    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
-    yield connection
-    await connection.close()
+__all__ = ["database", "sql"]
 
 
 @pytest_asyncio.fixture(params=["postgres", "memory"])

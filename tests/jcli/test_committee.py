@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from node_fsm_sandbox.election.committee import new_member_keys
 
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.secret import Secret
@@ -25,9 +26,8 @@ def jcli(binaries: Binaries) -> Jcli:
 
 async def committee(jcli: Jcli) -> tuple[list[Secret], list[str]]:
     """The secret and public keys of new members."""
-    communication = [await jcli.communication_public_key(await jcli.new_communication_key()) for _ in range(MEMBERS)]
-    secrets = [await jcli.new_member_key(MEMBERS, "crs", index, communication) for index in range(MEMBERS)]
-    return secrets, [await jcli.member_public_key(secret) for secret in secrets]
+    keys = await new_member_keys(jcli, MEMBERS)
+    return [secret for secret, _ in keys], [public_key for _, public_key in keys]
 
 
 def plans_after_voting(election_key: str, public_keys: list[str]) -> bytes:

@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from node_fsm_sandbox.election.draw import Ballot, Question, Voter
-from node_fsm_sandbox.election.polling_station import BallotPaper, sign
+from node_fsm_sandbox.election.draw import Question
 
 from node_fsm.chain.fragments import Fragment
 from node_fsm.core.block_date import BlockDate
@@ -17,7 +16,7 @@ from node_fsm.node.rest import NodeRest
 from tests.contract.binaries import Binaries
 from tests.contract.chains import Chain, Plan, make_chain
 from tests.contract.nodes import Node, until
-from tests.netns.votes import QuickWallet
+from tests.netns.votes import QuickWallet, one_vote_each
 from tests.support.hosts import Host, Hosts
 
 SLOTS_PER_EPOCH = 600
@@ -79,9 +78,8 @@ class Network:
 
     def votes(self, count: int) -> list[Fragment]:
         """One vote each of the next voters."""
-        paper = BallotPaper(self.chain.block0_hash, {QUESTION.external_id: (self.chain.plan_ids[0], 0)}, EXPIRY)
         taken, self.voters[:count] = self.voters[:count], []
-        return [sign(Ballot(Voter(wallet, 1), QUESTION, 1, 0), paper) for wallet in taken]
+        return one_vote_each(taken, self.chain, EXPIRY)
 
 
 @asynccontextmanager

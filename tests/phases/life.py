@@ -3,7 +3,8 @@
 import asyncio
 import json
 import shutil
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,15 @@ class Cluster:
         for task in ended:
             task.result()
         await engine.reporter.flush()
+
+    async def live_through(self, effects: Sequence[tuple[str, str, int]], *, after: bool) -> None:
+        """Lives that end at each of *effects*, as many as it takes to reach the end."""
+        for port, method, call in effects:
+            self.kill_at(port, method, call, after=after)
+        while self.lives <= len(effects):
+            with suppress(Killed):
+                await self.live()
+                break
 
     def kill_at(self, port: str, method: str, call: int, *, after: bool) -> None:
         """Kill the service at one call of a port's method, before or *after* its effect."""

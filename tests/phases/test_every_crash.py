@@ -1,7 +1,6 @@
 """Killed at any of its effects and started again, the service reaches the same end."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +76,7 @@ async def test_killed_once_at(cluster: Cluster, port: str, method: str, call: in
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_killed_at_each_of_them_in_turn(cluster: Cluster, after: bool) -> None:
-    for port, method, call in EFFECTS:
-        cluster.kill_at(port, method, call, after=after)
-    while cluster.lives <= len(EFFECTS):
-        with suppress(Killed):
-            await cluster.live()
-            break
+    await cluster.live_through(EFFECTS, after=after)
     assert cluster.lives > len(EFFECTS) / 2
     assert_the_end(cluster)
 

@@ -1,6 +1,5 @@
 """Killed at any effect of a private tally and started again, with its disk or without, the service ends the same."""
 
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -77,11 +76,6 @@ async def test_killed_once_at(cluster: Cluster, port: str, method: str, call: in
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_killed_at_each_of_them_in_turn(cluster: Cluster, after: bool) -> None:
-    for port, method, call in EFFECTS:
-        cluster.kill_at(port, method, call, after=after)
-    while cluster.lives <= len(EFFECTS):
-        with suppress(Killed):
-            await cluster.live()
-            break
+    await cluster.live_through(EFFECTS, after=after)
     assert cluster.lives > len(EFFECTS) / 2
     assert_the_end(cluster)

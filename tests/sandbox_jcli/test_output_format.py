@@ -1,6 +1,7 @@
 """Answers are printed so that they are read as what they were."""
 
 import json
+import re
 
 import pytest
 import yaml
@@ -10,9 +11,17 @@ from node_fsm_sandbox.jcli.errors import CommandError
 from node_fsm_sandbox.jcli.output_format import formatted, yaml_text
 
 PRINTABLE = st.characters(codec="utf-8", exclude_categories=("C", "Zl", "Zp")) | st.sampled_from("\t\n")
+_ONLY_IN_YAML_1_1 = re.compile(r"[-+]?0b[01_]+|[-+]?[\d_.]*_[\d_.]*|\d{4}-\d\d?-\d.*", re.DOTALL)
+"""Numbers and dates to PyYAML, and words to jcli, which therefore prints them without quotes."""
+
+
+def texts(characters: st.SearchStrategy[str] | str, size: int) -> st.SearchStrategy[str]:
+    return st.text(characters, max_size=size).filter(lambda text: not _ONLY_IN_YAML_1_1.fullmatch(text))
+
+
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(0, 2**64 - 1) | st.text(PRINTABLE, max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc01.-", max_size=4), inner, max_size=3),
+    st.none() | st.booleans() | st.integers(0, 2**64 - 1) | texts(PRINTABLE, 8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts("abc01.-", 4), inner, max_size=3),
     max_leaves=12,
 )
 
@@ -34,7 +43,9 @@ def test_words_that_need_quotes(word: str) -> None:
     assert yaml_text([word]) == f"---\n- {json.dumps(word, ensure_ascii=False)}\n"
 
 
-@pytest.mark.parametrize("word", ["a", "1.2.3", "ab1", "2026-11-23T20", "é", "a b", f"{'0' * 56}.7075626c696331x"])
+@pytest.mark.parametrize(
+    "word", ["a", "1.2.3", "ab1", "0b1", "2026-11-23T20", "é", "a b", f"{'0' * 56}.7075626c696331x"]
+)
 def test_words_that_do_not(word: str) -> None:
     assert yaml_text([word]) == f"---\n- {word}\n"
 

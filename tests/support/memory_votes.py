@@ -1,5 +1,6 @@
 """The part of the database in memory that knows of votes in no block."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from node_fsm.core.model import LostVotes, SignedFragment, UncountedVote
 
 
 @dataclass(kw_only=True)
-class MemoryVotes:
+class MemoryVotes(ABC):
     """By block 0 and fragment id what was *handed* over by whom, and which of it is *resolved*; *lost_votes* by name of
     the election, block 0 and node.
     """
@@ -17,9 +18,9 @@ class MemoryVotes:
     resolved: set[tuple[str, str]] = field(default_factory=set)
     lost_votes: dict[tuple[str, str, str], dict[str, UncountedVote]] = field(default_factory=dict)
 
+    @abstractmethod
     def _call(self, method: str) -> AbstractContextManager[None]:
         """What every call begins with."""
-        raise NotImplementedError
 
     async def hand_over(self, block0_hash: str, hostname: str, fragments: Sequence[SignedFragment]) -> None:
         with self._call("hand_over"):

@@ -10,13 +10,10 @@ from node_fsm_sandbox.formats import ballots, ristretto
 from node_fsm_sandbox.formats.ballots import EncryptedTally, SharesError
 
 from node_fsm.chain import bech32
-from node_fsm.chain.address import MEMBER_KEY_PREFIX
+from node_fsm.chain.address import ELECTION_KEY_PREFIX, MEMBER_KEY_PREFIX, MEMBER_SECRET_PREFIX
 from node_fsm.core.committee import Share
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.secret import Secret
-
-MEMBER_SECRET_PREFIX = "ristretto255_membersk"
-ELECTION_KEY_PREFIX = "ristretto255_votepk"
 
 
 def new_member_secret() -> Secret:

@@ -61,7 +61,8 @@ class Act:
         await station.wait_for_tip(times.voting_end)
         self.display.tell(f"{name}: voting has ended on the chain")
         problems += await self._rejected(box, self.election.late, "vote that came too late", OUT_OF_TIME)
-        problems += await self._open_private_votes()
+        if self.election.committee:
+            await self._open_private_votes()
         # Not until all are in Waiting: on a slow machine the first of them may be in the next election by then.
         await self.observer.until(lambda view: view.state is not None and view.state.election != name)
         self.display.tell(f"{name}: archived, and no node works on it any more")
@@ -77,10 +78,8 @@ class Act:
         self.display.tell(f"{self.election.name}: {len(fragment_ids) - len(reasons)} more votes are in blocks")
         return [f"a vote that must count is in no block: {reason}" for reason in reasons]
 
-    async def _open_private_votes(self) -> list[str]:
+    async def _open_private_votes(self) -> None:
         """Have the committee's members post their shares, the last of them late; nobody else has their keys."""
-        if not self.election.committee:
-            return []
         *others, late = self.election.committee
         await self._until_awaited([member.index for member in self.election.committee])
         for said in await together(*map(self._post_share, others)):
@@ -88,7 +87,6 @@ class Act:
         await self._until_awaited([late.index])
         await asyncio.sleep(_LATE_SECONDS)
         self.display.tell(await self._post_share(late))
-        return []
 
     async def _until_awaited(self, members: Sequence[int]) -> None:
         """Wait until leader 0 says that it waits for these members, and tell it."""

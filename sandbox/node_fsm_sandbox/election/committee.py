@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from node_fsm.core.secret import Secret
 from node_fsm.programs.jcli import Jcli
 from node_fsm.storage.files import make_private, write_private
 from node_fsm_sandbox.election.binaries import script
@@ -52,15 +53,19 @@ class CommitteeMember:
 
 
 async def new_committee(jcli: Path, members: int, directory: Path) -> tuple[CommitteeMember, ...]:
-    """Hold the ceremony: each member's communication key first, then each one's key over all of those."""
-    tool = Jcli(str(jcli))
+    """Members with new keys, each in a file in *directory*."""
     make_private(directory)
-    secrets = await together(*(tool.new_communication_key() for _ in range(members)))
-    communication = await together(*map(tool.communication_public_key, secrets))
-
-    async def member(index: int) -> CommitteeMember:
-        secret, file = await tool.new_member_key(members, _CRS, index, communication), directory / f"member{index}.sk"
+    committee = []
+    for index, (secret, public_key) in enumerate(await new_member_keys(Jcli(str(jcli)), members)):
+        file = directory / f"member{index}.sk"
         write_private(file, secret.reveal().encode() + b"\n")
-        return CommitteeMember(index, Wallet().public_key.hex(), await tool.member_public_key(secret), file)
+        committee.append(CommitteeMember(index, Wallet().public_key.hex(), public_key, file))
+    return tuple(committee)
 
-    return tuple(await together(*map(member, range(members))))
+
+async def new_member_keys(jcli: Jcli, members: int) -> list[tuple[Secret, str]]:
+    """Hold the ceremony: each member's communication key first, then each one's key over all of those; both halves."""
+    own = await together(*(jcli.new_communication_key() for _ in range(members)))
+    communication = await together(*map(jcli.communication_public_key, own))
+    secrets = await together(*(jcli.new_member_key(members, _CRS, index, communication) for index in range(members)))
+    return list(zip(secrets, await together(*map(jcli.member_public_key, secrets)), strict=True))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from node_fsm.chain import bech32
+from node_fsm.chain.address import ELECTION_KEY_PREFIX
 from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.chain.transactions import Input
 from node_fsm.core.block_date import BlockDate
@@ -30,7 +31,6 @@ _AT_ONCE = 8
 
 _POLL_SECONDS = 0.2
 _JCLI_SECONDS = 60.0
-_ELECTION_KEY = "ristretto255_votepk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,9 @@ class PollingStation:
         paper = await self.paper()
         fragments: list[Fragment] = []
         for start in range(0, len(ballots), _AT_ONCE):
-            batch = await together(*(self._fill_in(ballot, paper) for ballot in ballots[start : start + _AT_ONCE]))
+            batch = await together(
+                *(fill_in(ballot, paper, self._jcli) for ballot in ballots[start : start + _AT_ONCE])
+            )
             posted = await self._entrance.post_fragments([fragment.raw for fragment in batch])
             if refused := [vote for vote in posted if not vote.accepted]:
                 raise SandboxError(f"the node refuses votes: {refused[0].reason}")
@@ -112,22 +114,24 @@ class PollingStation:
         now = settings.clock.date_at(datetime.now(UTC))  # the tip may be old: the chain may just go on again
         return BallotPaper(settings.block0_hash, places, settings.clock.expiry(now), keys)
 
-    async def _fill_in(self, ballot: Ballot, paper: BallotPaper) -> Fragment:
-        if ballot.question.payload_type is PayloadType.PUBLIC:
-            return sign(ballot, paper)
-        assert self._jcli, "who casts private votes has a jcli"
-        plan_id, index = paper.places[ballot.question.external_id]
-        made = await run_command(
-            [
-                *(str(self._jcli), "certificate", "new", "vote-cast", "private"),
-                *("--vote-plan-id", plan_id, "--proposal-index", str(index), "--choice", str(ballot.choice)),
-                *("--options-size", str(len(ballot.question.options)), "--key-path", "/dev/stdin"),
-            ],
-            setting="--jcli",
-            timeout=_JCLI_SECONDS,
-            stdin=paper.keys[plan_id].encode(),
-        )
-        return _sealed(ballot, paper, certificate_texts.read(made.stdout.decode().strip()).content)
+
+async def fill_in(ballot: Ballot, paper: BallotPaper, jcli: Path | None) -> Fragment:
+    """A vote of either kind as it is sent to a node; *jcli* makes the private ones."""
+    if ballot.question.payload_type is PayloadType.PUBLIC:
+        return sign(ballot, paper)
+    assert jcli, "who casts private votes has a jcli"
+    plan_id, index = paper.places[ballot.question.external_id]
+    made = await run_command(
+        [
+            *(str(jcli), "certificate", "new", "vote-cast", "private"),
+            *("--vote-plan-id", plan_id, "--proposal-index", str(index), "--choice", str(ballot.choice)),
+            *("--options-size", str(len(ballot.question.options)), "--key-path", "/dev/stdin"),
+        ],
+        setting="--jcli",
+        timeout=_JCLI_SECONDS,
+        stdin=paper.keys[plan_id].encode(),
+    )
+    return _sealed(ballot, paper, certificate_texts.read(made.stdout.decode().strip()).content)
 
 
 def sign(ballot: Ballot, paper: BallotPaper) -> Fragment:
@@ -150,7 +154,7 @@ def _sealed(ballot: Ballot, paper: BallotPaper, certificate: bytes) -> Fragment:
 
 
 def _election_key(member_keys: Sequence[str]) -> str:
-    return bech32.encode(_ELECTION_KEY, ballots.election_key(bech32.decode(key)[1] for key in member_keys))
+    return bech32.encode(ELECTION_KEY_PREFIX, ballots.election_key(bech32.decode(key)[1] for key in member_keys))
 
 
 async def _statuses(node: NodeRest, fragment_ids: Collection[str]) -> dict[str, FragmentStatus]:

@@ -1,5 +1,6 @@
 """The certificates of private plans: an encrypted vote, and the opened tally."""
 
+from node_fsm.chain.address import ELECTION_KEY_PREFIX
 from node_fsm_sandbox.formats import ballots
 from node_fsm_sandbox.formats import certificates as certificates_write
 from node_fsm_sandbox.jcli import files, plan_status
@@ -10,13 +11,12 @@ from node_fsm_sandbox.jcli.certificates import CHOICE, PLAN_ID, PROPOSAL
 from node_fsm_sandbox.jcli.committee_values import element_key
 from node_fsm_sandbox.jcli.errors import CommandError, PanicError
 from node_fsm_sandbox.jcli.values import block_hash, unsigned
-from node_fsm_sandbox.jcli.votes import ELECTION_PREFIX
 
 
 def _vote(values: Values) -> None:
     line = files.read_line(values["key_path"], lambda reason: CommandError("I/O Error", reason))
     try:
-        key = element_key(line, ELECTION_PREFIX)
+        key = element_key(line, ELECTION_KEY_PREFIX)
     except ValueError as error:
         raise CommandError("Invalid bech32 data", str(error)) from None
     options, choice, plan_id = values["options_size"], values["choice"], values["vote_plan_id"]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from node_fsm.chain import bech32
+from node_fsm.chain.address import MEMBER_SECRET_PREFIX
 from node_fsm_sandbox.formats.ballots import EncryptedTally, SharesError
 from node_fsm_sandbox.jcli import files, plan_status
 from node_fsm_sandbox.jcli.arguments import Argument, Command, Option, Values
@@ -12,7 +13,6 @@ from node_fsm_sandbox.jcli.errors import CommandError, PanicError
 from node_fsm_sandbox.jcli.output_format import OPTION, formatted
 from node_fsm_sandbox.jcli.plan_status import PlanStatus
 from node_fsm_sandbox.jcli.values import ANY_VARIANT, block_hash, unsigned
-from node_fsm_sandbox.jcli.votes import MEMBER_SECRET_PREFIX
 
 
 def _decryption_shares(values: Values) -> None:

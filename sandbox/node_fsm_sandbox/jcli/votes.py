@@ -3,7 +3,13 @@
 from collections.abc import Callable
 
 from node_fsm.chain import bech32
-from node_fsm.chain.address import MEMBER_KEY_PREFIX
+from node_fsm.chain.address import (
+    COMMUNICATION_KEY_PREFIX,
+    COMMUNICATION_SECRET_PREFIX,
+    ELECTION_KEY_PREFIX,
+    MEMBER_KEY_PREFIX,
+    MEMBER_SECRET_PREFIX,
+)
 from node_fsm_sandbox.formats import ballots, ristretto
 from node_fsm_sandbox.jcli import files
 from node_fsm_sandbox.jcli.arguments import Argument, Command, Option, Values
@@ -11,11 +17,6 @@ from node_fsm_sandbox.jcli.committee_values import element_key, scalar_key
 from node_fsm_sandbox.jcli.errors import CommandError
 from node_fsm_sandbox.jcli.seeds import random_bytes, seed
 from node_fsm_sandbox.jcli.values import unsigned
-
-COMMUNICATION_SECRET_PREFIX = "ristretto255_vcommsk"  # noqa: S105 - no secret, but how the texts of such begin
-COMMUNICATION_PUBLIC_PREFIX = "ristretto255_vcommpk"
-MEMBER_SECRET_PREFIX = "ristretto255_membersk"  # noqa: S105 - as above
-ELECTION_PREFIX = "ristretto255_votepk"
 
 _WIDE = 2 * ristretto.SCALAR_SIZE
 
@@ -50,7 +51,7 @@ def _to_public(secret_prefix: str, public_prefix: str) -> Callable[[Values], Non
 
 
 def _election_key(values: Values) -> None:
-    files.write_key(values["output_file"], bech32.encode(ELECTION_PREFIX, ballots.election_key(values["keys"])))
+    files.write_key(values["output_file"], bech32.encode(ELECTION_KEY_PREFIX, ballots.election_key(values["keys"])))
 
 
 def _write_scalar(values: Values, prefix: str, scalar: int) -> None:
@@ -58,7 +59,7 @@ def _write_scalar(values: Values, prefix: str, scalar: int) -> None:
 
 
 def _communication_key(text: str) -> bytes:
-    return element_key(text, COMMUNICATION_PUBLIC_PREFIX)
+    return element_key(text, COMMUNICATION_KEY_PREFIX)
 
 
 def _member_key(text: str) -> bytes:
@@ -73,9 +74,7 @@ COMMANDS = {
     "committee": {
         "communication-key": {
             "generate": Command(_generate_communication_key, (_SEED, _OUTPUT)),
-            "to-public": Command(
-                _to_public(COMMUNICATION_SECRET_PREFIX, COMMUNICATION_PUBLIC_PREFIX), (_INPUT, _OUTPUT)
-            ),
+            "to-public": Command(_to_public(COMMUNICATION_SECRET_PREFIX, COMMUNICATION_KEY_PREFIX), (_INPUT, _OUTPUT)),
         },
         "member-key": {
             "generate": Command(
