@@ -13,23 +13,21 @@ from typer.core import TyperGroup
 
 from node_fsm import __version__
 from node_fsm.cli import committee, config, db, demo, elections, lease, nodes, run, table, tally, verify
+from node_fsm.cli.output import exit_code
 from node_fsm.core.errors import InvalidInputError, ServiceError
-from node_fsm.settings.errors import SettingsError
-
-FAILED = 1
-USAGE_ERROR = 2
+from node_fsm.core.printable import printable
 
 
 class Commands(TyperGroup):
-    """Whatever a command cannot do is a sentence on standard error."""
+    """Whatever a command cannot do is a sentence on standard error, and an exit code of :mod:`node_fsm.cli.output`."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
         except ServiceError as error:
-            typer.echo(error.message if isinstance(error, InvalidInputError) else str(error), err=True)
-            raise typer.Exit(USAGE_ERROR if isinstance(error, SettingsError) else FAILED) from None
+            typer.echo(printable(error.message if isinstance(error, InvalidInputError) else str(error)), err=True)
+            raise typer.Exit(exit_code(error)) from None
 
 
 app = typer.Typer(

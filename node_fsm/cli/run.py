@@ -10,6 +10,7 @@ def run() -> None:
     """Run the service until SIGTERM."""
     from loguru import logger
 
+    from node_fsm.cli.output import ExitCode, exit_code
     from node_fsm.core.errors import ServiceError
     from node_fsm.log import configure_logging
     from node_fsm.service import run_service
@@ -21,7 +22,7 @@ def run() -> None:
         asyncio.run(run_service(settings))
     except ServiceError as error:  # into the log like all before it, for which nobody waits longer than it takes lines
         logger.critical("the service ends: {}", error)
-        raise typer.Exit(1) from None
+        raise typer.Exit(exit_code(error)) from None
     except Exception as error:  # noqa: BLE001 - whatever it was, it is said before the end
         logger.opt(exception=error).critical("the service ends")
-        raise typer.Exit(1) from None
+        raise typer.Exit(ExitCode.FAILED) from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from node_fsm.chain.decryption import share_problem
 from node_fsm.core.committee import PostedShare, SavedSnapshot
-from node_fsm.core.errors import PermanentError
+from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.secret import Secret
 from node_fsm.database.committee import CommitteeElection, CommitteePlan
 from node_fsm.database.results import hash_of
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 
 def snapshots_of(election: CommitteeElection) -> tuple[SavedSnapshot, ...]:
-    """The sums to decrypt; PermanentError ``SnapshotMissing`` says why there are none, and when there will be."""
+    """The sums to decrypt; ``SnapshotMissing`` says why there are none, and a TemporaryError when there will be."""
     name = repr(election.name)
     if election.block0_hash is None:
-        raise PermanentError(
+        raise TemporaryError(
             "SnapshotMissing", f"election {name} has no block 0, so there are no votes; {_voting_end(election)}"
         )
     if not election.plans:
         raise PermanentError("SnapshotMissing", f"election {name} has no private votes; there is nothing to decrypt")
     snapshots = tuple(plan.snapshot for plan in election.plans if plan.snapshot)
     if len(snapshots) < len(election.plans):
-        raise PermanentError(
+        raise TemporaryError(
             "SnapshotMissing",
             f"the sums of the votes of election {name} are not there yet: {_voting_end(election)}; leader 0 stores them"
             " after that, once more than half of the leaders have the same last block, mostly within a few minutes",

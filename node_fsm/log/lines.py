@@ -11,6 +11,8 @@ import traceback
 from datetime import UTC
 from typing import TYPE_CHECKING
 
+from node_fsm.core.printable import printable
+
 if TYPE_CHECKING:
     from loguru import Record
 
@@ -22,7 +24,6 @@ _REDACTIONS = (
     (re.compile(r"(\bpassword=)[^\s&'\"]+", re.IGNORECASE), r"\1***"),
 )
 _COLOURS = {"TRACE": "2", "DEBUG": "2", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 def redact(text: str) -> str:
@@ -53,8 +54,7 @@ def text_line(record: "Record") -> str:
     lines = [f"{line}  [{bound}]" if bound else line]
     if exception := _exception(record):
         lines.append(exception)
-    text = "\n".join(lines).rstrip("\n").translate(_CONTROL).replace("\n", "\n    ")
-    return text.encode(errors="backslashreplace").decode()
+    return printable("\n".join(lines).rstrip("\n")).replace("\n", "\n    ")
 
 
 def coloured_line(record: "Record") -> str:

@@ -274,14 +274,14 @@ async def test_shares_are_taken_from_the_tally_in_the_blocks(tmp_path: Path) -> 
 async def test_an_archive_with_other_results_is_refused(archived: Callable[..., Any]) -> None:
     archive = await archived((0, 0), (0, 1), (1, 0), (1, 1), votes=(VOTES[0], ((536, 1, 0), (7, 30))))
     done = await archive.tally(*with_keys(archive, 0, 1))
-    assert (done.exit_code, done.stdout) == (1, "")
+    assert (done.exit_code, done.stdout) == (3, "")
     assert f"decryption of plan {archive.plan_ids[1]}" in done.stderr
 
 
 async def test_a_ballot_that_is_none_is_said_in_words(archived: Callable[..., Any], tmp_path: Path) -> None:
     archive = await archived(last=b"\2" + b"\xff" * 128 + b"\1" + bytes(256) + bytes(32))
     done = await archive.tally(*with_keys(archive, 0, 1))
-    assert (done.exit_code, done.stdout) == (1, "")
+    assert (done.exit_code, done.stdout) == (3, "")
     assert "the ballots in the blocks cannot be added up" in done.stderr
     found = [check async for check in verify_directory(archive.packed, tmp_path)]
     assert [check.name for check in found if not check.ok] == ["encrypted votes"]
@@ -292,13 +292,13 @@ async def test_a_damaged_archive_is_refused(archived: Callable[..., Any]) -> Non
     tar = archive.packed / "archive.tar.zst"
     tar.write_bytes(tar.read_bytes()[:-1])
     done = await archive.tally(*with_keys(archive, 0, 1))
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     assert "archive.tar.zst" in done.stderr
 
 
 def test_there_is_no_archive(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["tally", "--archive", str(tmp_path)])
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     assert "manifest.json" in done.stderr
 
 
@@ -316,6 +316,6 @@ def test_a_file_that_is_no_key_is_refused(tmp_path: Path, content: str | None) -
     if content is not None:
         write_private(tmp_path / "member.sk", content.encode("latin-1"))
     done = CliRunner().invoke(app, ["tally", "--archive", str(tmp_path), "--key-file", str(tmp_path / "member.sk")])
-    assert (done.exit_code, done.stdout) == (1, "")
+    assert (done.exit_code, done.stdout) == (3, "")
     assert "member.sk " in done.stderr
     assert not content or content not in done.stderr

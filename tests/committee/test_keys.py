@@ -20,10 +20,10 @@ async def test_keys_are_the_owners_alone_and_never_overwritten(run: Run, tmp_pat
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     for file in files:
         refused = await run("keygen", "--key-file", file)
-        assert (refused.exit_code, refused.stderr.startswith("FileExists")) == (1, True)
+        assert (refused.exit_code, refused.stderr.startswith("FileExists")) == (3, True)
     assert {file: file.read_bytes() for file in files} == before
     refused = await run("keygen", "--key-file", tmp_path / "none" / "own.sk")
-    assert (refused.exit_code, refused.stderr.startswith("DirectoryMissing")) == (1, True)
+    assert (refused.exit_code, refused.stderr.startswith("DirectoryMissing")) == (3, True)
 
 
 async def test_the_order_of_the_ceremony_is_kept(run: Run, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ async def test_a_key_that_others_may_use_is_refused(committee: Committee, mode: 
     committee.file(0).chmod(mode)
     for command in ("share", "check"):
         refused = await committee.run(command, *OF_ELECTION, "--key-file", committee.file(0))
-        assert (refused.exit_code, f"chmod 600 {committee.file(0)}" in refused.stderr) == (1, True)
+        assert (refused.exit_code, f"chmod 600 {committee.file(0)}" in refused.stderr) == (3, True)
 
 
 async def test_check_recomputes_the_election_key_and_knows_the_member(committee: Committee) -> None:
@@ -74,13 +74,13 @@ async def test_check_recomputes_the_election_key_and_knows_the_member(committee:
 async def test_check_refuses_what_does_not_fit(committee: Committee) -> None:
     others = await make_keys(committee.run, committee.directory, "other")
     foreign = await committee.run("check", *OF_ELECTION, "--key-file", committee.directory / "other1.sk")
-    assert (foreign.exit_code, foreign.stderr.startswith("NotAMember")) == (1, True)
+    assert (foreign.exit_code, foreign.stderr.startswith("NotAMember")) == (3, True)
     await committee.publish(election_key=await committee.jcli.election_key(others))
     differs = await committee.run("check", *OF_ELECTION)
-    assert (differs.exit_code, differs.stderr.startswith("ElectionKeyDiffers")) == (1, True)
+    assert (differs.exit_code, differs.stderr.startswith("ElectionKeyDiffers")) == (3, True)
     await committee.sql.execute("UPDATE committee SET member_public_key = NULL WHERE member_index = 1")
     incomplete = await committee.run("check", *OF_ELECTION)
-    assert (incomplete.exit_code, "member 1" in incomplete.stderr) == (1, True)
+    assert (incomplete.exit_code, "member 1" in incomplete.stderr) == (3, True)
 
 
 @pytest.mark.parametrize("spoil", ["", "two lines", "damaged", "not ascii", "long", "directory", "missing"])
@@ -122,7 +122,7 @@ async def test_a_key_given_in_place_of_its_file_is_refused_and_not_repeated(comm
         ("keygen", "--key-file", committee.directory / "new.sk", secret),
     ):
         done = await committee.run(*arguments)
-        assert done.exit_code in (1, 2)
+        assert done.exit_code in (2, 3)
         assert "known to" in done.stderr
         assert secret[30:50] not in done.output
 

@@ -68,7 +68,7 @@ def test_a_node_is_added_and_changed(run: Run) -> None:
 def test_a_key_of_another_node_is_refused_until_that_one_is_removed(run: Run) -> None:
     run("node", "add", "leader1", "--leader-id", LEADER_ID)
     refused = run("node", "add", "leader2", "--leader-id", LEADER_ID)
-    assert refused.exit_code == 1
+    assert refused.exit_code == 3
     assert "node-fsm node remove leader1" in refused.stderr
     assert run("node", "remove", "leader1").stdout == f"leader1 is removed; it was a leader with the key {LEADER_ID}\n"
     assert run("node", "add", "leader2", "--leader-id", LEADER_ID).exit_code == 0
@@ -255,7 +255,7 @@ def test_the_template_says_which_addresses_voters_get(run: Run, tmp_path: Path, 
     election, voters = files
     assert run("election", "import", election, "--voters", voters, "--template", file).exit_code == 0
     result = run("election", "import", election, "--voters", voters, "--template", tmp_path / "missing.yaml")
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "missing.yaml" in result.stderr
 
 
@@ -274,9 +274,9 @@ def test_an_election_is_cancelled(run: Run, files: tuple[Path, Path]) -> None:
     run("election", "cancel", "Fund 1")
     assert shown(run, "Fund 1")["cancelled_at"] == cancelled_at
     result = run("election", "cancel", "Fund 2")
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "there is no election 'Fund 2'" in result.stderr
-    assert run("election", "show", "Fund 2").exit_code == 1
+    assert run("election", "show", "Fund 2").exit_code == 3
 
 
 def test_the_lease_is_taken_only_by_who_says_that_the_other_stopped(run: Run) -> None:

@@ -154,7 +154,7 @@ def run(environment: dict[str, str], stderr: int) -> "subprocess.CompletedProces
 def test_a_service_without_a_directory_ends_in_words(tmp_path: Path, format_: str) -> None:
     """The last that it says is in the form of its log too, and not a traceback."""
     done = run(without_a_directory(tmp_path) | {"NODE_FSM_LOG_FORMAT": format_}, subprocess.PIPE)
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == 3, done.stderr
     (said,) = done.stderr.decode().splitlines()
     assert "DiskUnusable" in said
     if format_ == "json":
@@ -172,7 +172,7 @@ def test_a_service_ends_though_nobody_reads_its_log(tmp_path: Path) -> None:
             while True:
                 os.write(end, b"x")
         os.set_blocking(end, True)
-        assert run(without_a_directory(tmp_path), end).returncode == 1
+        assert run(without_a_directory(tmp_path), end).returncode == 3
     finally:
         os.close(reader)
         os.close(end)

@@ -1,0 +1,14 @@
+"""Text that is shown to people, without what a terminal would obey instead of showing it."""
+
+_OBEYED = (
+    *range(0x20),  # C0 controls
+    *range(0x7F, 0xA0),  # DEL and C1 controls
+    *range(0x2028, 0x202F),  # separators of lines; what turns the direction of writing
+    *range(0x2066, 0x206A),
+)
+_ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _OBEYED if chr(code) not in "\n\t"}
+
+
+def printable(text: str) -> str:
+    """*text* with escapes for control characters, turns of direction and lone surrogates; lines and tabs stay."""
+    return text.translate(_ESCAPES).encode(errors="backslashreplace").decode()
