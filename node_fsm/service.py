@@ -160,6 +160,7 @@ class Service:
             if task := tasks.get(name):
                 task.cancel()
                 await asyncio.wait({task})
+        self.engine.board.stopped = True
         with suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE_SECONDS):
                 await self.engine.reporter.flush()

@@ -74,7 +74,7 @@ class _Chain:
             self._wired_by = ctx.overview()
             await require_node(ctx, joined.chain, joined.leaders)  # for its next start, when the database may be away
         await copy.advance(ctx.node.api)
-        ctx.metrics.votes_cast(copy.votes)
+        ctx.count_votes(copy.votes)
         await joined.resubmission.follow(ctx, copy)
         await joined.neighbours.compare(copy)
         others = joined.neighbours

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from node_fsm.core.conditions import Condition
 from node_fsm.core.decryption import DecryptionSpeed
 from node_fsm.core.marks import Mark
+from node_fsm.core.phases import Role
+from node_fsm.core.view import Deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,8 @@ class NodeReport:
     """One node's row of ``node_status``: the cluster at a glance.
 
     Height and tip are None while no node runs; *holds_chain* says whether what it has is on its disk. Where
-    *decryption_speed* is None what was reported before stays.
+    *decryption_speed* is None what was reported before stays. *votes* are those in the blocks of its chain, None while
+    that is not known; *details* say of each condition what to do; *stopped* that this service ends now.
     """
 
     hostname: str
@@ -51,6 +55,11 @@ class NodeReport:
     holds_chain: bool
     statement: ChainStatement | None = None
     decryption_speed: DecryptionSpeed | None = None
+    role: Role | None = None
+    votes: int | None = None
+    deadline: Deadline | None = None
+    details: tuple[Condition, ...] = ()
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

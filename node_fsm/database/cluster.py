@@ -8,11 +8,16 @@ from sqlalchemy.dialects.postgresql import insert
 
 from node_fsm.core.chain_time import END_OF_TIME, FIRST_TIME
 from node_fsm.core.cluster import ChainCopy, Neighbour, NodeReport
+from node_fsm.core.conditions import Condition
 from node_fsm.core.marks import Mark
 from node_fsm.core.model import JournalEntry
 from node_fsm.database import tables
-from node_fsm.database.journal import write_entries
+from node_fsm.database.journal import storable, write_entries
 from node_fsm.database.session import Session
+from node_fsm.log import redact
+
+MESSAGE_LENGTH = 4000
+"""Characters of a condition's message that are written."""
 
 
 class Cluster:
@@ -46,6 +51,12 @@ class Cluster:
             "marks": [list(mark) for mark in said.marks] if said else [],
             "apart": list(said.apart) if said else [],
             "last_counted": said.last_counted if said else None,
+            "role": report.role,
+            "votes": report.votes,
+            "deadline": report.deadline.name if report.deadline else None,
+            "deadline_at": report.deadline.at if report.deadline else None,
+            "condition_details": [_detail(condition) for condition in report.details],
+            "stopped_at": report.updated_at if report.stopped else None,
         }
         if report.decryption_speed:
             row["decryption_speed"] = report.decryption_speed.document()
@@ -124,6 +135,16 @@ def _neighbour(row: Any) -> Neighbour:
         last_counted=row.last_counted,
         updated_at=row.updated_at,
     )
+
+
+def _detail(condition: Condition) -> dict[str, str]:
+    """A condition for people who have only the database: as the sidecar tells it, no longer than anybody reads."""
+    return {
+        "type": condition.type,
+        "reason": condition.reason,
+        "message": storable(redact(condition.message))[:MESSAGE_LENGTH],
+        "since": condition.since.isoformat(),
+    }
 
 
 def _is_mark(value: object) -> bool:

@@ -20,16 +20,16 @@ async def write_entries(connection: AsyncConnection, entries: Sequence[JournalEn
             "event": entry.event,
             "to": entry.target,
             "at": entry.at,
-            "reason": _storable(entry.reason),
+            "reason": storable(entry.reason),
         }
         for entry in entries
     ]
     await connection.execute(insert(tables.phase_journal).on_conflict_do_nothing(), rows)
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """*text* without what Postgres keeps in no text, as the words of other programs may have it.
 
-    An entry that it refuses would be tried again for ever, and all later ones behind it.
+    What it refuses would be tried again for ever, and all later ones behind it.
     """
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()

@@ -30,7 +30,7 @@ from node_fsm.database.times import RowUnreadableError, readable
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
-_ELECTIONS = text("""
+SELECT_ELECTIONS = """
     SELECT election.id, election.name, election.voting_start, election.voting_end, election.tallying_end,
         election_revision.revision, election.cancelled_at IS NOT NULL AS cancelled,
         election.voting_end <= now() AS voting_ended,
@@ -42,11 +42,16 @@ _ELECTIONS = text("""
     LEFT JOIN election_revision ON election_revision.election = election.id
     LEFT JOIN vote_plan plan
         ON plan.election = election.id AND plan.block0_hash = election.block0_hash AND plan.index = 0
+"""
+"""What :func:`read_election` reads, of all elections."""
+
+_NOT_OVER = """
     WHERE CASE WHEN election.block0_hash IS NULL
         THEN election.voting_end > now() OR election.cancelled_at IS NULL
         ELSE NOT EXISTS (SELECT FROM archive WHERE archive.block0_hash = election.block0_hash AND kind = 'final') END
     ORDER BY election.voting_start, election.id
-""")
+"""
+_ELECTIONS = text(SELECT_ELECTIONS + _NOT_OVER)
 _CHAINS = text("""
     SELECT hash, EXISTS (SELECT FROM archive WHERE block0_hash = hash AND kind IN ('final', 'superseded')) AS archived,
         EXISTS (SELECT FROM vote_plan WHERE block0_hash = hash AND withdrawn_at IS NOT NULL) AS withdrawn

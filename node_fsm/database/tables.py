@@ -304,6 +304,12 @@ node_status = Table(
     Column("apart", ARRAY(Text), nullable=False, server_default="{}"),
     _text("last_counted", nullable=True),
     Column("decryption_speed", JSONB),
+    _text("role", nullable=True),
+    Column("votes", BigInteger),
+    _text("deadline", nullable=True),
+    _time("deadline_at", nullable=True),
+    Column("condition_details", JSONB, nullable=False, server_default="[]"),
+    _time("stopped_at", nullable=True),
 )
 
 chain_copy = Table(

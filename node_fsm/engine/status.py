@@ -80,6 +80,7 @@ class StatusBoard:
         self.deadline: Deadline | None = None
         self.last_tick = ctx.clock.monotonic()
         self.database_known = False
+        self.stopped = False
 
     def status(self) -> ServiceStatus:
         """The present state, for the sidecar."""
@@ -124,6 +125,11 @@ class StatusBoard:
             holds_chain=up and block0 is not None and block0.hash == node.block0_hash and self._is_held(),
             statement=ctx.statement if up else None,
             decryption_speed=ctx.decryption_speed,
+            role=ctx.policy.role,
+            votes=ctx.votes[1] if block0 and ctx.votes and ctx.votes[0] == block0.hash else None,
+            deadline=self.deadline,
+            details=tuple(ctx.conditions),
+            stopped=self.stopped,
         )
 
     def _is_held(self) -> bool:

@@ -62,6 +62,9 @@ class Context:
     tally_progress: TallyProgress | None = None
     """How far the private votes of the chain that was last tallied are opened."""
 
+    votes: tuple[str, int] | None = None
+    """The block 0 hash of the chain that was last followed, and how many votes are in its blocks."""
+
     checked: dict[int, tuple[object, PermanentError | None]] = field(default_factory=dict)
     """By election: what was last checked for a block 0, as :meth:`to_check`, and why there can be none of it."""
 
@@ -172,6 +175,11 @@ class Context:
         before, self.statement = self.statement, statement
         if statement and statement.news != (before.news if before else None):
             self.mailbox.look_again()
+
+    def count_votes(self, votes: int) -> None:
+        """Tell that so many votes are in the blocks of the chain in work."""
+        self.votes = self.block0_in_work().hash, votes
+        self.metrics.votes_cast(votes)
 
     def progress(self) -> None:
         """Say that the work that never ends goes well again: an earlier failure is over."""

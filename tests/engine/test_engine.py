@@ -16,7 +16,7 @@ from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.events import Event
 from node_fsm.core.phases import Phase
-from node_fsm.core.view import UNKNOWN, Decision
+from node_fsm.core.view import UNKNOWN, Deadline, Decision
 from node_fsm.ports import ProcessPhase
 from node_fsm.steps.context import Context
 from tests.engine.world import Voting, World, never
@@ -203,6 +203,22 @@ async def test_the_conditions_of_a_phase_end_with_it_unless_the_next_has_them_to
         world.node.tells(tip_date=block0().dates.vote_end)
         await world.reaches(Phase.TALLYING)
         assert [held.type for held in world.ctx.conditions] == ["isolated", "sandbox"]
+
+
+async def test_the_report_for_the_cluster_says_what_to_do_what_comes_next_and_that_it_stops(tmp_path: Path) -> None:
+    world = Voting(tmp_path)
+    async with world.voting():
+        world.ctx.conditions.raise_(ConditionType.SANDBOX, "SandboxBinaries", "do something")
+        world.ctx.count_votes(7)
+        await world.looks()
+        report = world.engine.board.report()
+        assert (report.role, report.votes, report.stopped) == ("leader0", 7, False)
+        assert report.deadline == Deadline("voting_end", block0().dates.vote_end_time)
+        assert [(held.type, held.message) for held in report.details] == [("sandbox", "do something")]
+        world.ctx.votes = ("of another chain", 9)
+        world.engine.board.stopped = True
+        report = world.engine.board.report()
+        assert (report.votes, report.stopped) == (None, True)
 
 
 async def test_the_work_is_dropped_on_the_way_back_to_waiting(due: Callable[..., World]) -> None:

@@ -63,6 +63,7 @@ async def test_votes_that_a_killed_node_lost_are_posted_again_after_each_start(p
         await published.until(lambda: votes_cast(published) == 2)
         await published.until(lambda: is_followed(published))
         assert len(set(published.node.posted)) == 2
+        assert published.ctx.votes == (published.ctx.block0_in_work().hash, 2)
     assert failures == []
 
 

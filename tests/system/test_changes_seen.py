@@ -32,3 +32,5 @@ async def test_a_moved_voting_start_shows_in_state(waiting_operator: Operator, *
         assert before
         assert after
         assert after.at - before.at == timedelta(minutes=1)
+        assert await service.stop() == 0
+        assert await operator.sql("SELECT role FROM node_status WHERE stopped_at = updated_at") == "leader0"
