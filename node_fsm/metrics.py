@@ -24,10 +24,11 @@ from prometheus_client import (
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from node_fsm.core.calendar import calendar
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.table import TABLES
-from node_fsm.core.view import Deadline, Work
+from node_fsm.core.view import UNKNOWN, Deadline, Policy, View, Work
 from node_fsm.log import lines_dropped
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -98,13 +99,19 @@ class Metrics:
         self._deadline = gauge("next_deadline_timestamp_seconds", "When the clock calls next.", ("deadline",))
         self._tick = measured("engine_tick_timestamp_seconds", "When the engine last looked at the world.")
         self._clock_offset = measured("clock_offset_seconds", "This clock minus the database's.")
+        self._free = measured("storage_free_bytes", "Room left for the working directory.")
+        self._size = measured("storage_size_bytes", "Size of the file system of the working directory.")
 
         self._node_up = gauge("node_up", "Whether the node answers and runs the chain in work.")
         self._node_restarts = counter("node_restarts", "Starts of the node after it ended, or hung, by itself.")
+        self._peers = measured("node_peers", "Nodes connected to the node.")
         self._height = measured("chain_height", "Height of the node's tip.")
         self._last_block = measured("last_block_timestamp_seconds", "Time of the node's newest block.")
         self._votes = measured("votes_cast", "Votes in the blocks of the chain in work.")
 
+        self._moments = gauge("election_timestamp_seconds", "When what happens in elections.", ("election", "moment"))
+        self._steps = gauge("election_step_done", "Whether an election has got so far.", ("election", "step"))
+        self._buildable = gauge("election_buildable", "Whether a block 0 can be made of an election.", ("election",))
         self._election = gauge("election_info", "The election in work.", ("election", "block0_hash"))
         self._block0 = measured("block0_bytes", "Size of the block 0 in work.")
         self._results = measured("results_posted_timestamp_seconds", "When results were last posted.")
@@ -167,9 +174,15 @@ class Metrics:
         """This machine's clock is *seconds* ahead of the database's (negative: behind)."""
         self._clock_offset.set(seconds)
 
-    def node_up(self, up: bool) -> None:
-        """Whether the node answers and runs the chain in work."""
+    def storage(self, free: int, size: int) -> None:
+        """The file system of the working directory has so many bytes, and so many *free* for this user."""
+        self._free.set(free)
+        self._size.set(size)
+
+    def node_up(self, up: bool, peers: int) -> None:
+        """Whether the node answers and runs the chain in work, and how many others are connected to it if so."""
         self._node_up.set(up)
+        self._peers.set(peers if up else None)
 
     def node_restarted(self, times: int) -> None:
         """The node was started again so many *times* after it had ended, or hung, by itself."""
@@ -183,6 +196,22 @@ class Metrics:
     def votes_cast(self, votes: int) -> None:
         """So many votes are in the blocks of the chain in work."""
         self._votes.set(votes)
+
+    def elections(self, view: View, policy: Policy) -> None:
+        """These elections are not closed; while the database is away those of its last reading are exported on."""
+        if view.overview is UNKNOWN:
+            return
+        for known in (self._moments, self._steps, self._buildable):
+            known.clear()
+        for election in view.overview.elections:
+            if election.cancelled and election.block0 is None:
+                continue
+            for moment, at in calendar(election, view, policy).items():
+                self._moments.labels(election.name, moment).set(at.timestamp())
+            self._steps.labels(election.name, "block0_published").set(election.block0 is not None)
+            self._steps.labels(election.name, "results_posted").set(election.results_posted)
+            if self._role is Role.LEADER0 and election.block0 is None:
+                self._buildable.labels(election.name).set(election.id not in view.unbuildable)
 
     def works_on(self, work: Work | None) -> None:
         """This is the election in work now; what was known of the chain of another one is forgotten."""

@@ -3,6 +3,7 @@
 What cannot be read is unknown for this look, and a condition says why. Unknown never means gone.
 """
 
+import shutil
 from collections.abc import Callable
 from datetime import datetime
 from typing import Literal, TypeVar
@@ -49,7 +50,7 @@ class Look:
     async def look(self, failure: ServiceError | None) -> View:
         """The world now; *failure* is how the phase's task last ended. The database is read only when that is due."""
         ctx = self._ctx
-        local = await self._read(ConditionType.STORAGE_UNREADABLE, "reading NODE_FSM_STORAGE_DIR", ctx.workspace.chains)
+        local = await self._read(ConditionType.STORAGE_UNREADABLE, "reading NODE_FSM_STORAGE_DIR", self._storage)
         hashes = self._hashes(local)
         is_due = ctx.clock.monotonic() >= self.next_scan
         if ctx.mailbox.take_database_change() or is_due or not hashes <= self._asked:
@@ -71,6 +72,11 @@ class Look:
             for condition, problem in observations(ctx.phase, ctx.work, view, ctx.clock.now(), ctx.policy).items():
                 ctx.conditions.set(condition, problem)
         return view
+
+    def _storage(self) -> tuple[LocalChain, ...]:
+        room = shutil.disk_usage(self._ctx.workspace.root)
+        self._ctx.metrics.storage(room.free, room.total)
+        return self._ctx.workspace.chains()
 
     def _hashes(self, local: tuple[LocalChain, ...] | Literal[Unknown.UNKNOWN]) -> frozenset[str]:
         """The chains of which the database is asked whether they are archived or withdrawn."""

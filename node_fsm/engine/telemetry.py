@@ -39,7 +39,8 @@ class Telemetry:
         ctx, node = self._ctx, self._ctx.node.state
         ctx.metrics.ticked(ctx.clock.now())
         ctx.metrics.deadline(deadline)
-        ctx.metrics.node_up(node.running)
+        ctx.metrics.elections(view, ctx.policy)
+        ctx.metrics.node_up(node.running, node.peers_connected)
         ctx.metrics.node_restarted(node.restarts - self._node_restarts)
         self._node_restarts = node.restarts
         if ctx.phase in NODE_MUST_RUN and node.height is not None and node.last_block_time:

@@ -88,7 +88,9 @@ async def test_a_source_that_cannot_be_read_is_a_condition(
 
 
 async def test_a_template_whose_blocks_do_not_fit_into_a_slot_is_a_condition(tmp_path: Path) -> None:
-    world = Voting(tmp_path / "storage")
+    storage = tmp_path / "storage"
+    storage.mkdir()
+    world = Voting(storage)
     shipped = world.ctx.settings.block0_template.read_text()
     template = tmp_path / "template.yaml"
     world.ctx.settings = replace(world.ctx.settings, block0_template=template)

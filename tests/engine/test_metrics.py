@@ -1,17 +1,20 @@
 """What Prometheus reads while an engine works: each metric of the engine says what its page says."""
 
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from node_fsm.core.errors import TemporaryError
+import pytest
+
+from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.events import Event
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision
 from node_fsm.ports import ProcessPhase
 from node_fsm.steps.context import Context
-from tests.engine.world import Voting, World
-from tests.support.fakes import START, block0, overview
+from tests.engine.world import Voting, World, never
+from tests.support.fakes import START, block0, election, overview
 
 
 async def tally(ctx: Context) -> Decision:
@@ -122,6 +125,17 @@ async def test_the_node_is_up_while_it_answers_and_runs_the_chain(tmp_path: Path
         assert world.metric("node_up") == 0
 
 
+async def test_who_is_connected_is_told_while_the_node_is_up(tmp_path: Path) -> None:
+    world = Voting(tmp_path)
+    async with world.voting():
+        world.node.tells(peers_connected=2)
+        await world.looks()
+        assert world.metric("node_peers") == 2
+        world.node.tells(phase=ProcessPhase.BOOTSTRAPPING)
+        await world.looks()
+        assert world.metric("node_peers") is None
+
+
 async def test_restarts_are_those_that_the_node_tells_of_and_not_its_starts(tmp_path: Path) -> None:
     world = Voting(tmp_path)
     async with world.voting():
@@ -169,3 +183,79 @@ async def test_the_election_in_work_and_the_size_of_its_block0(due: Callable[...
         await world.looks()
         assert world.metric("election_info", election="first", block0_hash=block0().hash) == 1
         assert world.metric("block0_bytes") == block0().size
+
+
+async def test_the_room_on_the_disk(due: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
+    world, asked = due(), set()
+
+    def usage(path: Path) -> tuple[int, int, int]:
+        asked.add(path)
+        return shutil._ntuple_diskusage(total=1000, used=900, free=100)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    async with world.running():
+        await world.looks()
+        assert world.metric("storage_size_bytes") == 1000
+        assert world.metric("storage_free_bytes") == 100
+        assert asked == {world.ctx.workspace.root}
+
+
+async def test_an_election_to_come_is_told_of_by_its_row(due: Callable[..., World]) -> None:
+    world = due(early=30)
+    async with world.running():
+        await world.looks()
+        moments = {"chain_start": 0, "voting_start": 1, "voting_end": 2, "tallying_end": 3, "close": 4}
+        for moment, hours in moments.items():
+            at = (START + timedelta(hours=hours)).timestamp()
+            assert world.metric("election_timestamp_seconds", election="first", moment=moment) == at
+        assert world.metric("election_step_done", election="first", step="block0_published") == 0
+        assert world.metric("election_step_done", election="first", step="results_posted") == 0
+        world.database.answer = overview(election(cancelled=True))
+        await world.rereads()
+        assert world.metric("election_timestamp_seconds", election="first", moment="voting_start") is None
+        assert world.metric("election_step_done", election="first", step="block0_published") is None
+
+
+async def test_a_published_election_is_told_of_by_its_block0_until_it_is_closed(tmp_path: Path) -> None:
+    world = Voting(tmp_path, tallying=tally, archiving=archive, reset=reset)
+    dates = block0().dates
+    async with world.voting():
+        await world.looks()
+        moments = {
+            "chain_start": dates.clock.start,
+            "voting_start": dates.vote_start_time,
+            "voting_end": dates.vote_end_time,
+            "tallying_end": dates.committee_end_time,
+            "close": dates.committee_end_time + timedelta(minutes=60),
+        }
+        for moment, at in moments.items():
+            assert world.metric("election_timestamp_seconds", election="first", moment=moment) == at.timestamp()
+        assert world.metric("election_step_done", election="first", step="block0_published") == 1
+        assert world.metric("election_buildable", election="first") is None, "it is built"
+        world.database.answer = overview(election(block0=block0(), results_posted=True))
+        await world.rereads()
+        assert world.metric("election_step_done", election="first", step="results_posted") == 1
+        world.database.failure = TemporaryError("DatabaseUnavailable", "refused")
+        await world.rereads()
+        assert world.metric("election_step_done", election="first", step="results_posted") == 1, "known from before"
+        world.database.failure, world.database.answer = None, overview()
+        await world.rereads()
+        assert world.metric("election_step_done", election="first", step="results_posted") is None
+
+
+async def test_whether_a_block0_can_be_made(due: Callable[..., World]) -> None:
+    async def wait(ctx: Context) -> Decision:
+        await ctx.next_look()
+        known = ctx.known_overview()
+        problem = PermanentError("SpecificationInvalid", "no voters")
+        ctx.checked[1] = (ctx.to_check(known.elections[0], known), problem)
+        ctx.mailbox.look_again()
+        return await never(ctx)
+
+    world = due(early=30, waiting=wait)
+    async with world.running():
+        await world.looks(3)
+        assert world.metric("election_buildable", election="first") == 0
+        world.database.answer = overview(election(revision=2))
+        await world.rereads()
+        assert world.metric("election_buildable", election="first") == 1, "nothing is known against it as it stands now"

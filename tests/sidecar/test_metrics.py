@@ -103,6 +103,8 @@ def test_what_is_not_known_has_no_series(metrics: Metrics) -> None:
         *("phase_entered_timestamp_seconds", "engine_tick_timestamp_seconds", "clock_offset_seconds"),
         *("chain_height", "last_block_timestamp_seconds", "votes_cast", "block0_bytes", "election_info"),
         *("results_posted_timestamp_seconds", "archive_bytes", "archive_verified_timestamp_seconds"),
+        *("storage_free_bytes", "storage_size_bytes", "node_peers"),
+        *("election_timestamp_seconds", "election_step_done", "election_buildable"),
     )
     for name in names:
         assert samples(metrics, f"node_fsm_{name}") == []
