@@ -202,6 +202,11 @@ class ClusterStatus:
 
     def problems(self) -> Iterator[str]:
         """What a person should look at, a sentence each."""
+        if self.lease and self.lease.unconfirmed:
+            yield (
+                f"{self.lease.unconfirmed} was leader 0 before {self.lease.hostname} and never said that it stopped:"
+                f" make sure that it has, then run `node-fsm lease take --i-stopped-the-other` on {self.lease.hostname}"
+            )
         for node in self.nodes:
             yield from _problems(node)
         for election in self.elections:
