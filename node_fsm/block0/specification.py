@@ -40,27 +40,44 @@ def check_specification(
     votes may take to be opened, and is not needed without such votes. PermanentError ``SpecificationInvalid`` lists
     every problem with its table, row and column, and what to do about it.
     """
+    problems = specification_problems(spec, nodes, template, offset_minutes, own_leader_id, decryption=decryption)
+    if problems:
+        raise PermanentError("SpecificationInvalid", f"election {spec.name!r}: {'; '.join(problems)}")
+    return Checked(chain_dates(spec, template, offset_minutes), tuple(doubts(spec, nodes, template)))
+
+
+def specification_problems(
+    spec: ElectionSpec,
+    nodes: Sequence[NodeRow],
+    template: Template,
+    offset_minutes: float,
+    own_leader_id: str | None,
+    *,
+    decryption: DecryptionLimit | None = None,
+) -> list[str]:
+    """What :func:`check_specification` raises, a sentence each; empty when a chain can be made of *spec*."""
     found = [
         *election_problems(spec, template, offset_minutes),
         *voter_problems(spec, template, count_leaders(nodes)),
         *(decryption_problems(spec, template, decryption) if decryption else ()),
     ]
     problems = [f"{row_text(spec, problem.path)} {problem.what}" for problem in found]
-    problems += [*leader_problems(nodes), *own_leader_problems(nodes, own_leader_id)]
-    if problems:
-        raise PermanentError("SpecificationInvalid", f"election {spec.name!r}: {'; '.join(problems)}")
+    return [*problems, *leader_problems(nodes), *own_leader_problems(nodes, own_leader_id)]
+
+
+def chain_dates(spec: ElectionSpec, template: Template, offset_minutes: float) -> ChainDates:
+    """The dates of the chain of an election without problems."""
     clock = ChainClock(
         start=chain_start(spec.voting_start, offset_minutes, template.slot_duration),
         slot_duration=template.slot_duration,
         slots_per_epoch=template.slots_per_epoch,
     )
-    dates = ChainDates(
+    return ChainDates(
         clock=clock,
         vote_start=clock.date_at(spec.voting_start),
         vote_end=clock.date_at(spec.voting_end),
         committee_end=clock.date_at(spec.tallying_end),
     )
-    return Checked(dates, tuple(doubts(spec, nodes, template)))
 
 
 def election_problems(spec: ElectionSpec, template: Template, offset_minutes: float) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from node_fsm import __version__
-from node_fsm.cli import committee, config, db, demo, elections, lease, nodes, run, status, table, tally, verify
+from node_fsm.cli import committee, config, db, demo, elections, lease, nodes, plan, run, status, table, tally, verify
 from node_fsm.cli.output import exit_code
 from node_fsm.core.errors import InvalidInputError, ServiceError
 from node_fsm.core.printable import printable
@@ -67,6 +67,7 @@ def version() -> None:
 
 app.command("config")(config.config)
 app.command("demo")(demo.demo)
+app.command("plan")(plan.plan)
 app.command("run")(run.run)
 app.command("status")(status.status)
 app.command("table")(table.table)

@@ -18,7 +18,7 @@ async def decryption_limit(session: Session, settings: CommandSettings) -> Decry
     if speed is None:
         try:
             speed = await measure(Jcli(settings.jcli_path), Path(gettempdir()))
-        except ServiceError as error:
+        except (ServiceError, OSError) as error:  # the temporary directory may not be writable
             return (
                 "whether its private votes can be decrypted within NODE_FSM_MAX_DECRYPT_SECONDS is checked by leader 0"
                 f" only: it has not told yet how fast it is, and here {error}"

@@ -180,6 +180,16 @@ class LeaseHolder:
     stopped: bool
     unconfirmed: str | None
 
+    @property
+    def problem(self) -> str | None:
+        """What forbids this host to run leader 0's node, and what a person does about it."""
+        if self.unconfirmed is None:
+            return None
+        return (
+            f"{self.unconfirmed} was leader 0 before {self.hostname} and never said that it stopped: make sure that it"
+            f" has, then run `node-fsm lease take --i-stopped-the-other` on {self.hostname}"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterStatus:
@@ -202,11 +212,8 @@ class ClusterStatus:
 
     def problems(self) -> Iterator[str]:
         """What a person should look at, a sentence each."""
-        if self.lease and self.lease.unconfirmed:
-            yield (
-                f"{self.lease.unconfirmed} was leader 0 before {self.lease.hostname} and never said that it stopped:"
-                f" make sure that it has, then run `node-fsm lease take --i-stopped-the-other` on {self.lease.hostname}"
-            )
+        if self.lease and self.lease.problem:
+            yield self.lease.problem
         for node in self.nodes:
             yield from _problems(node)
         for election in self.elections:

@@ -12,8 +12,7 @@ from loguru import logger
 
 from node_fsm.aio.deadline import deadline
 from node_fsm.aio.threads import DISK, in_thread
-from node_fsm.block0.template import Template
-from node_fsm.core.capacity import fitting_block_size
+from node_fsm.block0.checks.capacity import blocks_too_large
 from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import ServiceError, UnexpectedError, as_service_error
@@ -57,7 +56,7 @@ class Look:
             await self._read_database(hashes)
         template = await self._read(ConditionType.TEMPLATE_INVALID, "reading NODE_FSM_BLOCK0_TEMPLATE", ctx.template)
         if template is not UNKNOWN and ctx.policy.role is Role.LEADER0:
-            ctx.conditions.set(ConditionType.BLOCKS_TOO_LARGE, _too_large(template))
+            ctx.conditions.set(ConditionType.BLOCKS_TOO_LARGE, blocks_too_large(template))
         view = View(
             overview=self._overview,
             local=local,
@@ -137,17 +136,3 @@ class Look:
         if phase in NODE_MUST_RUN and work and work.block0 and work.block0.hash == node.block0_hash:
             return node.tip_date
         return None
-
-
-def _too_large(template: Template) -> tuple[str, str] | None:
-    fitting = fitting_block_size(template.slot_duration)
-    if template.block_content_max_size <= fitting:
-        return None
-    return (
-        "SlotTooShort",
-        (
-            f"NODE_FSM_BLOCK0_TEMPLATE: blocks of {template.block_content_max_size} bytes can hold more votes than a"
-            f" node puts into one within {template.slot_duration} s, and a late block loses its votes;"
-            f" set block_content_max_size to {fitting} or less, or slot_duration higher"
-        ),
-    )

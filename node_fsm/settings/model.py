@@ -66,6 +66,13 @@ class CommandSettings(BaseModel):
         allow_inf_nan=False,
         description="Minutes from voting_start to the chain's start, negative or 0; fractions are allowed",
     )
+    close_grace_minutes: float = Field(
+        60,
+        ge=0,
+        le=_YEAR_IN_MINUTES,
+        allow_inf_nan=False,
+        description="Minutes after tallying_end until nodes let go of an election without an archive",
+    )
     max_decrypt_seconds: Seconds = Field(
         600, description="Private elections whose tally would take longer to decrypt than this are refused"
     )
@@ -141,13 +148,6 @@ class Settings(DatabaseSettings):
         False, description="Whether an edited election whose chain runs is withdrawn and started anew"
     )
     rescan_seconds: Seconds = Field(30, description="Seconds after which the database is read without a notification")
-    close_grace_minutes: float = Field(
-        60,
-        ge=0,
-        le=_YEAR_IN_MINUTES,
-        allow_inf_nan=False,
-        description="Minutes after tallying_end until nodes let go of an election without an archive",
-    )
     jorm_path: str = Field("jormungandr", description="The jormungandr program: a path, or a name looked up in PATH")
     node_rest_listen: ListenAddress = Field(
         Listen("127.0.0.1", 10080),
