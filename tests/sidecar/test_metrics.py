@@ -4,7 +4,6 @@ import asyncio
 import errno
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from prometheus_client import generate_latest
@@ -18,7 +17,6 @@ from node_fsm.core.view import Deadline
 from node_fsm.metrics import Metrics
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
 @pytest.fixture
@@ -162,17 +160,3 @@ def test_names_follow_the_conventions(metrics: Metrics) -> None:
             assert not family.name.endswith(("_total", "_count", "_ms", "_minutes")), family.name
             assert family.documentation.endswith(".")
     assert samples(metrics, "process_resident_memory_bytes")
-
-
-def test_the_page_explains_every_metric(metrics: Metrics) -> None:
-    page = PAGE.read_text()
-    for family in metrics.registry.collect():
-        if family.name.startswith("node_fsm_"):
-            suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
-            assert f"| `{family.name}{suffix}`" in page, f"docs/metrics.md does not explain {family.name}{suffix}"
-
-
-def test_the_page_names_no_metric_that_does_not_exist(metrics: Metrics) -> None:
-    suffixes = ("", "_total", "_info")
-    exist = {f"{family.name}{suffix}" for family in metrics.registry.collect() for suffix in suffixes}
-    assert set(re.findall(r"node_fsm_[a-z0-9_]+", PAGE.read_text())) <= exist
