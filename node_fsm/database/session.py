@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 from sqlalchemy import text
@@ -61,18 +61,21 @@ class Session:
     async def batches(self, query: str, *arguments: Any, size: int) -> AsyncGenerator[list[asyncpg.Record], None]:
         """The rows of *query* (with ``$1``, ``$2``…) in lists of at most *size*, through a cursor.
 
-        The reader may take its time; each list must come within BULK_SECONDS.
+        The reader may take its time, in which the server makes the next list; each must come within BULK_SECONDS.
         """
         async with self._translated(), AsyncExitStack() as stack:
             async with asyncio.timeout(BULK_SECONDS):
                 connection = await stack.enter_async_context(self._begun(BULK_SECONDS, snapshot=True))
                 cursor = await (await driver(connection)).cursor(query, *arguments)
-            while True:
-                async with asyncio.timeout(BULK_SECONDS):
-                    rows = await cursor.fetch(size)
-                if not rows:
-                    return
-                yield rows
+            following = asyncio.create_task(_fetch(cursor, size))
+            try:
+                while rows := await following:
+                    following = asyncio.create_task(_fetch(cursor, size))
+                    await asyncio.sleep(0)  # so that the server is asked before the reader is at work
+                    yield rows
+            finally:  # before the transaction ends
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
 
     @asynccontextmanager
     async def _begun(self, seconds: float, snapshot: bool) -> AsyncIterator[AsyncConnection]:
@@ -95,6 +98,11 @@ class Session:
             if error.reason == READ_ONLY:
                 await self._engine.dispose()  # the server may not be the primary any more: connect anew
             raise
+
+
+async def _fetch(cursor: Any, size: int) -> list[asyncpg.Record]:
+    async with asyncio.timeout(BULK_SECONDS):
+        return cast("list[asyncpg.Record]", await cursor.fetch(size))
 
 
 async def driver(connection: AsyncConnection) -> asyncpg.Connection:

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
+from node_fsm.aio.beside import both, side_by_side
 from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.block0.genesis import check_block0, leader_ids, signing_accounts, write_genesis
 from node_fsm.block0.plans import PlanDraft, draft_plans
@@ -64,11 +66,14 @@ async def build_vote_plans(ctx: Context, spec: ElectionSpec, directory: ChainDir
     key = ctx.signing_key
     assert key is not None, "FetchingKey comes first"
     drafts = draft_plans(spec, checked.dates, ctx.template())
-    for draft in drafts:
+
+    async def build(draft: PlanDraft) -> None:
         plan, certificate, signed = _plan_files(directory, draft)
         await in_thread(DISK, write_private, plan, json.dumps(draft.document(), indent=1).encode())
         await ctx.jcli.new_vote_plan(plan, certificate)
         await ctx.jcli.sign_certificate(certificate, key, signed)
+
+    await side_by_side(build, drafts)
     return drafts
 
 
@@ -84,13 +89,8 @@ async def _build_block0(ctx: Context, spec: ElectionSpec, directory: ChainDirect
     own = ctx.own_node()
     assert own.leader_id is not None, "FetchingKey comes first"
     drafts = draft_plans(spec, dates, template)
-    plans, certificates = [], {}
-    for draft in drafts:
-        _, certificate, signed = _plan_files(directory, draft)
-        plan_id = await ctx.jcli.vote_plan_id(certificate)
-        election_key = await ctx.jcli.election_key(draft.member_keys) if draft.member_keys else None
-        plans.append(_vote_plan(draft, plan_id, election_key))
-        certificates[plan_id] = (await in_thread(DISK, signed.read_text)).strip()
+    plans = await side_by_side(partial(_vote_plan, ctx, directory), drafts)
+    signed = await in_thread(DISK, lambda: [_plan_files(directory, draft)[2].read_text().strip() for draft in drafts])
     committees = [member.id for member in spec.committee]
     unit = spec.voting_power_unit
     async with new_file(directory.genesis) as genesis:
@@ -106,11 +106,12 @@ async def _build_block0(ctx: Context, spec: ElectionSpec, directory: ChainDirect
                 (token, ctx.database.tokens(spec.id, group, unit))
                 for group, token in {draft.voting_group: draft.token for draft in drafts}.items()
             ],
-            certificates=certificates,
+            certificates={plan.id: certificate for plan, certificate in zip(plans, signed, strict=True)},
         )
     await ctx.jcli.genesis_encode(directory.genesis, directory.block0)
-    summary = await in_thread(LONG, check_block0, directory.block0, contents)
-    said = await ctx.jcli.genesis_hash(directory.block0)
+    summary, said = await both(
+        in_thread(LONG, check_block0, directory.block0, contents), ctx.jcli.genesis_hash(directory.block0)
+    )
     if said != summary.hash:
         raise PermanentError(
             "Block0Differs", f"jcli says that block 0 has the hash {said}, its bytes have {summary.hash}"
@@ -134,7 +135,11 @@ def _plan_files(directory: ChainDirectory, draft: PlanDraft) -> tuple[Path, Path
     return directory.plans / f"{stem}.json", directory.plans / f"{stem}.cert", directory.plans / f"{stem}.signed"
 
 
-def _vote_plan(draft: PlanDraft, plan_id: str, election_key: str | None) -> VotePlan:
+async def _vote_plan(ctx: Context, directory: ChainDirectory, draft: PlanDraft) -> VotePlan:
+    """The plan as it is published, with what jcli says of it."""
+    _, certificate, _ = _plan_files(directory, draft)
+    plan_id = await ctx.jcli.vote_plan_id(certificate)
+    election_key = await ctx.jcli.election_key(draft.member_keys) if draft.member_keys else None
     return VotePlan(
         index=draft.index,
         id=plan_id,
