@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from node_fsm.cli.database import on_database
+from node_fsm.cli.node_key import keygen
 
 app = typer.Typer(no_args_is_help=True, help="The nodes of the cluster.")
+app.command("keygen")(keygen)
 
 
 @app.command("add")

@@ -37,6 +37,10 @@ class Jcli:
         """The full version, with the source's revision."""
         return await self._text("--full-version")
 
+    async def new_signing_key(self) -> Secret:
+        """A new ed25519 key, by which a leader signs its blocks."""
+        return Secret(await self._text("key", "generate", "--type", "ed25519"))
+
     async def public_key(self, secret: Secret) -> str:
         """The bech32 public key of a bech32 secret key."""
         return await self._text("key", "to-public", "--input", _STDIN, stdin=secret)
