@@ -13,6 +13,7 @@ from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
 from node_fsm_sandbox.servers.s3 import CREDENTIALS, EmbeddedS3
 
 from tests.support.bucket import Bucket
+from tests.support.roles import DatabaseRole, grant, make_roles
 
 # A deadline of an example is one of speed, which a busy machine misses.
 hypothesis.settings.register_profile("suite", deadline=None)
@@ -49,11 +50,14 @@ async def postgres_server() -> AsyncIterator[EmbeddedPostgres]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def database_template(postgres_server: EmbeddedPostgres) -> str:
-    """The name of a database with the schema and no rows; tests are given copies."""
+    """The name of a database with the schema, its roles and no rows; tests are given copies."""
     from node_fsm.database.migrate import upgrade
 
     name = "migrated"
-    await upgrade(await postgres_server.create_database(name))
+    url = await postgres_server.create_database(name)
+    await make_roles(url)
+    await upgrade(DatabaseRole.OWNER.url(url))
+    await grant(url)
     return name
 
 

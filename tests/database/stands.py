@@ -13,6 +13,7 @@ from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.ports import Database, MachineClock
 from tests.database.world import GROUPS, OPTIONS, START, add_election
 from tests.support.memory_database import MemoryDatabase, Row
+from tests.support.roles import DatabaseRole
 
 
 class Stand(ABC):
@@ -60,14 +61,14 @@ class Stand(ABC):
 
 
 class PostgresStand(Stand):
-    """Postgres."""
+    """Postgres, with no more rights than leader 0 is given."""
 
     def __init__(self, url: str, sql: asyncpg.Connection, closing: AsyncExitStack) -> None:
         self._url, self._sql, self._closing = url, sql, closing
         self.database = self._adapter()
 
     def _adapter(self) -> PostgresDatabase:
-        adapter = PostgresDatabase(self._url)
+        adapter = PostgresDatabase(DatabaseRole.LEADER0.url(self._url))
         self._closing.push_async_callback(adapter.close)
         return adapter
 

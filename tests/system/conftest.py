@@ -32,6 +32,7 @@ from node_fsm.sidecar.answers import State
 from tests.contract.binaries import Binaries
 from tests.support.bucket import Bucket
 from tests.support.polling import HANGING
+from tests.support.roles import DatabaseRole
 from tests.support.template import TEMPLATE
 
 POLL_SECONDS = 0.05
@@ -55,8 +56,12 @@ class Operator:
         return Path(self.environment["NODE_FSM_STORAGE_DIR"])
 
     def cli(self, *arguments: str) -> str:
-        """What a command of the command line prints."""
-        return run_cli(self.environment, self.directory, *arguments)
+        """What a command of the command line prints, with the rights of an operator."""
+        return run_cli(
+            self.environment | {"NODE_FSM_DATABASE_URL": DatabaseRole.OPERATOR.url(self.outside.database_url)},
+            self.directory,
+            *arguments,
+        )
 
     async def sql(self, statement: str, *arguments: object) -> object:
         """Run a statement in the database; the first value that it returns."""
@@ -148,7 +153,7 @@ def waiting_operator(tmp_path: Path, database_url: str, s3_bucket: Bucket) -> Op
     template.write_text(yaml.safe_dump(TEMPLATE))
     part, outside = leader0(), Outside(database_url, s3_bucket.endpoint_url, s3_bucket.name)
     environment = settings_of(part, s3_bucket.name, tmp_path / "storage") | {
-        "NODE_FSM_DATABASE_URL": outside.database_url,
+        "NODE_FSM_DATABASE_URL": DatabaseRole.LEADER0.url(outside.database_url),
         "NODE_FSM_S3_ENDPOINT_URL": outside.s3_url,
         "NODE_FSM_VOTING_START_OFFSET_MINUTES": "-0.1",
         "NODE_FSM_BLOCK0_TEMPLATE": str(template),

@@ -17,10 +17,12 @@ from node_fsm_sandbox.election.outside import Outside
 from node_fsm_sandbox.election.part import follower, leader, leader0
 from node_fsm_sandbox.election.polling_station import PollingStation
 
+from node_fsm.core.phases import Role
 from node_fsm.ports.answers import FragmentState
 from tests.contract.binaries import Binaries
 from tests.support.bucket import Bucket
 from tests.support.polling import HANGING
+from tests.support.roles import DatabaseRole
 from tests.support.template import TEMPLATE
 from tests.system.conftest import draw, on_the_real_node, run_cli, show_logs, sql, until
 
@@ -35,21 +37,30 @@ class ClusterOfTests(Cluster):
         self.directory = directory
 
     async def begin(self, *hostnames: str) -> Sequence[Member]:
-        """Start these members: leaders, unless they are called followers; they wait on return."""
+        """Start these members: leaders, unless they are called followers; they wait on return.
+
+        Each has the rights of its role in the database and no others.
+        """
         roles = {"leader0": lambda _: leader0(), "follower": follower}
         members = await self.add(*(roles.get(hostname, leader)(hostname) for hostname in hostnames))
         for member in members:
             settings = member.service.settings
             port = settings["NODE_FSM_NODE_P2P_LISTEN"].rpartition(":")[2]
             settings["NODE_FSM_NODE_P2P_ADVERTISE"] = f"/dns4/localhost/tcp/{port}"
+            role = DatabaseRole.LEADER0 if member.part.role is Role.LEADER0 else DatabaseRole.NODE
+            settings["NODE_FSM_DATABASE_URL"] = role.url(self.outside.database_url)
         await self.start()
         for member in members:
             await member.service.wait_for(HANGING, phase="Waiting")
         return members
 
     def cli(self, *arguments: str) -> str:
-        """What a command of the command line prints."""
-        return run_cli(self.settings, self.directory, *arguments)
+        """What a command of the command line prints, with the rights of an operator."""
+        return run_cli(self.settings_of(DatabaseRole.OPERATOR), self.directory, *arguments)
+
+    def settings_of(self, role: DatabaseRole) -> dict[str, str]:
+        """The common settings, with the database as *role* has it."""
+        return self.settings | {"NODE_FSM_DATABASE_URL": role.url(self.outside.database_url)}
 
     def post_election(self, election: DrawnElection) -> None:
         """Import a drawn election with the command line."""

@@ -16,6 +16,7 @@ from node_fsm.sidecar.answers import State
 from tests.contract.binaries import Binaries
 from tests.support.executable import write_executable
 from tests.support.polling import HANGING
+from tests.support.roles import DatabaseRole
 from tests.system.conftest import draw, sql, until
 from tests.system.test_cluster import TALLYING, ClusterOfTests, cluster, in_blocks, station_of
 
@@ -79,10 +80,10 @@ async def test_members_who_keep_their_keys_open_private_votes_though_leader_0_is
     pause.touch()
     await first.service.wait_until(awaits(0, 1, 2), HANGING)
     for member in members[:2]:
-        await member.post_share(election.name, cluster.settings, cluster.directory)
+        await member.post_share(election.name, cluster.settings_of(DatabaseRole.MEMBER), cluster.directory)
     await first.service.wait_until(awaits(2), HANGING)
     said = asyncio.gather(*map(opened, (second, third, last)))
-    await members[2].post_share(election.name, cluster.settings, cluster.directory)
+    await members[2].post_share(election.name, cluster.settings_of(DatabaseRole.MEMBER), cluster.directory)
     await until(lambda: sql(cluster.outside, "SELECT count(*) > 0 FROM vote_plan WHERE decrypted IS NOT NULL"))
     await first.service.kill()
     pause.unlink()
