@@ -4,7 +4,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CONTAINERFILE = ROOT / "Containerfile"
-COMPOSE = ROOT / "deploy" / "compose.yaml"
+DEPLOY = ROOT / "deploy"
+COMPOSE = DEPLOY / "compose.yaml"
 DEPLOY_README = ROOT / "deploy" / "README.md"
 FETCH_NODE = ROOT / "deploy" / "fetch_node.py"
 HEALTHCHECK = ROOT / "deploy" / "healthcheck.py"

@@ -1,14 +1,23 @@
 """What deploy/README.md tells people to type fits deploy/compose.yaml."""
 
+import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from node_fsm.settings.model import Settings, load_settings
-from tests.container.paths import DEPLOY_README
+import asyncpg
+import pytest
+from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
+from node_fsm_sandbox.servers.server import LOOPBACK
+from sqlalchemy import make_url
+
+from node_fsm.database.migrate import upgrade
+from tests.container.paths import DEPLOY, DEPLOY_README
 from tests.container.test_compose import LEADERS, NODES, PROJECT, SERVICES
+from tests.s3.test_policies import NAMES
 from tests.support.polling import HANGING
+from tests.support.roles import execute
 
 TEXT = DEPLOY_README.read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -20,22 +29,68 @@ def block(start: str) -> str:
     return str(found)
 
 
-def test_the_secrets_are_those_of_the_project_and_the_containers_users_can_read_them(tmp_path: Path) -> None:
-    script = f"umask 077\nset -eu\n{block('mkdir')}"
-    subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True, timeout=HANGING)
-    secrets = {path.name: path for path in (tmp_path / "secrets").iterdir()}
-    assert secrets.keys() == PROJECT["secrets"].keys()
-    assert {path.stat().st_mode & 0o777 for path in secrets.values()} == {0o444}
-    assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
-    environment = NODES["leader0"]["environment"]
-    settings = load_settings(
-        {name: value.replace("/run/", f"{tmp_path}/") for name, value in environment.items()}, Settings
-    )
-    url = urlsplit(settings.database_url.get_secret_value())
-    postgres = SERVICES["postgres"]["environment"]
-    assert url.password == secrets["postgres-password"].read_text().strip()
-    assert (url.hostname, url.username) == ("postgres", postgres["POSTGRES_USER"])
-    assert url.path == f"/{postgres['POSTGRES_DB']}"
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory that secrets.sh makes, in a copy of deploy/ without what is there of a cluster of one's own."""
+    directory = tmp_path_factory.mktemp("deploy")
+    shutil.copy(DEPLOY / "secrets.sh", directory)
+    subprocess.run([directory / "secrets.sh"], check=True, timeout=HANGING)
+    return directory / "secrets"
+
+
+def test_the_secrets_are_those_of_the_project_and_the_containers_users_can_read_them(secrets: Path) -> None:
+    assert "./secrets.sh\n" in BLOCKS
+    files = {path.name: path for path in secrets.iterdir()}
+    assert files.keys() == PROJECT["secrets"].keys() | {"database-url-backup", "s3-backup"}
+    assert {path.stat().st_mode & 0o777 for path in files.values()} == {0o444}
+    assert secrets.stat().st_mode & 0o077 == 0
+    passwords = [path.read_text() for path in files.values() if path.name != "s3-root-access"]
+    assert len(set(passwords)) == len(passwords)
+
+
+def test_secrets_that_are_there_are_kept(secrets: Path) -> None:
+    before = {path: path.read_bytes() for path in secrets.iterdir()}
+    again = subprocess.run([secrets.parent / "secrets.sh"], check=False, timeout=HANGING, capture_output=True)
+    assert again.returncode != 0
+    assert {path: path.read_bytes() for path in secrets.iterdir()} == before
+
+
+def test_s3_knows_the_names_of_the_policies_with_the_secrets_that_services_have(secrets: Path) -> None:
+    accounts = json.loads((secrets / "s3-users.json").read_text())["accessAccounts"]
+    assert accounts == {
+        name: {"access": name, "secret": (secrets / f"s3-{name}").read_text(), "role": "user"} for name in NAMES
+    }
+
+
+async def test_each_login_has_its_role_in_a_database_made_by_these_files(secrets: Path) -> None:
+    """As the image of Postgres, `schema` and `grants` do it, one after the other."""
+    async with EmbeddedPostgres(fast=True) as server:
+        database = await server.create_database("elections")
+        logins = (secrets / "logins.sql").read_text()
+        await execute(database, (DEPLOY / "postgres" / "roles.sql").read_text(), logins)
+
+        def url(name: str) -> str:
+            text = (secrets / f"database-url-{name}").read_text().strip()
+            assert make_url(text).host == "postgres"
+            here = make_url(text).set(host=LOOPBACK, port=server.port)
+            return here.render_as_string(hide_password=False)
+
+        await upgrade(url("node_fsm_owner"))
+        await execute(url("node_fsm_owner"), (DEPLOY / "postgres" / "grants.sql").read_text())
+        roles = {}
+        for name in (*NODES, "operator", "backup"):
+            connection = await asyncpg.connect(url(name))
+            roles[name] = await connection.fetchval(
+                "SELECT array_agg(role) FROM unnest(ARRAY['leader0', 'node', 'operator', 'backup']) AS role"
+                " WHERE pg_has_role('node_fsm_' || role, 'MEMBER')"
+            )
+            await connection.close()
+        assert roles == {
+            "leader0": ["leader0", "node"],
+            **{name: ["node"] for name in ("leader1", "leader2", "follower3")},
+            "operator": ["operator"],
+            "backup": ["backup"],
+        }
 
 
 def test_every_node_gets_its_row_and_every_leader_its_key() -> None:
