@@ -34,14 +34,16 @@ def name(page: Path) -> str:
 
 
 @cache
-def blocks(page: Path) -> tuple[Block, ...]:
-    """The blocks of code of a page, indentation of the block itself taken away."""
+def blocks(page: Path, section: str = "") -> tuple[Block, ...]:
+    """The blocks of code of a page, or of a *section* of it, indentation of the block itself taken away."""
     text = page.read_text()
+    start = text.index(f"\n## {section}\n") if section else 0
+    end = text.find("\n## ", start + 1) if section else -1
     return tuple(
         Block(
             found[2], re.sub(rf"^{found[1]}", "", found[3], flags=re.MULTILINE), text.count("\n", 0, found.start()) + 1
         )
-        for found in FENCE.finditer(text)
+        for found in FENCE.finditer(text, start, end if end > 0 else len(text))
     )
 
 

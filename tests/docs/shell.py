@@ -11,12 +11,12 @@ from pathlib import Path
 from tests.docs.pages import blocks
 
 
-def script(page: Path, replaced: Mapping[str, str]) -> str:
-    """The ``sh`` blocks of *page*, with every text of *replaced* changed to its value.
+def script(page: Path, replaced: Mapping[str, str], *, section: str = "") -> str:
+    """The ``sh`` blocks of *page*, or of one *section*, with every text of *replaced* changed to its value.
 
     Each must stand there: what the page does not say any more is not replaced in it either.
     """
-    text = "\n".join(block.text for block in blocks(page) if block.language == "sh")
+    text = "\n".join(block.text for block in blocks(page, section) if block.language == "sh")
     for old, new in replaced.items():
         assert old in text, f"{page.name} has no {old!r} any more"
         text = text.replace(old, new)
