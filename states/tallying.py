@@ -69,7 +69,7 @@ class Tallying(PhaseState):
                 await note(chain, await agree(ctx, others, copy, votes, _patience(block0.dates)))
             await record(ctx, chain, copy, _last_counted(copy, block0.dates))
         if not standing:
-            standing = await _count(ctx, chain, copy, votes, was_open=is_open)
+            standing = await _count(ctx, chain, copy, votes, others, was_open=is_open)
             disputed = await noted(chain)
         elif not disputed:
             await follow_tallies(ctx, copy, standing)
@@ -79,7 +79,7 @@ class Tallying(PhaseState):
             logger.warning("a majority of the leaders is back; the votes are counted anew")
             await note(chain, None)
             await record(ctx, chain, copy, _last_counted(copy, block0.dates))
-            standing = await _count(ctx, chain, copy, votes, was_open=window_open(ctx, copy))
+            standing = await _count(ctx, chain, copy, votes, others, was_open=window_open(ctx, copy))
         proposals = sum(len(result.votes) for result in standing)
         return Decision(
             Event.RESULTS_POSTED, f"the results of {proposals} proposals in {len(standing)} plans are posted"
@@ -95,7 +95,7 @@ async def _posted(ctx: Context, block0_hash: str) -> tuple[Sequence[PlanResult],
 
 
 async def _count(
-    ctx: Context, chain: ChainDirectory, copy: BlockCopy, votes: Resubmission, *, was_open: bool
+    ctx: Context, chain: ChainDirectory, copy: BlockCopy, votes: Resubmission, others: Neighbours, *, was_open: bool
 ) -> Sequence[PlanResult]:
     """Count the votes, put the tally on the chain as long as that *was open* for it, and post the results."""
     block0 = ctx.block0_in_work()
@@ -110,7 +110,7 @@ async def _count(
         check_still_there(copy, last)
     await put_back_if_gone(ctx, chain)
     private = await PrivateTally.of(ctx, chain, counted, snapshot.printed)
-    opened = await private.results(partial(_follow, ctx, copy, last))
+    opened = await private.results(partial(_follow, ctx, copy, others, last))
     if private.certificates and window_open(ctx, copy):
         await tally_on_chain(ctx, copy, certificates | private.certificates, production=production)
         check_still_there(copy, last)
@@ -141,10 +141,15 @@ async def _count(
     return posted
 
 
-async def _follow(ctx: Context, copy: BlockCopy, last: CopiedBlock) -> None:
-    """Follow the chain while members' shares are awaited, as long as a tally may be put on it."""
+async def _follow(ctx: Context, copy: BlockCopy, others: Neighbours, last: CopiedBlock) -> None:
+    """Follow the chain while members' shares are awaited, as long as a tally may be put on it.
+
+    No vote can come into it any more. But a node that has lost the others has to find them again, and does not by
+    itself: else the tally would be on its own part of the chain alone.
+    """
     if window_open(ctx, copy):
         await copy.advance(ctx.node.api)
+        await others.compare(copy)
         check_still_there(copy, last)
 
 

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from node_fsm.aio.threads import LONG, in_thread
 from node_fsm.core.committee import PostedShare, Results, SavedSnapshot, Share, read_share
 from node_fsm.core.errors import PermanentError
 from node_fsm.database import tables
@@ -65,10 +67,7 @@ class Shares:
         )
         async with self._session.transaction("shares") as connection:
             rows = (await connection.execute(query)).all()
-        return tuple(
-            PostedShare(row.chain_id, row.snapshot_hash, row.committee_member, _parse(row.share), row.posted_at)
-            for row in rows
-        )
+        return await in_thread(LONG, _posted, rows)
 
     async def save_decrypted(self, block0_hash: str, results: Mapping[str, Results]) -> None:
         """Keep what was decrypted; PermanentError ``ResultsDiffer`` when something else stands there."""
@@ -111,6 +110,14 @@ def results_differ(plan_id: str) -> PermanentError:
         "ResultsDiffer",
         f"vote_plan.decrypted of plan {plan_id} holds other results than were decrypted now; they are kept, find out"
         " which are right",
+    )
+
+
+def _posted(rows: Sequence[Any]) -> tuple[PostedShare, ...]:
+    """Many rows of 128 KiB at worst: the event loop has no time for that."""
+    return tuple(
+        PostedShare(row.chain_id, row.snapshot_hash, row.committee_member, _parse(row.share), row.posted_at)
+        for row in rows
     )
 
 

@@ -13,6 +13,7 @@ from node_fsm.chain.address import (
     ed25519_public_key,
     parse_account_address,
 )
+from node_fsm.chain.member_key import member_key_problem
 
 _DIGITS = 2 * KEY_SIZE
 _WANTED = f"must be {KEY_SIZE} bytes in hex: {_DIGITS} digits, 0x before them is allowed"
@@ -37,6 +38,8 @@ def member_key(text: str) -> str:
         raise ValueError(f"is not a member's public key ({MEMBER_KEY_PREFIX}1…): {error}") from None
     if prefix != MEMBER_KEY_PREFIX or len(data) != KEY_SIZE:
         raise ValueError(f"is not a member's public key ({MEMBER_KEY_PREFIX}1…), but {_kind(prefix)}")
+    if problem := member_key_problem(text):
+        raise ValueError(problem)
     return text
 
 

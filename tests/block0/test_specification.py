@@ -11,6 +11,8 @@ from node_fsm.block0.checks.times import LONGEST
 from node_fsm.block0.checks.voters import expected_size
 from node_fsm.block0.specification import Checked, check_specification
 from node_fsm.block0.template import Template
+from node_fsm.chain import bech32, ristretto
+from node_fsm.chain.address import MEMBER_KEY_PREFIX
 from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import CommitteeMember, ElectionSpec, NodeRow, Objective, VotingGroup
@@ -212,6 +214,13 @@ FIRST, SECOND = COMMITTEE
         (
             with_members(FIRST, replace(SECOND, public_key=LEADER_ID)),
             f"committee.member_public_key of {SECOND.id} is no member key (ristretto255_memberpk1…)",
+        ),
+        *(
+            (
+                with_members(FIRST, replace(SECOND, public_key=bech32.encode(MEMBER_KEY_PREFIX, no_key))),
+                f"committee.member_public_key of {SECOND.id} is no member key that any secret key makes",
+            )
+            for no_key in (ristretto.IDENTITY, bytes([255]) * 32)
         ),
         (
             with_members(FIRST, replace(SECOND, public_key=FIRST.public_key)),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from node_fsm.block0.template import Template, load_template
-from node_fsm.chain import bech32
+from node_fsm.chain import bech32, ristretto
 from node_fsm.chain.address import MEMBER_KEY_PREFIX
 from node_fsm.importing.election_document import ElectionDocument, parse_election
 from node_fsm.settings.model import packaged_template
@@ -11,7 +11,7 @@ from node_fsm.settings.model import packaged_template
 
 def member_key(number: int) -> str:
     """A text of the form of a member's public key."""
-    return bech32.encode(MEMBER_KEY_PREFIX, bytes([number]) * 32)
+    return bech32.encode(MEMBER_KEY_PREFIX, ristretto.multiply_base(ristretto.scalar(number)))
 
 
 ELECTION = f"""\

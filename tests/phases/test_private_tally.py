@@ -164,6 +164,21 @@ async def test_who_is_missing_is_said_and_a_share_wakes_the_tally(ended: World) 
     assert results(ended) == {plan.id: (VOTES, True) for plan in ended.plans}
 
 
+async def test_a_node_that_loses_the_others_while_shares_are_awaited_says_so_and_looks_for_them(ended: World) -> None:
+    """A chain that goes on alone would have the tally for itself."""
+    ended.node.tells(peers_connected=1)
+    async with ended.doing(Tallying()):
+        await ended.until(lambda: ended.condition(ConditionType.SHARES_MISSING) is not None)
+        await asyncio.sleep(30)
+        assert ended.condition(ConditionType.ISOLATED) is None
+        ended.node.tells(peers_connected=0)
+        await ended.until(lambda: ended.node.is_overtaken, 60)
+        assert ended.condition(ConditionType.ISOLATED) == "NoPeers"
+        ended.node.tells(peers_connected=1)
+        await ended.until(lambda: not ended.node.is_overtaken, 30)
+        assert ended.condition(ConditionType.ISOLATED) is None
+
+
 FORGED = {
     "of another member": "foreign",
     "of another proposal": "swapped",
@@ -213,6 +228,39 @@ async def test_a_share_that_does_not_hold_is_named_and_never_merged_and_posted_a
     assert ended.condition(ConditionType.SHARE_REFUSED) is None
 
 
+async def test_a_share_of_another_account_is_not_merged_though_its_proof_holds(ended: World) -> None:
+    """As it may stand in a table whose limits somebody took away."""
+    async with ended.looking(), asyncio.TaskGroup() as group:
+        tally = group.create_task(Tallying().run(ended.ctx))
+        await ended.until(lambda: ended.condition(ConditionType.SHARES_MISSING) is not None)
+        (plan,) = private_plans(ended)
+        other = replace(share(ended, plan, 1), snapshot_hash="0" * 64, posted_at=ended.clock.now())
+        ended.database.posted_shares.append((ended.hash, other))
+        await posted(ended, [0])
+        await ended.until(lambda: ended.condition(ConditionType.SHARE_REFUSED) == "ShareInvalid")
+        assert "was made of another account of the votes" in ended.message(ConditionType.SHARE_REFUSED)
+        await asyncio.sleep(20)
+        assert ended.jcli.calls["merge_shares"] == 0
+        await posted(ended, [1])
+        await tally
+    assert results(ended) == {plan.id: (VOTES, True) for plan in ended.plans}
+
+
+async def test_the_first_share_that_holds_counts_and_a_second_changes_nothing(ended: World) -> None:
+    (plan,) = private_plans(ended)
+    async with ended.looking(), asyncio.TaskGroup() as group:
+        tally = group.create_task(Tallying().run(ended.ctx))
+        await ended.until(lambda: ended.condition(ConditionType.SHARES_MISSING) is not None)
+        first, second = share(ended, plan, 1), share(ended, plan, 1)
+        assert first.share != second.share, "a proof has a random number"
+        await ended.database.post_shares(ended.hash, [first, second])
+        await posted(ended, [0])
+        await tally
+    file = ended.chain.tally / f"plan-{plan.index}" / "share-1.json"
+    assert tuple(json.loads(file.read_text())) == first.share
+    assert results(ended) == {plan.id: (VOTES, True) for plan in ended.plans}
+
+
 async def test_what_others_post_in_a_members_name_takes_nothing_from_a_share_that_holds(ended: World) -> None:
     async with ended.looking(), asyncio.TaskGroup() as group:
         tally = group.create_task(Tallying().run(ended.ctx))
@@ -221,8 +269,12 @@ async def test_what_others_post_in_a_members_name_takes_nothing_from_a_share_tha
         good, other = share(ended, plan, 1), share(ended, plan, 0)
         await posted(ended, [1])
         await ended.database.post_shares(ended.hash, [forged(good, other, how) for how in FORGED.values()])
-        stranger = member_public_key(new_member_secret())
-        await ended.database.post_shares(ended.hash, [replace(other, member_key=stranger)])
+        secret = new_member_secret()
+        stranger = member_public_key(secret)
+        own = private_jcli.decryption_shares(ended.chain.path.parent / "members-own.json", plan.id, secret)
+        await ended.database.post_shares(
+            ended.hash, [replace(other, member_key=stranger), replace(other, member_key=stranger, share=own)]
+        )
         await ended.until(lambda: ended.condition(ConditionType.SHARE_REFUSED) is not None)
         assert stranger in ended.message(ConditionType.SHARE_REFUSED)
         assert KEYS[1] not in ended.message(ConditionType.SHARE_REFUSED), "theirs is there already"

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from node_fsm.block0.checks.ballot import private_objectives
 from node_fsm.block0.checks.problem import Problem
-from node_fsm.chain import bech32
-from node_fsm.chain.address import KEY_SIZE, MEMBER_KEY_PREFIX
-from node_fsm.core.model import CommitteeMember, ElectionSpec
+from node_fsm.chain.address import KEY_SIZE
+from node_fsm.chain.member_key import member_key_problem
+from node_fsm.core.model import ElectionSpec
 
 
 def committee_problems(spec: ElectionSpec) -> Iterator[Problem]:
@@ -47,7 +47,8 @@ def _private_problems(spec: ElectionSpec, why: str) -> Iterator[Problem]:
         )
     yield from _index_problems(spec, why)
     for index, member in enumerate(spec.committee):
-        if problem := _member_key_problem(member):
+        problem = "is missing" if member.public_key is None else member_key_problem(member.public_key)
+        if problem:
             yield Problem(
                 ("committee", index, "member_public_key"), f"{problem}, but {why}; set the key that the member gave"
             )
@@ -63,15 +64,3 @@ def _index_problems(spec: ElectionSpec, why: str) -> Iterator[Problem]:
                 f"is {member.index}, and nobody of the {members} members has {', '.join(map(str, missing))}, but {why};"
                 f" number them from 0 to {members - 1} as their keys were made",
             )
-
-
-def _member_key_problem(member: CommitteeMember) -> str | None:
-    if member.public_key is None:
-        return "is missing"
-    try:
-        prefix, data = bech32.decode(member.public_key)
-    except ValueError as error:
-        return f"is no member key ({error})"
-    if prefix != MEMBER_KEY_PREFIX or len(data) != KEY_SIZE:
-        return f"is no member key ({MEMBER_KEY_PREFIX}1…)"
-    return None
