@@ -21,6 +21,7 @@ MOMENT = Moment(
     (
         node(state(Phase.RUNNING, "first", (("sandbox", "SandboxBinaries"),)), restarts=1, height=17, peers=2),
         NodeView("leader1", 0),
+        NodeView("follower", 0, starting=True),
     ),
     VOTES,
 )
@@ -37,7 +38,7 @@ def test_the_screen_shows_nodes_phases_heights_votes_deadlines_and_conditions() 
     screen = printed(Screen(MOMENT, ("  12.0 s  something happened",), 12.3))
     (row,) = [line for line in screen.splitlines() if "leader0" in line]
     assert " ".join(row.split()) == "leader0 Running first 17 2 1 voting_end 12 s sandbox: SandboxBinaries"
-    assert "leader1  no answer" in screen
+    assert "leader1 no answer 0 follower starting 0" in " ".join(screen.split())
     assert "30 cast, 23 of 46 in blocks, 1 rejected" in screen
     assert "12 s of at most" in screen
     assert "something happened" in screen
@@ -90,3 +91,15 @@ def test_a_terminal_gets_the_screen_with_the_news() -> None:
     assert isinstance(console.file, StringIO)
     assert "the first news" in console.file.getvalue()
     assert "23 of 46 in blocks" in console.file.getvalue()
+
+
+def test_a_tall_terminal_is_filled_with_news() -> None:
+    console = Console(file=StringIO(), width=80, height=40, force_terminal=True)
+    with display_for(console, Stopwatch()) as display:
+        display.show(MOMENT)
+        for number in range(60):
+            display.tell(f"event {number}")
+    assert isinstance(console.file, StringIO)
+    *_, last = console.file.getvalue().split("node-fsm demo")
+    assert last.count("  event ") > 30
+    assert "event 59" in last

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 import pytest_asyncio
@@ -14,6 +15,8 @@ from node_fsm_sandbox.election import service_process
 from node_fsm_sandbox.election.errors import SandboxError
 from node_fsm_sandbox.election.service_process import ServiceProcess
 
+from node_fsm.core.phases import Phase
+from tests.demo.examples import state
 from tests.support.polling import HANGING, eventually
 from tests.support.processes import is_running
 
@@ -97,3 +100,15 @@ async def test_ctrl_c_in_the_terminal_does_not_reach_it(service: ServiceProcess,
     ((own, _),) = await begun(tmp_path / "log")
     assert os.getsid(own) != os.getsid(0)
     assert psutil.Process(own).parent() != psutil.Process()  # but the leash's
+
+
+async def test_it_has_answered_once_it_has_and_has_not_when_it_is_started_again(service: ServiceProcess) -> None:
+    body = state(Phase.WAITING).model_dump_json()
+    answers = iter((httpx.Response(503), httpx.Response(200, content=body)))
+    service.settings |= {"NODE_FSM_HOST": "leader1", "NODE_FSM_PORT": "8000"}
+    service._sidecar = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: next(answers)))
+    seen = []
+    for step in (service.start, service.state, service.state, service.kill, service.start):
+        await step()
+        seen.append(service.has_answered)
+    assert seen == [False, False, True, True, False]

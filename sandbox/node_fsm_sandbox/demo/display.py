@@ -2,7 +2,6 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections import deque
 from typing import Self
 
 from rich.console import Console
@@ -10,8 +9,6 @@ from rich.live import Live
 
 from node_fsm_sandbox.demo.moment import Moment
 from node_fsm_sandbox.demo.screen import Screen
-
-_NEWS_LINES = 10
 
 
 class Stopwatch:
@@ -72,7 +69,7 @@ class LiveDisplay(Display):
 
     def __init__(self, console: Console, stopwatch: Stopwatch) -> None:
         super().__init__(stopwatch)
-        self._news: deque[str] = deque(maxlen=_NEWS_LINES)
+        self._news: list[str] = []
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
 
     def show(self, moment: Moment) -> None:

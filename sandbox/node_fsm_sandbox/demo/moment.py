@@ -9,13 +9,17 @@ from node_fsm.sidecar.answers import State
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """One node: *state* is None while its service does not answer, *height* and *peers* while the node does not."""
+    """One node: *state* is None while its service does not answer, *height* and *peers* while the node does not.
+
+    *starting* says that the service does not answer yet, since it was started.
+    """
 
     hostname: str
     restarts: int
     state: State | None = None
     height: int | None = None
     peers: int | None = None
+    starting: bool = False
 
     @property
     def conditions(self) -> dict[str, str]:

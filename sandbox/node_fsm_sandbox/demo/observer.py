@@ -21,7 +21,7 @@ class Observer:
         """Set by whoever casts votes."""
         self._members = members
         self._display = display
-        self._views = [NodeView(member.hostname, 0) for member in members]
+        self._views = [NodeView(member.hostname, 0, starting=True) for member in members]
         self._looked = asyncio.Condition()
 
     async def run(self) -> None:
@@ -63,4 +63,5 @@ async def _view(member: Member) -> NodeView:
             height, peers = stats.height, stats.peers_connected
         except ServiceError:
             pass  # it starts, or it has just been killed
-    return NodeView(member.hostname, restarts, state, height, peers)
+    starting = state is None and not member.service.has_answered
+    return NodeView(member.hostname, restarts, state, height, peers, starting)

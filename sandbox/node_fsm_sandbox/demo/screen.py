@@ -96,7 +96,8 @@ def _row(node: NodeView, at: datetime) -> list[Text]:
     state = node.state
     numbers = [Text("" if number is None else str(number)) for number in (node.height, node.peers, node.restarts)]
     if state is None:
-        return [Text(node.hostname), Text("no answer", "red"), Text(), *numbers]
+        silence = Text("starting", "dim") if node.starting else Text("no answer", "red")
+        return [Text(node.hostname), silence, Text(), *numbers]
     deadline = state.next_deadline
     return [
         Text(node.hostname),

@@ -40,6 +40,8 @@ class ServiceProcess:
         self.settings = settings
         self.log = log
         self.starts = 0
+        self.has_answered = False
+        """Whether it has, since it was last started, what it was asked by :meth:`state`."""
         self._temporary = temporary
         self._prefix = prefix
         self._sidecar = httpx.AsyncClient(timeout=_ANSWER_SECONDS, trust_env=False)
@@ -70,6 +72,7 @@ class ServiceProcess:
         with suppress(psutil.NoSuchProcess):  # then it ended at once, which the watch reports
             self._service = psutil.Process(pid)
         self.starts += 1
+        self.has_answered = False
         self._wanted = True
 
     async def kill(self) -> None:
@@ -130,6 +133,7 @@ class ServiceProcess:
             response.raise_for_status()
         except httpx.HTTPError:
             return None
+        self.has_answered = True
         return State.model_validate_json(response.content)
 
     async def metrics(self) -> str:
