@@ -1,6 +1,7 @@
 """How to reach the database: its URL, the engine with its pool, and single connections beside it."""
 
 import asyncio
+import socket
 from typing import Any
 
 import asyncpg
@@ -78,6 +79,11 @@ class Servers:
         for address in list(self._addresses):
             try:
                 connection = await self._connect_to(address)
+            except socket.gaierror as error:
+                failure = socket.gaierror(
+                    error.errno, f"{address[0]}: {error.strerror}"
+                )  # which of itself names no host
+                continue
             except LOST_CONNECTION as error:
                 failure = error
                 continue

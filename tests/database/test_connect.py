@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
-from node_fsm.core.errors import PermanentError
+from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.connect import ALL_SECONDS, _takes_writes, parse_url
 from node_fsm.database.session import Session
@@ -66,6 +66,15 @@ def two_servers(url: str, first: int) -> str:
     parts = urlsplit(url)
     credentials = parts.netloc.rpartition("@")[0]
     return parts._replace(netloc=f"{credentials}@127.0.0.1:{first},127.0.0.1:{parts.port}").geturl()
+
+
+async def test_a_host_whose_name_is_unknown_is_named() -> None:
+    session = Session(f"postgresql://me:{PASSWORD}@database.invalid:5433/elections")
+    with pytest.raises(TemporaryError, match=r"cannot be reached: .*database\.invalid: ") as caught:
+        async with session.transaction("first"):
+            pass
+    await session.close()
+    assert PASSWORD not in str(caught.value)
 
 
 async def test_a_silent_server_does_not_take_the_time_of_the_next(database_url: str) -> None:
