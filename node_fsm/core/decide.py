@@ -48,26 +48,29 @@ def _deadlines(phase: Phase, work: Work | None, view: View, now: datetime, polic
         if work is None or work.block0 is None:
             return []
         given_up = closing_time(work.block0.dates.committee_end_time, policy) + LAST_ATTEMPTS
-        last = [Deadline("give_up", given_up)] if phase is Phase.TALLYING else []
-        return [*_chain_deadlines(work.block0, policy), *last]
+        last = [Deadline("give_up", given_up, work.election_name)] if phase is Phase.TALLYING else []
+        return [*_chain_deadlines(work.election_name, work.block0, policy), *last]
     if phase not in BEFORE_PUBLICATION | {Phase.WAITING} or view.overview is UNKNOWN:
         return []
     election = current(view.overview, now, policy, view.unbuildable)
     if election is None:
         return []
     if election.block0:
-        return _chain_deadlines(election.block0, policy)
+        return _chain_deadlines(election.name, election.block0, policy)
     due = due_time(election, view, policy)
-    row = [Deadline("voting_start", election.voting_start), Deadline("voting_end", election.voting_end)]
-    return [Deadline("chain_start", due), *row] if due else row
+    row = [
+        Deadline("voting_start", election.voting_start, election.name),
+        Deadline("voting_end", election.voting_end, election.name),
+    ]
+    return [Deadline("chain_start", due, election.name), *row] if due else row
 
 
-def _chain_deadlines(block0: Block0Ref, policy: Policy) -> list[Deadline]:
+def _chain_deadlines(election: str, block0: Block0Ref, policy: Policy) -> list[Deadline]:
     committee_end = block0.dates.committee_end_time
     return [
-        Deadline("voting_end", block0.dates.vote_end_time),
-        Deadline("tallying_end", committee_end),
-        Deadline("close", closing_time(committee_end, policy)),
+        Deadline("voting_end", block0.dates.vote_end_time, election),
+        Deadline("tallying_end", committee_end, election),
+        Deadline("close", closing_time(committee_end, policy), election),
     ]
 
 

@@ -99,7 +99,8 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The next moment at which the clock alone changes something."""
+    """The next moment at which the clock alone changes something; *election* is the name of the one whose it is."""
 
     name: str
     at: datetime
+    election: str | None = None

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.tally_progress import TallyProgress
+from node_fsm.core.view import Deadline
 from node_fsm.engine.status import ServiceStatus
 from node_fsm.log import redact
 
@@ -24,10 +25,16 @@ class Health(BaseModel):
 
 
 class NextDeadline(BaseModel):
-    """The next moment at which the clock alone changes something."""
+    """The next moment at which the clock alone changes something, and of which election; that may be one to come."""
 
     name: str
     at: datetime
+    election: str | None
+
+    @classmethod
+    def of(cls, deadline: Deadline) -> Self:
+        """The same, as ``/state`` has it."""
+        return cls(name=deadline.name, at=deadline.at, election=deadline.election)
 
 
 class HeldCondition(BaseModel):
@@ -92,7 +99,6 @@ class State(BaseModel):
     @classmethod
     def of(cls, state: ServiceStatus) -> Self:
         """The public part of *state*."""
-        deadline = state.next_deadline
         return cls(
             phase=state.phase,
             since=state.since,
@@ -100,7 +106,7 @@ class State(BaseModel):
             hostname=state.hostname,
             election=state.election,
             block0_hash=state.block0_hash,
-            next_deadline=NextDeadline(name=deadline.name, at=deadline.at) if deadline else None,
+            next_deadline=NextDeadline.of(state.next_deadline) if state.next_deadline else None,
             conditions=[
                 HeldCondition(type=held.type, reason=held.reason, message=redact(held.message), since=held.since)
                 for held in state.conditions

@@ -20,6 +20,10 @@ def deadline(
     return next_deadline(phase, work, view, now, worlds.policy(role))
 
 
+def of_the_election(name: str, at: datetime) -> Deadline:
+    return Deadline(name, at, worlds.election().name)
+
+
 UNPUBLISHED = worlds.view(worlds.overview(worlds.election()))
 PUBLISHED = worlds.view(worlds.overview(worlds.election(worlds.block0())))
 BEFORE_DUE = worlds.DUE - worlds.DAY
@@ -29,9 +33,9 @@ BEFORE_DUE = worlds.DUE - worlds.DAY
 @pytest.mark.parametrize(
     ("now", "expected"),
     [
-        (BEFORE_DUE, Deadline("chain_start", worlds.DUE)),
-        (worlds.DUE, Deadline("voting_start", worlds.VOTING_START)),
-        (worlds.VOTING_START, Deadline("voting_end", worlds.VOTING_END)),
+        (BEFORE_DUE, of_the_election("chain_start", worlds.DUE)),
+        (worlds.DUE, of_the_election("voting_start", worlds.VOTING_START)),
+        (worlds.VOTING_START, of_the_election("voting_end", worlds.VOTING_END)),
         (worlds.VOTING_END, None),
     ],
 )
@@ -43,12 +47,12 @@ def test_an_unpublished_election_is_looked_forward_to_by_its_row(
 
 def test_without_a_template_the_start_of_the_chain_is_not_known() -> None:
     view = replace(UNPUBLISHED, slot_duration=UNKNOWN)
-    assert deadline(Phase.WAITING, BEFORE_DUE, view) == Deadline("voting_start", worlds.VOTING_START)
+    assert deadline(Phase.WAITING, BEFORE_DUE, view) == of_the_election("voting_start", worlds.VOTING_START)
 
 
 @pytest.mark.parametrize("phase", [Phase.FETCHING_KEY, Phase.BUILDING_VOTE_PLAN, Phase.GENERATING_BLOCK0])
 def test_the_end_of_voting_limits_the_work_before_publication(phase: Phase) -> None:
-    expected = Deadline("voting_end", worlds.VOTING_END)
+    expected = of_the_election("voting_end", worlds.VOTING_END)
     assert deadline(phase, worlds.VOTING_START, UNPUBLISHED, worlds.work()) == expected
 
 
@@ -59,13 +63,13 @@ def test_a_chain_is_followed_by_its_own_dates(phase: Phase, role: Role, view: Vi
     dates = worlds.dates(worlds.HOUR)
     work = worlds.work(worlds.block0(later=worlds.HOUR))
     expected = [
-        Deadline("voting_end", dates.vote_end_time),
-        Deadline("tallying_end", dates.committee_end_time),
-        Deadline("close", dates.committee_end_time + worlds.HOUR),
+        of_the_election("voting_end", dates.vote_end_time),
+        of_the_election("tallying_end", dates.committee_end_time),
+        of_the_election("close", dates.committee_end_time + worlds.HOUR),
     ]
     nows = [worlds.VOTING_START, dates.vote_end_time, dates.committee_end_time]
     assert [deadline(phase, now, view, work, role) for now in nows] == expected
-    given_up = Deadline("give_up", expected[-1].at + LAST_ATTEMPTS) if phase is Phase.TALLYING else None
+    given_up = of_the_election("give_up", expected[-1].at + LAST_ATTEMPTS) if phase is Phase.TALLYING else None
     assert deadline(phase, expected[-1].at, view, work, role) == given_up
     assert deadline(phase, expected[-1].at + LAST_ATTEMPTS, view, work, role) is None
 

@@ -18,7 +18,7 @@ def state(phase: Phase, election: str | None = None, conditions: tuple[tuple[str
         hostname="leader0",
         election=election,
         block0_hash=None,
-        next_deadline=NextDeadline(name="voting_end", at=NOW + timedelta(seconds=12)),
+        next_deadline=NextDeadline(name="voting_end", at=NOW + timedelta(seconds=12), election="first"),
         conditions=[HeldCondition(type=type_, reason=reason, message="", since=NOW) for type_, reason in conditions],
         last_error=None,
     )

@@ -48,7 +48,7 @@ def test_the_screen_shows_nodes_phases_heights_votes_deadlines_and_conditions() 
 @pytest.mark.parametrize("phase", [Phase.BUILDING_VOTE_PLAN, Phase.GENERATING_BLOCK0])
 def test_a_smaller_screen_says_all_in_whole_words(width: int, deadline: str, phase: Phase) -> None:
     answer = state(phase, "second", (("sandbox", "SandboxBinaries"), ("work_failing", "S3Unavailable")))
-    answer.next_deadline = NextDeadline(name="tallying_end", at=NOW + timedelta(seconds=101))
+    answer.next_deadline = NextDeadline(name="tallying_end", at=NOW + timedelta(seconds=101), election="second")
     view = Moment(NOW, (node(answer, restarts=1, height=170, peers=2),), replace(VOTES, election="second"))
     screen = printed(Screen(view, ("a line that is too long " * 9,), 12.3), width)
     head, row, *_ = screen.splitlines()[1:]

@@ -213,7 +213,7 @@ async def test_the_report_for_the_cluster_says_what_to_do_what_comes_next_and_th
         await world.looks()
         report = world.engine.board.report()
         assert (report.role, report.votes, report.stopped) == ("leader0", 7, False)
-        assert report.deadline == Deadline("voting_end", block0().dates.vote_end_time)
+        assert report.deadline == Deadline("voting_end", block0().dates.vote_end_time, "first")
         assert [(held.type, held.message) for held in report.details] == [("sandbox", "do something")]
         world.ctx.votes = ("of another chain", 9)
         world.engine.board.stopped = True

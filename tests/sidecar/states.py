@@ -18,7 +18,7 @@ RUNNING = ServiceStatus(
     hostname="leader0",
     election="fund9",
     block0_hash="ab" * 32,
-    next_deadline=Deadline("voting_end", datetime(2026, 3, 8, 12, 0, tzinfo=UTC)),
+    next_deadline=Deadline("voting_end", datetime(2026, 3, 8, 12, 0, tzinfo=UTC), "fund9"),
     conditions=(Condition(ConditionType.SPEC_DRIFT, "TimesChanged", "voting_end differs; put it back", SINCE),),
     last_error=None,
     last_tick=1000.0,

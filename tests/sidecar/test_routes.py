@@ -127,7 +127,7 @@ async def test_state_has_exactly_the_promised_fields(source: Source, registry: C
         "hostname": "leader0",
         "election": "fund9",
         "block0_hash": "ab" * 32,
-        "next_deadline": {"name": "voting_end", "at": "2026-03-08T12:00:00Z"},
+        "next_deadline": {"name": "voting_end", "at": "2026-03-08T12:00:00Z", "election": "fund9"},
         "conditions": [
             {
                 "type": "spec_drift",
