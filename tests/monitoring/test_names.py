@@ -18,7 +18,11 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "dep
 ALERTS = {"ALERTS": {"alertname", "alertstate", "severity"}, "up": set[str]()}
 """What Prometheus adds by itself, with labels."""
 
-NO_METRICS = {"node_fsm_sandbox"}
+NO_METRICS = {
+    "node_fsm_sandbox",
+    *re.findall(r"node_fsm_\w+", (ROOT / "deploy" / "postgres" / "roles.sql").read_text()),
+}
+"""What is named like a metric and is none: a package, roles in the database."""
 
 
 def rules() -> Iterator[tuple[str, str]]:
