@@ -95,7 +95,7 @@ def test_no_stand_in_is_in_the_image(image: str) -> None:
         programs = {path.name for path in (environment / "bin").iterdir()}
         assert programs == {"node-fsm", "python", "python3", f"python{BASE_PYTHON}"}
         assert list(environment.rglob("node_fsm/cli"))
-        assert list(environment.rglob("*sandbox*")) == []
+        assert list(environment.rglob("*node_fsm_sandbox*")) == []
 
 
 def test_boto3_has_what_s3_and_its_credentials_need(container: Container) -> None:
