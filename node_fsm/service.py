@@ -16,6 +16,7 @@ from node_fsm.core.phases import Role
 from node_fsm.core.table import TABLES
 from node_fsm.core.view import Policy
 from node_fsm.database.adapter import PostgresDatabase
+from node_fsm.database.cluster_status import cluster_status
 from node_fsm.database.errors import LOST_CONNECTION
 from node_fsm.engine.lease_keeper import LeaseKeeper
 from node_fsm.engine.loop import Engine
@@ -28,6 +29,7 @@ from node_fsm.programs.jcli import Jcli
 from node_fsm.s3.store import S3Store
 from node_fsm.settings.model import Settings
 from node_fsm.sidecar.app import create_app
+from node_fsm.sidecar.page.status_page import StatusPage
 from node_fsm.sidecar.server import SidecarServer
 from node_fsm.steps.context import Context, PhaseSettings
 from node_fsm.steps.mailbox import Mailbox, Pulse
@@ -108,12 +110,16 @@ class Service:
         self.lease = None
         if settings.role is Role.LEADER0:
             self.lease = LeaseKeeper(self.ctx, workspace.instance, self.engine.unwritten)
+        self.page = None
+        if settings.status_page:
+            self.page = StatusPage(self.engine.board, partial(cluster_status, self.database.session), clock)
         app = create_app(
             self.engine.board,
             self.metrics.registry,
             tick_limit=TICK_LIMIT_SECONDS,
             expose_state=settings.expose_state,
             monotonic=clock.monotonic,
+            page=self.page.router if self.page else None,
         )
         self.sidecar = SidecarServer(app, settings.host, settings.port)
 
@@ -133,6 +139,8 @@ class Service:
         }
         if self.lease:
             parts["the lease keeper"] = self.lease.run()
+        if self.page:
+            parts["the status page"] = self.page.run()
         tasks = {name: asyncio.create_task(part, name=name) for name, part in parts.items()}
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({stopping, *tasks.values()}, return_when=asyncio.FIRST_COMPLETED)
@@ -152,6 +160,7 @@ class Service:
         for name in (
             "the notifications",
             "the programs' watch",
+            "the status page",
             "the engine",
             "the lease keeper",
             "the node's supervisor",

@@ -38,8 +38,13 @@ def decide(phase: Phase, work: Work | None, view: View, now: datetime, policy: P
 
 def next_deadline(phase: Phase, work: Work | None, view: View, now: datetime, policy: Policy) -> Deadline | None:
     """The next moment that matters; between *now* and it, the clock alone changes no answer of :func:`decide`."""
+    return next(iter(deadlines_ahead(phase, work, view, now, policy)), None)
+
+
+def deadlines_ahead(phase: Phase, work: Work | None, view: View, now: datetime, policy: Policy) -> tuple[Deadline, ...]:
+    """All moments after *now* that matter in *phase*, the next one first."""
     ahead = [deadline for deadline in _deadlines(phase, work, view, now, policy) if deadline.at > now]
-    return min(ahead, key=lambda deadline: deadline.at, default=None)
+    return tuple(sorted(ahead, key=lambda deadline: deadline.at))
 
 
 def _deadlines(phase: Phase, work: Work | None, view: View, now: datetime, policy: Policy) -> list[Deadline]:

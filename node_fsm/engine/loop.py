@@ -8,7 +8,7 @@ and what is published says where to go on.
 import asyncio
 from datetime import datetime, timedelta
 
-from node_fsm.core.decide import decide, next_deadline
+from node_fsm.core.decide import deadlines_ahead, decide
 from node_fsm.core.machine import PhaseMachine
 from node_fsm.core.phases import NODE_MUST_RUN, Phase
 from node_fsm.core.view import UNKNOWN, Decision, View
@@ -89,7 +89,7 @@ class Engine:
         """What *view* calls for; nothing, when that cannot be told: the phase's task goes on."""
         ctx = self._ctx
         try:
-            self.board.deadline = next_deadline(ctx.phase, ctx.work, view, now, ctx.policy)
+            self.board.deadlines = deadlines_ahead(ctx.phase, ctx.work, view, now, ctx.policy)
             return decide(ctx.phase, ctx.work, view, now, ctx.policy)
         except Exception as error:  # noqa: BLE001 - as above
             self._faults.found("deciding what comes next", error)
@@ -109,7 +109,7 @@ class Engine:
         await self._attempts.end()
         source, work, now = ctx.phase, decision.work or ctx.work, ctx.clock.now()
         ctx.phase, ctx.work = target, None if target is Phase.WAITING else work
-        self.board.since = now
+        self.board.moved(source, decision, target, now)
         self._attempts.succeeded()
         for condition in left.conditions - self._machine.state.conditions:
             ctx.conditions.clear(condition)

@@ -1,5 +1,6 @@
 """What is told of this service: to people by the sidecar, to other nodes in the database."""
 
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,10 +8,12 @@ from typing import Protocol
 
 from node_fsm.core.cluster import NodeReport
 from node_fsm.core.conditions import Condition, ConditionType
+from node_fsm.core.events import Event
 from node_fsm.core.phases import NODE_MUST_RUN, Phase, Role
 from node_fsm.core.tally_progress import TallyProgress
-from node_fsm.core.view import Deadline
+from node_fsm.core.view import Deadline, Decision
 from node_fsm.engine.attempts import Attempts
+from node_fsm.ports.node import NodeStatus
 from node_fsm.steps import readiness
 from node_fsm.steps.context import Context
 
@@ -23,6 +26,20 @@ DISABLING = readiness.CONDITIONS | {
 }
 """The conditions with which the service is not able to do what comes next."""
 
+KEPT_MOVES = 12
+"""More than once around: what is shown of how the present phase was come to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A transition that this service made, and the sentence saying *why*."""
+
+    source: Phase
+    event: Event
+    target: Phase
+    at: datetime
+    why: str
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
@@ -32,6 +49,8 @@ class ServiceStatus:
     the engine last looked at the world, by the monotonic clock; *database_known* says whether the database was read
     since the start; *node_problems* says why the node is not ready, empty when it is. *tally* says how far the private
     votes of the chain in work are opened, None before that begins, *seconds_left* how long shares are still taken.
+    *deadlines* are all that are ahead, the next first; *moves* the last transitions since the start, the newest last;
+    *node* is the process as it was last seen; *votes* those in the blocks of the chain in work, None when not known.
     """
 
     phase: Phase
@@ -48,6 +67,10 @@ class ServiceStatus:
     node_problems: tuple[str, ...]
     tally: TallyProgress | None = None
     seconds_left: float | None = None
+    deadlines: tuple[Deadline, ...] = ()
+    moves: tuple[Move, ...] = ()
+    node: NodeStatus | None = None
+    votes: int | None = None
 
     @property
     def unready(self) -> tuple[str, ...]:
@@ -77,10 +100,21 @@ class StatusBoard:
         self._ctx = ctx
         self._attempts = attempts
         self.since = ctx.clock.now()
-        self.deadline: Deadline | None = None
+        self.deadlines: tuple[Deadline, ...] = ()
+        self._moves: deque[Move] = deque(maxlen=KEPT_MOVES)
         self.last_tick = ctx.clock.monotonic()
         self.database_known = False
         self.stopped = False
+
+    @property
+    def deadline(self) -> Deadline | None:
+        """The next of the deadlines."""
+        return next(iter(self.deadlines), None)
+
+    def moved(self, source: Phase, decision: Decision, target: Phase, at: datetime) -> None:
+        """The engine has left *source* for *target*."""
+        self.since = at
+        self._moves.append(Move(source, decision.event, target, at, decision.why))
 
     def status(self) -> ServiceStatus:
         """The present state, for the sidecar."""
@@ -102,6 +136,10 @@ class StatusBoard:
             node_problems=() if node.running else (problem[1],),
             tally=tally,
             seconds_left=max(0.0, (tally.until - ctx.clock.now()).total_seconds()) if tally else None,
+            deadlines=self.deadlines,
+            moves=tuple(self._moves),
+            node=node,
+            votes=_votes_of_the_chain(ctx),
         )
 
     def report(self) -> NodeReport:
@@ -126,7 +164,7 @@ class StatusBoard:
             statement=ctx.statement if up else None,
             decryption_speed=ctx.decryption_speed,
             role=ctx.policy.role,
-            votes=ctx.votes[1] if block0 and ctx.votes and ctx.votes[0] == block0.hash else None,
+            votes=_votes_of_the_chain(ctx),
             deadline=self.deadline,
             details=tuple(ctx.conditions),
             stopped=self.stopped,
@@ -136,6 +174,12 @@ class StatusBoard:
         with suppress(OSError):  # what cannot be seen is not claimed: then the record stays as it is
             return self._ctx.chain().is_held
         return False
+
+
+def _votes_of_the_chain(ctx: Context) -> int | None:
+    """How many votes are in the blocks of the chain in work; None while that is not known."""
+    block0 = ctx.work.block0 if ctx.work else None
+    return ctx.votes[1] if block0 and ctx.votes and ctx.votes[0] == block0.hash else None
 
 
 def _of_the_chain(ctx: Context) -> TallyProgress | None:

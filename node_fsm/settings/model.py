@@ -169,7 +169,10 @@ class Settings(DatabaseSettings):
         description="IP address at which the service answers HTTP",
     )
     port: int = Field(8000, ge=1, le=65535, description="Port at which the service answers HTTP")
-    expose_state: Boolean = Field(False, description="Whether /state answers others than loopback clients")
+    status_page: Boolean = Field(True, description="Whether / answers with a page for people, to whom /state answers")
+    expose_state: Boolean = Field(
+        False, description="Whether /state and the status page answer others than loopback clients"
+    )
 
     @field_validator("signing_key_s3_uri", "archive_s3_uri")
     @classmethod

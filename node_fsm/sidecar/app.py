@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 
-from fastapi import Depends, FastAPI, HTTPException, Request, Response, status
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response, status
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_fastapi_instrumentator import Instrumentator
@@ -11,10 +11,11 @@ from prometheus_fastapi_instrumentator import metrics as http_metrics
 
 from node_fsm.engine.status import StateSource
 from node_fsm.sidecar.answers import Health, State
+from node_fsm.sidecar.page.routes import EVENTS
 
 _READ = ["GET", "HEAD"]
-_UNCOUNTED = ["^/heartbeat$", "^/health/", "^/metrics$"]
-"""Asked every few seconds by probes and Prometheus: counting them would bury the rest."""
+_UNCOUNTED = ["^/heartbeat$", "^/health/", "^/metrics$", f"^{EVENTS}$"]
+"""Asked every few seconds by probes and Prometheus: counting them would bury the rest. And what lasts for minutes."""
 
 
 def create_app(
@@ -24,12 +25,15 @@ def create_app(
     tick_limit: float,
     expose_state: bool,
     monotonic: Callable[[], float],
+    page: APIRouter | None = None,
 ) -> FastAPI:
     """The sidecar's application.
 
     *tick_limit* is the age in seconds from which on an engine that has not looked counts as hung; *expose_state* has
-    ``/state`` answer everybody and not only loopback clients; *monotonic* is the clock of the engine's looks.
+    ``/state`` and the *page* answer everybody and not only loopback clients; *monotonic* is the clock of the engine's
+    looks.
     """
+    audience = [] if expose_state else [Depends(_only_loopback)]
     app = FastAPI(title="node-fsm", docs_url=None, redoc_url=None, openapi_url=None)
     _count_requests(app, registry)
 
@@ -52,10 +56,12 @@ def create_app(
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), media_type=content_type)
 
-    @app.api_route("/state", methods=_READ, dependencies=[] if expose_state else [Depends(_only_loopback)])
+    @app.api_route("/state", methods=_READ, dependencies=audience)
     async def state() -> State:
         return State.of(source.status())
 
+    if page:
+        app.include_router(page, dependencies=audience)
     return app
 
 
@@ -71,8 +77,24 @@ def _only_loopback(request: Request) -> None:
     if proxied or request.client is None or not is_loopback(request.client.host):
         raise HTTPException(
             status.HTTP_403_FORBIDDEN,
-            "/state answers loopback clients only; set NODE_FSM_EXPOSE_STATE=true to open it to all",
+            "/state and the status page answer loopback clients only;"
+            " set NODE_FSM_EXPOSE_STATE=true to open them to all",
         )
+    if not _is_local_name(request.url.hostname):
+        raise HTTPException(
+            status.HTTP_403_FORBIDDEN,
+            "/state and the status page are asked for by an IP address or as localhost: any other name may be another"
+            " site's, whose scripts a browser would let read them; set NODE_FSM_EXPOSE_STATE=true to open them to all",
+        )
+
+
+def _is_local_name(host: str | None) -> bool:
+    """Whether no site can have this name for its own and have it lead here afterwards."""
+    try:
+        ip_address(host or "")
+    except ValueError:
+        return host is None or host == "localhost" or host.endswith(".localhost")
+    return True
 
 
 def is_loopback(host: str) -> bool:

@@ -7,22 +7,29 @@ of connections it refuses those that come, which are the probes, rather than tho
 import asyncio
 from typing import Any
 
+from fastapi import Request
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 CONNECTIONS = 64
 """So many at most. A newcomer beyond them takes the place of the one that has waited longest."""
 
 
+def mark_as_stream(request: Request) -> None:
+    """Have the answer to *request* go on for as long as what is sent of it is taken."""
+    request.state.is_stream = True
+
+
 class Connection(H11Protocol):
     """Closed when it has had no finished answer for as long as an idle one may be kept (``timeout_keep_alive``).
 
-    That counts from its beginning and from each answer, whatever it sends meanwhile.
+    That counts from its beginning and from each answer, whatever it sends meanwhile. A stream of events does not end:
+    it is closed when its reader has left anything in our buffer for as long.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._waits_since = self.loop.time()
-        self._end = self.loop.call_later(self.timeout_keep_alive, self._drop)
+        self._end = self.loop.call_later(self.timeout_keep_alive, self._expire)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the place of another where there is none."""
@@ -39,8 +46,26 @@ class Connection(H11Protocol):
         """An answer is finished: the wait for the next one begins."""
         self._end.cancel()
         self._waits_since = self.loop.time()
-        self._end = self.loop.call_later(self.timeout_keep_alive, self._drop)
+        self._end = self.loop.call_later(self.timeout_keep_alive, self._expire)
         super().on_response_complete()
+
+    def shutdown(self) -> None:
+        """Finish an answer under way; a stream, which has no end of its own, is cut off."""
+        if self._is_streaming:
+            self._drop()
+        else:
+            super().shutdown()
+
+    @property
+    def _is_streaming(self) -> bool:
+        under_way = self.cycle is not None and not self.cycle.response_complete
+        return under_way and self.scope["state"].get("is_stream", False)
+
+    def _expire(self) -> None:
+        if self._is_streaming and self.transport.get_write_buffer_size() == 0:
+            self._end = self.loop.call_later(self.timeout_keep_alive, self._expire)
+        else:
+            self._drop()
 
     def _drop(self) -> None:
         self.connections.discard(self)  # at once, so that nobody is to make place for what is gone already

@@ -22,6 +22,9 @@ ACCEPTED_AT_ONCE = 16
 QUEUED = 512
 """Connections that the kernel holds until they are accepted; they cost no descriptor."""
 
+SEND_BUFFER = 128 * 1024
+"""Bytes that the kernel holds of an answer that is not read; by itself it would take megabytes of each connection."""
+
 
 class SidecarServer:
     """Serves *app* at *host* (an IP address) and *port* (0: any free one).
@@ -92,7 +95,7 @@ class _Server(uvicorn.Server):
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, dualstack_ipv6=host == "::")
+        listening = socket.create_server((host, port), family=family, dualstack_ipv6=host == "::")
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise PermanentError(
@@ -103,3 +106,5 @@ def _bind(host: str, port: int) -> socket.socket:
             f"cannot listen on port {port} of {host} ({error.strerror}); set NODE_FSM_HOST to an address of this "
             "machine and NODE_FSM_PORT to a port that this user may open",
         ) from error
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # connections have it from here
+    return listening

@@ -33,7 +33,7 @@ def client(
     source: Source, registry: CollectorRegistry, peer: str = "127.0.0.1", *, expose_state: bool = False
 ) -> AsyncClient:
     app = create_app(source, registry, tick_limit=TICK_LIMIT, expose_state=expose_state, monotonic=lambda: NOW)
-    return AsyncClient(transport=ASGITransport(app, client=(peer, 50000)), base_url="http://sidecar")
+    return AsyncClient(transport=ASGITransport(app, client=(peer, 50000)), base_url="http://localhost")
 
 
 @pytest.mark.parametrize("path", ["/heartbeat", "/health/live", "/health/ready", "/metrics", "/state"])
@@ -210,6 +210,30 @@ async def test_state_is_for_loopback_clients(
             assert "fund9" not in response.text
     async with client(source, registry, peer, expose_state=True) as http:
         assert (await http.get("/state")).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "fsm.localhost"])
+async def test_a_loopback_client_asks_by_a_name_that_is_nobody_elses(
+    source: Source, registry: CollectorRegistry, name: str
+) -> None:
+    async with client(source, registry) as http:
+        assert (await http.get("/state", headers={"Host": name})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "name", ["evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example"]
+)
+async def test_another_sites_name_that_leads_here_opens_nothing(
+    source: Source, registry: CollectorRegistry, name: str
+) -> None:
+    """A browser lets a site's scripts read what is at the site's name, wherever that leads by now."""
+    async with client(source, registry) as http:
+        response = await http.get("/state", headers={"Host": name})
+        assert response.status_code == 403
+        assert "localhost" in response.json()["detail"]
+        assert (await http.get("/heartbeat", headers={"Host": name})).status_code == 200
+    async with client(source, registry, "10.0.0.7", expose_state=True) as http:
+        assert (await http.get("/state", headers={"Host": name})).status_code == 200
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "x-real-ip"])

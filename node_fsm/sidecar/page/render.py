@@ -1,0 +1,140 @@
+"""From what is known to HTML: one template for each section, and one around them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from node_fsm import __version__
+from node_fsm.core.cluster_status import ClusterElection, ClusterStatus, Standing
+from node_fsm.core.table import TABLES
+from node_fsm.engine.status import ServiceStatus
+from node_fsm.sidecar.page import text
+from node_fsm.sidecar.page.diagram import ROLES, draw
+from node_fsm.sidecar.page.plot import plot
+from node_fsm.sidecar.page.series import Sample
+
+SECTIONS = (
+    *("now", "conditions", "diagram", "chain", "committee", "results", "elections", "nodes", "archives", "journal"),
+)
+"""The page from the top down; a section's template has its name."""
+
+MOST_RESULTS = 100
+"""Proposals whose results are drawn; an election of a thousand would make a page of megabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the database said of the cluster, None before it was read; *problem* says why it is not newer."""
+
+    cluster: ClusterStatus | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All that the page shows at *now*."""
+
+    now: datetime
+    status: ServiceStatus
+    reading: Reading
+    samples: tuple[Sample, ...]
+
+    @property
+    def election(self) -> ClusterElection | None:
+        """The election in work, else the last one with results, as the database has it."""
+        elections = self.reading.cluster.elections if self.reading.cluster else ()
+        own = [election for election in elections if election.name == self.status.election]
+        return next(iter([*own, *(election for election in reversed(elections) if election.results)]), None)
+
+    @property
+    def elsewhere(self) -> tuple["Elsewhere", ...]:
+        """What other nodes of the cluster tell, or do not tell any more."""
+        nodes = self.reading.cluster.nodes if self.reading.cluster else ()
+        return tuple(
+            Elsewhere(node.hostname, held.type, held.reason, held.message)
+            for node in nodes
+            if node.hostname != self.status.hostname and node.standing is Standing.HEARD
+            for held in node.conditions
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A condition of another node; one of an older version tells only its *type*."""
+
+    hostname: str
+    type: str
+    reason: str | None
+    message: str | None
+
+
+class Renderer:
+    """The templates, read once. *anchor* gives the address of a reason's or condition's entry in the runbook."""
+
+    def __init__(self, anchor: Mapping[str, str]) -> None:
+        self._environment = Environment(
+            loader=PackageLoader("node_fsm.sidecar.page"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters |= {
+            "utc": text.utc,
+            "lasting": text.lasting,
+            "size": text.size,
+            "number": text.number,
+            "told": text.told,
+        }
+        self._environment.globals |= {"version": __version__, "ROLES": ROLES, "draw": draw, "plot": plot}
+        self._anchor = anchor
+        for name in self._environment.list_templates():  # compiled now, so that nobody waits for it later
+            self._environment.get_template(name)
+
+    def sections(self, known: Known) -> dict[str, str]:
+        """The inner HTML of each section."""
+        status = known.status
+        context = {
+            "known": known,
+            "status": status,
+            "cluster": known.reading.cluster,
+            "now": known.now,
+            "table": TABLES[status.role],
+            "moves": [(move.source, move.event) for move in status.moves],
+            "relative": partial(text.relative, now=known.now),
+            "runbook": self._runbook,
+            "most_results": MOST_RESULTS,
+        }
+        return {name: self._environment.get_template(f"{name}.html").render(context) for name in SECTIONS}
+
+    def title(self, status: ServiceStatus) -> str:
+        """What the browser's tab says."""
+        return text.told(f"{status.phase} · {status.hostname}")
+
+    def announcement(self, status: ServiceStatus) -> str:
+        """What a screen reader says when it changes."""
+        held = ", ".join(condition.type for condition in status.conditions) or "none"
+        return f"Phase {status.phase}. Conditions: {held}."
+
+    def document(self, known: Known, sections: Mapping[str, str]) -> str:
+        """The whole document, with *sections* as made by :meth:`sections`."""
+        return self._environment.get_template("page.html").render(
+            title=self.title(known.status),
+            announcement=self.announcement(known.status),
+            status=known.status,
+            now=known.now,
+            sections={name: Markup(html) for name, html in sections.items()},  # noqa: S704 - escaped by the templates
+        )
+
+    def runbook(self, entries: str) -> str:
+        """The runbook as a document; *entries* is HTML made of a file of this package."""
+        return self._environment.get_template("runbook.html").render(entries=Markup(entries))  # noqa: S704 - as above
+
+    def _runbook(self, reason: str | None, type_: str) -> str:
+        """The address of the entry of *reason*, or of the condition where there is none of that."""
+        anchor = self._anchor.get(reason or "") or self._anchor.get(type_)
+        return f"/runbook#{anchor}" if anchor else "/runbook"
