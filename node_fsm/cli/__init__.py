@@ -12,7 +12,22 @@ import typer
 from typer.core import TyperGroup
 
 from node_fsm import __version__
-from node_fsm.cli import committee, config, db, demo, elections, lease, nodes, plan, run, status, table, tally, verify
+from node_fsm.cli import (
+    committee,
+    config,
+    db,
+    demo,
+    doctor,
+    elections,
+    lease,
+    nodes,
+    plan,
+    run,
+    status,
+    table,
+    tally,
+    verify,
+)
 from node_fsm.cli.output import exit_code
 from node_fsm.core.errors import InvalidInputError, ServiceError
 from node_fsm.core.printable import printable
@@ -66,7 +81,9 @@ def version() -> None:
 
 
 app.command("config")(config.config)
+app.command("check")(doctor.check)
 app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
 app.command("plan")(plan.plan)
 app.command("run")(run.run)
 app.command("status")(status.status)

@@ -94,7 +94,7 @@ class Changes:
             with translated():
                 async with asyncio.timeout(patience.answer):
                     await connection.add_listener(CHANNEL, lambda *_: burst.signal())
-            await self._prove(connection, patience)
+            await prove(self._session, connection, patience.answer)
             logger.debug("listening to notifications from the database")
             on_problem(None)
             self.tell()  # it listens first and reads then: nothing falls between the two
@@ -103,26 +103,37 @@ class Changes:
             burst.close()
             connection.terminate()
 
-    async def _prove(self, connection: asyncpg.Connection, patience: Patience) -> None:
-        """See that *connection* hears what another one says; PermanentError when it does not.
 
-        A pooler that gives the server away between transactions takes the LISTEN, and delivers nothing.
-        """
-        channel, heard = f"{CHANNEL}_{uuid4().hex}", asyncio.Event()
-        with translated():
-            async with asyncio.timeout(patience.answer):
-                await connection.add_listener(channel, lambda *_: heard.set())
-        async with self._session.transaction("notify") as other:
-            await other.execute(_NOTIFY, {"channel": channel})
-        with suppress(TimeoutError):
-            async with asyncio.timeout(patience.answer):
-                await heard.wait()
-        if not heard.is_set():
-            raise PermanentError(
-                "PoolerUnsuitable",
-                "the database takes LISTEN and delivers nothing; behind a pooler in transaction or statement mode the"
-                " service cannot work: give it a pool in session mode, or connect it to Postgres itself",
-            )
+async def notifications_arrive(session: Session, seconds: float) -> None:
+    """See that a connection hears what another one says; raises as :func:`prove` and the session do."""
+    with translated(connecting=True):
+        connection = await session.connect()
+    try:
+        await prove(session, connection, seconds)
+    finally:
+        connection.terminate()
+
+
+async def prove(session: Session, connection: asyncpg.Connection, seconds: float) -> None:
+    """See that *connection* hears what another one says; PermanentError when it does not.
+
+    A pooler that gives the server away between transactions takes the LISTEN, and delivers nothing.
+    """
+    channel, heard = f"{CHANNEL}_{uuid4().hex}", asyncio.Event()
+    with translated():
+        async with asyncio.timeout(seconds):
+            await connection.add_listener(channel, lambda *_: heard.set())
+    async with session.transaction("notify") as other:
+        await other.execute(_NOTIFY, {"channel": channel})
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await heard.wait()
+    if not heard.is_set():
+        raise PermanentError(
+            "PoolerUnsuitable",
+            "the database takes LISTEN and delivers nothing; behind a pooler in transaction or statement mode the"
+            " service cannot work: give it a pool in session mode, or connect it to Postgres itself",
+        )
 
 
 class Burst:

@@ -102,14 +102,7 @@ class Look:
 
     def _compare_clocks(self, database_time: datetime, took: float) -> None:
         """Say whether the clocks differ by more than they may; the database's was read within *took* seconds."""
-        offset = (self._ctx.clock.now() - database_time).total_seconds()
-        surely = offset - took if offset > 0 else -offset
-        where = "ahead of" if offset > 0 else "behind"
-        message = (
-            f"this machine's clock is {surely:.0f} s {where} the database's: no chain is begun by it, and other nodes"
-            " refuse blocks that are made by it; mend the clock that is wrong"
-        )
-        problem = ("ClockWrong", message) if surely >= CLOCK_TOLERANCE_SECONDS else None
+        problem = clock_problem(self._ctx.clock.now(), database_time, took)
         self._ctx.conditions.set(ConditionType.CLOCK_WRONG, problem)
 
     async def _read(
@@ -136,3 +129,19 @@ class Look:
         if phase in NODE_MUST_RUN and work and work.block0 and work.block0.hash == node.block0_hash:
             return node.tip_date
         return None
+
+
+def clock_problem(now: datetime, database_time: datetime, took: float) -> tuple[str, str] | None:
+    """(reason, message) when the clocks differ by more than they may; the database's was read within *took* seconds."""
+    offset = (now - database_time).total_seconds()
+    surely = offset - took if offset > 0 else -offset
+    if surely < CLOCK_TOLERANCE_SECONDS:
+        return None
+    where = "ahead of" if offset > 0 else "behind"
+    return (
+        "ClockWrong",
+        (
+            f"this machine's clock is {surely:.0f} s {where} the database's: no chain is begun by it, and other nodes"
+            " refuse blocks that are made by it; mend the clock that is wrong"
+        ),
+    )

@@ -128,9 +128,7 @@ class NodeSupervisor:
 
     async def version(self) -> str:
         """The executable's full version; raises as :func:`~node_fsm.programs.command.run_command` does."""
-        argv = [self._settings.executable, "--full-version"]
-        completed = await run_command(argv, setting="NODE_FSM_JORM_PATH", timeout=_VERSION_TIMEOUT)
-        return completed.stdout.decode(errors="replace").strip()
+        return await node_version(self._settings.executable)
 
     async def run(self) -> None:
         """Keep what is wanted running, until cancelled; the node is stopped then, and :attr:`api` closed."""
@@ -223,6 +221,13 @@ class NodeSupervisor:
         if self._run is None:
             raise RuntimeError("no chain was ever required")
         return self._run
+
+
+async def node_version(executable: str) -> str:
+    """The full version of the node's program; raises as :func:`~node_fsm.programs.command.run_command` does."""
+    argv = [executable, "--full-version"]
+    completed = await run_command(argv, setting="NODE_FSM_JORM_PATH", timeout=_VERSION_TIMEOUT)
+    return completed.stdout.decode(errors="replace").strip()
 
 
 async def _look(watch: Watch) -> None:

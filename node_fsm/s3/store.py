@@ -109,7 +109,7 @@ class S3Store:
 
     async def read(self, uri: str, limit: int) -> bytes:
         """The object's bytes; PermanentError when it is missing, forbidden or larger than *limit* bytes."""
-        target = _object(uri)
+        target = parse_object(uri)
 
         def get() -> bytes:
             response = self._client.get_object(Bucket=target.bucket, Key=target.key)
@@ -125,7 +125,7 @@ class S3Store:
 
     async def uris(self, prefix: str) -> list[str]:
         """The URIs of the objects that begin with *prefix*, a thousand at most, in alphabetical order."""
-        target = _object(prefix)
+        target = parse_object(prefix)
         listed = await self._request(
             "list_objects_v2",
             target,
@@ -135,7 +135,7 @@ class S3Store:
 
     async def write_once(self, uri: str, data: bytes) -> bool:
         """Create the object; False when one is there already, maybe by a try of ours whose answer was lost."""
-        target = _object(uri)
+        target = parse_object(uri)
         try:
             await patiently(
                 lambda: self._request(
@@ -175,7 +175,7 @@ class S3Store:
         ObjectExistsError when an object is there already: before anything is read from *chunks* if it was there at
         the beginning. Memory holds some eight parts, whatever the size.
         """
-        target = _object(uri)
+        target = parse_object(uri)
         if await self._is_there(target):
             raise exists(uri)
         async with aclosing(regroup(chunks, PART_BYTES)) as parts:
@@ -190,7 +190,7 @@ class S3Store:
 
         The next chunk is fetched while one is worked on.
         """
-        target = _object(uri)
+        target = parse_object(uri)
         size = await self._size(target)
 
         async def starts() -> AsyncIterator[int]:
@@ -353,7 +353,8 @@ class S3Store:
                 raise translate(error, operation, str(target), self._endpoint) from error
 
 
-def _object(uri: str) -> S3Uri:
+def parse_object(uri: str) -> S3Uri:
+    """The address of an object, or of a prefix; PermanentError when *uri* is neither."""
     try:
         target = S3Uri.parse(uri)
     except ValueError:

@@ -135,14 +135,7 @@ class Context:
 
     def own_node(self) -> NodeRow:
         """This node's row of jorm_nodes."""
-        node = self.known_overview().node(self.settings.hostname)
-        if node is None:
-            raise PermanentError(
-                "NodeUnknown",
-                f"jorm_nodes has no row for {self.settings.hostname}; add it with `node-fsm node add"
-                f" {self.settings.hostname} --leader-id PUBLIC_KEY`, or set NODE_FSM_HOSTNAME",
-            )
-        return node
+        return node_of(self.settings.hostname, self.known_overview())
 
     def publishing_lease(self) -> Lease:
         """The lease under which this service may publish and run leader 0's node: both, or neither.
@@ -192,3 +185,15 @@ class Context:
     def database_changed(self) -> None:
         """Have the database read anew: this phase wrote into it."""
         self.mailbox.database_changed()
+
+
+def node_of(hostname: str, overview: Overview) -> NodeRow:
+    """The row of jorm_nodes of this host; PermanentError when there is none."""
+    node = overview.node(hostname)
+    if node is None:
+        raise PermanentError(
+            "NodeUnknown",
+            f"jorm_nodes has no row for {hostname}; add it with `node-fsm node add {hostname} --leader-id PUBLIC_KEY`,"
+            " or set NODE_FSM_HOSTNAME",
+        )
+    return node

@@ -2,10 +2,12 @@
 
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError, ServiceError, as_service_error
+from node_fsm.ports import ObjectStore
 from node_fsm.steps.context import Context
 from node_fsm.steps.signing_key import own_signing_key
 
@@ -30,7 +32,7 @@ async def findings(ctx: Context, voters: int = 0) -> dict[ConditionType, Problem
         ConditionType.KEY_UNUSABLE: lambda: own_signing_key(ctx),
         ConditionType.ARCHIVE_UNUSABLE: lambda: _probe_archive(ctx),
         ConditionType.PORT_UNUSABLE: ctx.node.check_ports,
-        ConditionType.DISK_SHORT: lambda: _check_space(ctx, voters),
+        ConditionType.DISK_SHORT: lambda: check_space(ctx.workspace.root, voters),
     }
     return {condition: await _problem(condition, check) for condition, check in checks.items()}
 
@@ -76,24 +78,31 @@ async def _problem(condition: ConditionType, check: Callable[[], Awaitable[objec
 
 
 async def _probe_archive(ctx: Context) -> None:
-    """Write a small object as archives are written, if there is none, and read it; raises what the store raises.
-
-    PermanentError when the store writes over what is there although it was told not to.
-    """
+    """Write a small object as archives are written, if there is none, and read it; raises what the store raises."""
     if ctx.settings.archive_uri is None:
         return
     uri = f"{ctx.settings.archive_uri}/{PROBE_NAME}"
-    if await ctx.store.write_once(uri, PROBE) and await ctx.store.write_once(uri, PROBE):
+    await write_probe(ctx.store, uri)
+    await ctx.store.read(uri, 10 * len(PROBE))
+
+
+async def write_probe(store: ObjectStore, uri: str) -> bool:
+    """Write the small object *uri*, if there is none; whether there was none. Raises what the store raises.
+
+    PermanentError when the store writes over what is there although it was told not to.
+    """
+    is_new = await store.write_once(uri, PROBE)
+    if is_new and await store.write_once(uri, PROBE):
         raise PermanentError(
             "S3WritesOver",
             f"the store wrote {uri} twice, although told to write only what is not there (If-None-Match); archives need"
             " one that does as it is told: correct NODE_FSM_ARCHIVE_S3_URI or NODE_FSM_S3_ENDPOINT_URL",
         )
-    await ctx.store.read(uri, 10 * len(PROBE))
+    return is_new
 
 
-async def _check_space(ctx: Context, voters: int) -> None:
-    root = ctx.workspace.root
+async def check_space(root: Path, voters: int) -> int:
+    """The bytes that are free for *root*; PermanentError when an election with so many *voters* needs more."""
     free = (await in_thread(DISK, shutil.disk_usage, root)).free
     needed = max(LEAST_BYTES, voters * BYTES_PER_VOTER)
     if free < needed:
@@ -102,3 +111,4 @@ async def _check_space(ctx: Context, voters: int) -> None:
             f"{free} bytes are free for {root}, and an election here needs about {needed}; make room in the file system"
             " of NODE_FSM_STORAGE_DIR",
         )
+    return free

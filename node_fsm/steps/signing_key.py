@@ -15,21 +15,25 @@ PREFIX = "ed25519_sk1"
 
 async def own_signing_key(ctx: Context) -> Secret | None:
     """This node's key, None for a follower; PermanentError also when the row or the setting for it is missing."""
-    node = ctx.own_node()
+    return await signing_key(ctx.own_node(), ctx.policy.role, ctx.settings.signing_key_uri, ctx.store, ctx.jcli)
+
+
+async def signing_key(node: NodeRow, role: Role, uri: str | None, store: ObjectStore, jcli: Jcli) -> Secret | None:
+    """The key of *node* at *uri*, None for a follower; PermanentError also when the row or *uri* is missing."""
     if node.leader_id is None:
-        if ctx.policy.role is Role.NODE:
+        if role is Role.NODE:
             return None
         raise PermanentError(
             "LeaderIdMissing",
             f"jorm_nodes.leader_id of {node.hostname} is null, but NODE_FSM_ROLE is leader0; set it with"
             f" `node-fsm node add {node.hostname} --leader-id PUBLIC_KEY`",
         )
-    if ctx.settings.signing_key_uri is None:
+    if uri is None:
         raise PermanentError(
             "SettingMissing",
             f"NODE_FSM_SIGNING_KEY_S3_URI is not set, but {node.hostname} is a leader by jorm_nodes.leader_id",
         )
-    return await fetch_signing_key(ctx.store, ctx.jcli, ctx.settings.signing_key_uri, node)
+    return await fetch_signing_key(store, jcli, uri, node)
 
 
 async def fetch_signing_key(store: ObjectStore, jcli: Jcli, uri: str, node: NodeRow) -> Secret:
