@@ -203,6 +203,21 @@ async def test_no_second_sum_is_opened_by_a_member_who_opened_one(committee: Com
     assert len(await committee.database.shares(publication.hash)) == 2
 
 
+async def test_a_share_of_another_account_is_none_though_the_sums_in_it_are_the_same(committee: Committee) -> None:
+    await committee.end_voting(await committee.publish())
+    await share(committee, 0)
+    assert (await status(committee)).count("posted at") == 2
+    for row in await committee.sql.fetch("SELECT id, tally_snapshot FROM vote_plan"):
+        other = json.loads(row["tally_snapshot"]) | {"vote_end": "3.0"}
+        await committee.sql.execute(
+            "UPDATE vote_plan SET tally_snapshot = $1, tally_snapshot_hash = $2 WHERE id = $3",
+            *(json.dumps(other), hash_of(other), row["id"]),
+        )
+    shown = await status(committee)
+    assert shown.count("posted at") == 0
+    assert shown.count("was made of snapshot") == 2
+
+
 async def test_sums_that_were_changed_in_the_database_are_not_decrypted(committee: Committee) -> None:
     await committee.end_voting(publication := await committee.publish())
     await committee.sql.execute("""UPDATE vote_plan SET tally_snapshot = tally_snapshot || '{"vote_end": "3.0"}'""")

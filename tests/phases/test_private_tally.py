@@ -16,6 +16,7 @@ import pytest
 from node_fsm_sandbox.formats import certificates
 
 from node_fsm.archive.manifest import Manifest
+from node_fsm.chain.block0 import Block0Summary
 from node_fsm.core.committee import PostedShare, Results
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.current import closing_time
@@ -375,6 +376,21 @@ async def test_a_result_that_the_shares_do_not_prove_goes_nowhere(
     assert ended.jcli.calls["private_tally_certificate"] == 0
 
 
+async def test_more_votes_than_block_0_gave_power_go_nowhere_though_the_shares_prove_them(
+    new_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = new_world(private=1)
+    await world.end_voting()
+    monkeypatch.setattr(Block0Summary, "power_in", lambda _, __: 10)
+    async with world.doing(Tallying()) as failures:
+        await posted(world)
+        await world.until(lambda: len(failures) > 0)
+    assert failures[0].reason == "ResultNotProven"
+    assert "has 11 votes, but block 0 gave only 10" in failures[0].message
+    assert world.database.opened == {}
+    assert world.database.posted == {}
+
+
 async def test_a_result_in_the_database_that_the_shares_do_not_prove_is_not_taken(ended: World) -> None:
     (plan,) = private_plans(ended)
     ended.database.opened[ended.hash] = {plan.id: ((10, 1, 0), (0, 0))}
@@ -520,6 +536,25 @@ async def test_other_votes_than_those_that_shares_were_posted_of_stay_closed(end
     await ended.finish(Tallying())
     assert [result.plan_id for result in ended.results] == [other.id for other in ended.plans if other.id != plan.id]
     assert not (ended.chain.tally / f"plan-{plan.index}").exists()
+
+
+async def test_shares_of_all_members_do_not_open_other_votes_than_those_on_the_chain(ended: World) -> None:
+    """They prove what they open; but the chain has turned since, and that is not what it has."""
+    ended.jcli.failures["merge_shares"] = TemporaryError("CommandTimeout", "killed")
+    async with ended.doing(Tallying()) as failures:
+        await posted(ended)
+        await ended.until(lambda: len(failures) > 0)
+    del ended.jcli.failures["merge_shares"]
+    (plan,) = private_plans(ended)
+    file = ended.chain.record / "vote-plans.json"
+    account = json.loads(file.read_text())
+    (turned,) = [shown for shown in account if shown["id"] == plan.id]
+    first, second = (proposal["tally"]["Private"]["state"]["Encrypted"] for proposal in turned["proposals"])
+    first["encrypted_tally"] = second["encrypted_tally"]
+    file.write_text(json.dumps(account))
+    await ended.finish(Tallying())
+    assert [result.plan_id for result in ended.results] == [other.id for other in ended.plans if other.id != plan.id]
+    assert ended.database.opened == {}
 
 
 async def test_other_votes_of_which_nobody_has_a_share_take_the_place_of_the_first(ended: World) -> None:

@@ -136,6 +136,10 @@ class ServiceProcess:
         self.has_answered = True
         return State.model_validate_json(response.content)
 
+    async def heartbeat(self) -> None:
+        """Have the service answer that it lives; httpx.HTTPError when it does not."""
+        (await self._sidecar.get(f"{self._url}/heartbeat")).raise_for_status()
+
     async def metrics(self) -> str:
         """What ``/metrics`` answers."""
         return (await self._sidecar.get(f"{self._url}/metrics")).text
