@@ -574,9 +574,12 @@ async def test_other_votes_of_which_nobody_has_a_share_take_the_place_of_the_fir
     assert results(ended) == {plan.id: (VOTES, True) for plan in ended.plans}
 
 
-async def test_nothing_is_asked_for_made_or_stored_before_voting_has_ended(new_world: Callable[..., World]) -> None:
+@pytest.mark.parametrize("groups", [2, 1], ids=["of both kinds", "private alone"])
+async def test_nothing_is_asked_for_made_or_stored_before_voting_has_ended(
+    new_world: Callable[..., World], groups: int
+) -> None:
     """Also where the operator has all the keys, and Tallying were begun far too early."""
-    world = new_world(groups=2, private=1)
+    world = new_world(groups=groups, private=1)
     with_keys(world, *MEMBERS)
     await world.run_chain()
     async with world.doing(Running()):
