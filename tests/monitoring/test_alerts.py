@@ -1,16 +1,21 @@
 """Each alert fires in its case and no other does: series of a recorded election, in which what is wrong is changed."""
 
 import re
+import shlex
+import shutil
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.monitoring.promtool import RULES, alerting, needs_promtool, play, promtool
 from tests.monitoring.recording import INTERVAL, held, played, recording
 from tests.monitoring.series import Series, Values, parse
+from tests.support.polling import HANGING
 
 PAGE = Path(__file__).parents[2] / "docs" / "alerts.md"
 
@@ -272,3 +277,13 @@ def test_every_alert_says_what_to_do_and_has_an_entry_in_the_documentation() -> 
         problem, _, what_to_do = rule["annotations"]["summary"].partition(": ")
         assert problem
         assert what_to_do
+
+
+@pytest.mark.skipif(shutil.which("sed") is None, reason="there is no sed")
+def test_the_command_of_the_page_makes_addresses_of_the_entries(tmp_path: Path) -> None:
+    (command,) = re.findall(r"^sed .*$", PAGE.read_text(), re.MULTILINE)
+    shutil.copy(RULES, tmp_path)
+    subprocess.run(shlex.split(command), cwd=tmp_path, check=True, timeout=HANGING)
+    addresses = re.findall(r"runbook_url: (.*)", (tmp_path / RULES.name).read_text())
+    entries = [rule["alert"].lower() for rule in rules()]
+    assert addresses == [f"https://docs.example.org/node-fsm/alerts/#{entry}" for entry in entries]
