@@ -23,7 +23,16 @@ from tests.support.polling import HANGING
 
 README = ROOT / "README.md"
 SECTION = "Run it"
-SOURCES = ("node_fsm", "states", "requirements", "pyproject.toml", "README.md", "LICENSE", "block0_template.yaml")
+SOURCES = (
+    "node_fsm",
+    "states",
+    "requirements",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "block0_template.yaml",
+    "docs",
+)
 ROLE = "of_readme"
 PASSWORD = "of-readme"
 
