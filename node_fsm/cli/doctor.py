@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import typer
@@ -40,7 +41,7 @@ def check(output: OutputOption = Output.TEXT) -> None:
     tell(lambda: static_checks(os.environ), output)
 
 
-def tell(checks: "Callable[[], AsyncIterator[Finding]]", output: Output) -> None:
+def tell(checks: "Callable[[], AsyncGenerator[Finding, None]]", output: Output) -> None:
     """Print each finding as it comes, or all as JSON; ends with 1 when one failed."""
     findings = asyncio.run(_made(checks, output))
     if output is Output.JSON:
@@ -54,12 +55,13 @@ def tell(checks: "Callable[[], AsyncIterator[Finding]]", output: Output) -> None
         typer.echo("\nnothing that must be mended")
 
 
-async def _made(checks: "Callable[[], AsyncIterator[Finding]]", output: Output) -> "list[Finding]":
+async def _made(checks: "Callable[[], AsyncGenerator[Finding, None]]", output: Output) -> "list[Finding]":
     findings = []
-    async for finding in checks():
-        findings.append(finding)
-        if output is Output.TEXT:
-            typer.echo("\n".join(lines(finding, terminal_width())))
+    async with aclosing(checks()) as found:
+        async for finding in found:
+            findings.append(finding)
+            if output is Output.TEXT:
+                typer.echo("\n".join(lines(finding, terminal_width())))
     return findings
 
 

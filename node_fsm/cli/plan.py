@@ -21,6 +21,7 @@ from node_fsm.cli.output import (
 )
 from node_fsm.cli.progress import progress_bar
 from node_fsm.cli.times import local, utc, when
+from node_fsm.core.printable import printable
 
 if TYPE_CHECKING:
     from node_fsm.database.session import Session
@@ -83,7 +84,8 @@ def document(outlook: "Outlook") -> dict[str, Any]:
 def show(outlook: "Outlook", width: int | None) -> None:
     """Print *outlook* for people."""
     print_title(f"{outlook.name}: {outlook.stage.description}")
-    print_pairs(_facts(outlook))
+    if facts := list(_facts(outlook)):  # none of one that is over, or cannot be read
+        print_pairs(facts)
     for title, content in (
         ("When", _deadlines(outlook, width)),
         ("Vote plans", _plans(outlook, width)),
@@ -148,4 +150,4 @@ def _plans(outlook: "Outlook", width: int | None) -> Iterator[str]:
 
 def _sentences(mark: str, sentences: tuple[str, ...], width: int | None) -> Iterator[str]:
     for sentence in sentences:
-        yield from block_lines([(mark, sentence)], width)
+        yield from block_lines([(mark, printable(sentence))], width)

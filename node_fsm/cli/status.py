@@ -116,7 +116,7 @@ def _section(title: str, content: list[str]) -> list[str]:
 
 def _nodes(seen: ClusterStatus, now: datetime, width: int | None) -> Iterator[str]:
     headings = ["node", "role", "heard", "phase", "for", "election", "height", "tip", "peers", "votes", "next"]
-    rows = [
+    rows: list[list[object]] = [
         [
             node.hostname,
             _role(node),
@@ -129,8 +129,11 @@ def _nodes(seen: ClusterStatus, now: datetime, width: int | None) -> Iterator[st
         ]
         for node in seen.nodes
     ]
+    told = [index for index in range(len(headings)) if any(row[index] is not None for row in rows)]
     if rows:
-        yield from table_lines(headings, rows, width)
+        yield from table_lines(
+            [headings[index] for index in told], [[row[index] for index in told] for row in rows], width
+        )
 
 
 def _role(node: ClusterNode) -> str:
@@ -195,9 +198,12 @@ def _results(seen: ClusterStatus, width: int | None) -> Iterator[str]:
 
 
 def _events(seen: ClusterStatus, now: datetime, width: int | None) -> Iterator[str]:
-    rows = [
-        [f"{span(now - entry.at)} ago", entry.hostname, entry.election_name, entry.event, entry.target, entry.reason]
+    events = [
+        (
+            printable(f"{span(now - entry.at)} ago, {entry.hostname}"),
+            printable(f"{entry.event}{f' ({entry.election_name})' if entry.election_name else ''}: {entry.reason}"),
+        )
         for entry in seen.journal[:_EVENTS]
     ]
-    if rows:
-        yield from table_lines(["when", "node", "election", "what", "phase", "why"], rows, width)
+    if events:
+        yield from block_lines(events, width)

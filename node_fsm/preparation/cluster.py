@@ -10,6 +10,7 @@ from node_fsm.core.multiaddr import Multiaddr
 from node_fsm.core.phases import NODE_MUST_RUN, Role
 from node_fsm.database.cluster_status import cluster_status
 from node_fsm.database.session import Session
+from node_fsm.preparation.database import DatabaseChecks
 from node_fsm.preparation.finding import Doubt, NotTriedError
 from node_fsm.settings.model import Settings
 
@@ -20,13 +21,15 @@ _AT_ONCE = 16
 class ClusterChecks:
     """Checks of this node among the others, by what those told the database."""
 
-    def __init__(self, session: Session, settings: Settings) -> None:
+    def __init__(self, session: Session, settings: Settings, database: DatabaseChecks) -> None:
         self._session = session
         self._settings = settings
+        self._database = database
         self._status: ClusterStatus | None = None
 
     async def role(self) -> str | Doubt:
         """Whether this host is alone in its role, and may begin."""
+        self._database.with_schema()
         status = self._status = await cluster_status(self._session)
         settings = self._settings
         row = next((node for node in status.nodes if node.hostname == settings.hostname and node.is_listed), None)

@@ -63,7 +63,7 @@ class DatabaseChecks:
 
     async def privileges(self) -> str:
         """Whether the login may do all that its role does."""
-        self._with_schema()
+        self.with_schema()
         if missing := await missing_privileges(self._session, self._role):
             rights = "; ".join(f"GRANT {right} TO {self._answering().login}" for right in missing)
             raise PermanentError("DatabaseRefused", f"rights are missing, which the tables' owner gives: {rights}")
@@ -87,7 +87,7 @@ class DatabaseChecks:
 
     async def rows(self) -> str | Doubt:
         """Whether the rows of elections can be read."""
-        self._with_schema()
+        self.with_schema()
         overview = self.overview = await Overviews(self._session, specifications=None).overview([])
         if overview.unreadable:
             raise PermanentError("RowUnreadable", "; ".join(row.why for row in overview.unreadable))
@@ -108,7 +108,8 @@ class DatabaseChecks:
             raise NotTriedError("the database is not reached")
         return self._server
 
-    def _with_schema(self) -> None:
+    def with_schema(self) -> None:
+        """Raises NotTriedError while its tables are not those of this version."""
         self._answering()
         if not self._has_schema:
             raise NotTriedError("the schema is not that of this version")

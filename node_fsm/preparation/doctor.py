@@ -23,22 +23,22 @@ COUNTING_SECONDS = 60.0
 S3_SECONDS = 5.0
 
 
-async def check(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
+async def check(environ: Mapping[str, str]) -> AsyncGenerator[Finding, None]:
     """What can be seen of this machine alone: settings, template, programs. Nothing is connected to."""
-    settings = None
     try:
         settings = load_settings(environ, Settings)
     except SettingsError as error:
         for problem in error.problems:
             yield Finding("settings", "environment", Verdict.FAILED, problem)
-    if settings is None:
+        for name in ("template", "programs"):
+            yield Finding("settings", name, Verdict.SKIPPED, "the settings are to be mended first")
         return
     yield Finding("settings", "environment", Verdict.OK, f"{settings.role} {settings.hostname}")
     for finding in await _static(settings):
         yield finding
 
 
-async def doctor(settings: Settings) -> AsyncIterator[Finding]:
+async def doctor(settings: Settings) -> AsyncGenerator[Finding, None]:
     """Everything that a service with these *settings* needs, in the order in which it is best mended."""
     for finding in await _static(settings):
         yield finding
@@ -86,14 +86,15 @@ async def _live(settings: Settings, session: Session) -> AsyncGenerator[Finding,
         },
     ):
         yield finding
-    cluster = ClusterChecks(session, settings)
+    cluster = ClusterChecks(session, settings, database)
     async for finding in _all("cluster", {"role": cluster.role, "address": cluster.address, "peers": cluster.peers}):
         yield finding
-    async for finding in _objects(settings, database):
-        yield finding
+    async with aclosing(_objects(settings, database)) as findings:
+        async for finding in findings:
+            yield finding
 
 
-async def _objects(settings: Settings, database: DatabaseChecks) -> AsyncIterator[Finding]:
+async def _objects(settings: Settings, database: DatabaseChecks) -> AsyncGenerator[Finding, None]:
     try:
         store = TrialStore(settings.s3_endpoint_url, credentials=settings.aws_credentials(), timeout=S3_SECONDS)
     except ServiceError as error:
@@ -115,6 +116,7 @@ async def _objects(settings: Settings, database: DatabaseChecks) -> AsyncIterato
         ):
             yield finding
     finally:
+        await objects.clean()  # also when a person has interrupted it
         await store.close()
 
 

@@ -12,7 +12,7 @@ from node_fsm.node.config import P2P_SETTING, REST_SETTING
 from node_fsm.node.preflight import check_port
 from node_fsm.preparation.finding import Doubt, NotTriedError
 from node_fsm.settings.model import Settings
-from node_fsm.steps.readiness import BYTES_PER_VOTER, check_space
+from node_fsm.steps.readiness import BYTES_PER_VOTER, LEAST_BYTES, check_space
 
 
 class Machine:
@@ -29,9 +29,9 @@ class Machine:
     async def space(self) -> str:
         """Whether there is room for an election."""
         free = await check_space(existing(self._settings.storage_dir), self.voters)
-        of = f" ({self.voters} voters)" if self.voters else ""
-        needed = self.voters * BYTES_PER_VOTER / 1e9
-        return f"{free / 1e9:.1f} GB free; the largest election to come{of} needs about {needed:.1f} GB"
+        of = f"the largest election to come ({self.voters} voters)" if self.voters else "an election"
+        needed = max(LEAST_BYTES, self.voters * BYTES_PER_VOTER)
+        return f"{free / 1e9:.1f} GB free; {of} needs about {needed / 1e9:.1f} GB"
 
     async def ports(self) -> str:
         """Whether the ports can be listened on; those of a service that runs here are its own."""

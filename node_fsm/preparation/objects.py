@@ -26,15 +26,16 @@ class ObjectChecks:
         self._settings = settings
         self._is_new = False
         self._is_there = False
-        self._silent: str | None = None
+        self._is_silent = False
 
     async def write(self) -> str:
         """Whether an object can be written where none is, and is not written over."""
         uri = self._probe()
         try:
-            self._is_new = await write_probe(self._store, uri)
-        except TemporaryError as error:
-            self._silent = error.message
+            self._is_new = not await self._holds(uri)
+            await write_probe(self._store, uri)
+        except TemporaryError:
+            self._is_silent = True
             raise
         self._is_there = True
         return f"{uri} is written once, and not over"
@@ -72,9 +73,14 @@ class ObjectChecks:
         uri = self._written()
         if not self._is_new:
             return f"{PROBE_NAME} was there before, as the service leaves it"
-        if await self._store.remove(uri):
+        if await self.clean():
             return "what was written for these checks is gone"
         return f"{uri} stays, as the service itself writes it at its start: this login may not delete"
+
+    async def clean(self) -> bool:
+        """Take away what was written, if it was not there before; whether that is allowed."""
+        is_new, self._is_new = self._is_new, False
+        return not is_new or await self._store.remove(self._probe())
 
     async def key(self, overview: Overview | None) -> str:
         """Whether the key fits the row of this node."""
@@ -94,6 +100,16 @@ class ObjectChecks:
             raise NotTriedError("the members of a private election post their shares themselves")
         return f"{len(await self._store.uris(f'{uri}/'))} objects under {uri}"
 
+    async def _holds(self, uri: str) -> bool:
+        """Whether there is an object, as far as the login may know."""
+        try:
+            await self._store.read(uri, 10 * len(PROBE))
+        except ObjectMissingError:
+            return False
+        except PermanentError:
+            pass  # why it cannot be read is said by what comes next
+        return True
+
     def _probe(self) -> str:
         if self._settings.archive_s3_uri is None:
             raise NotTriedError("NODE_FSM_ARCHIVE_S3_URI is not set: this node archives nothing")
@@ -102,5 +118,5 @@ class ObjectChecks:
     def _written(self) -> str:
         uri = self._probe()
         if not self._is_there:
-            raise NotTriedError("S3 did not answer" if self._silent else "nothing could be written")
+            raise NotTriedError("S3 did not answer" if self._is_silent else "nothing could be written")
         return uri

@@ -74,7 +74,7 @@ def test_everything_that_was_told_is_shown_in_words() -> None:
         "Fund 1    people vote  voting_end in 1 h (2030-01-02 13:00:00Z)",
         "Fund 1         0  1 of 1 plans  pk0",
         "Fund 1         1  0 of 1 plans  -",
-        "election_due  FetchingKey  it is time",
+        "0 s ago, leader0  election_due (Fund 1): it is time",
     ):
         assert part in shown, shown
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
+import pytest
 
 from node_fsm.core.cluster_status import ClusterStatus, NodeKind, Stage, Standing
 from node_fsm.core.conditions import Condition, ConditionType
@@ -14,10 +15,12 @@ from node_fsm.core.phases import Role
 from node_fsm.core.view import Deadline
 from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.cluster_status import cluster_status
+from node_fsm.database.session import Session
 from tests.database.test_reports import ENTRY, REPORT
 from tests.database.test_unreadable import drop_checks
 from tests.database.world import START, add_election, key, publish, results_of
 from tests.support.fakes import FACT
+from tests.support.roles import DatabaseRole
 
 LEADER_ID = "ed25519_pk1one"
 NOW = datetime.now(UTC)
@@ -174,6 +177,18 @@ async def test_rows_written_by_hand_hide_nothing(database: PostgresDatabase, sql
     assert (condition.message, condition.since) == ("m", None)
     assert (status.nodes[0].since, status.nodes[0].next_deadline) == (None, None)
     assert [entry.reason for entry in status.journal] == ["seen"]
+
+
+@pytest.mark.parametrize("role", [DatabaseRole.NODE, DatabaseRole.OPERATOR])
+async def test_nodes_and_operators_may_see_it(
+    database: PostgresDatabase, sql: asyncpg.Connection, database_url: str, role: DatabaseRole
+) -> None:
+    await add_election(sql)
+    session = Session(role.url(database_url))
+    try:
+        assert [election.name for election in (await cluster_status(session)).elections] == ["Fund 1"]
+    finally:
+        await session.close()
 
 
 async def test_a_standby_shows_it_too(database: PostgresDatabase, sql: asyncpg.Connection, database_url: str) -> None:

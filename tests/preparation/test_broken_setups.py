@@ -24,6 +24,7 @@ from node_fsm.settings.model import packaged_template
 from tests.database.test_unreadable import drop_checks
 from tests.database.world import START, add_election
 from tests.preparation.world import World, listening, write_program
+from tests.s3.helpers import keys, unfinished_uploads
 
 OTHER_KEY = ed25519_public_key_text(b"\1" * 32)
 
@@ -175,7 +176,12 @@ DOCTOR = {
     "the database's password is wrong": Broken(url("//(.*?):.*@", r"//\1:wrong@"), "check NODE_FSM_DATABASE_URL"),
     "the database takes no writes": Broken(read_only, "name the primary in NODE_FSM_DATABASE_URL"),
     "the database has no tables": Broken(
-        sql("DROP SCHEMA public CASCADE", "CREATE SCHEMA public"), "`node-fsm db upgrade` m"
+        sql("DROP SCHEMA public CASCADE", "CREATE SCHEMA public", "GRANT USAGE ON SCHEMA public TO PUBLIC"),
+        "`node-fsm db upgrade` makes them",
+    ),
+    "the login may not use the schema": Broken(
+        sql("REVOKE USAGE ON SCHEMA public FROM PUBLIC, node_fsm_node, node_fsm_leader0"),
+        "`GRANT USAGE ON SCHEMA public TO leader0` by the owner",
     ),
     "the schema is older": Broken(
         sql("ALTER TABLE node_status DROP COLUMN votes"), "node_status.votes .* run `node-fsm db up"
@@ -206,7 +212,7 @@ DOCTOR = {
     "the archive's bucket is not there": Broken(
         set_("NODE_FSM_ARCHIVE_S3_URI", "s3://nowhere-at-all/a"), "make it, or corr"
     ),
-    "S3 does not answer": Broken(impatient_s3, "did not answer put_object of"),
+    "S3 does not answer": Broken(impatient_s3, "did not answer get_object of s3://.*/probe"),
     "S3 writes over what is there": Broken(careless_s3, "correct NODE_FSM_ARCHIVE_S3_URI or NODE_FSM_S3_ENDPOINT_URL"),
     "the storage directory is a file": Broken(in_the_way, "give it a directory that this user may write into"),
     "the disk is full": Broken(full_disk, "make room in the file system of NODE_FSM_STORAGE_DIR"),
@@ -292,8 +298,11 @@ def hands(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hands]:
 @pytest.mark.parametrize("broken", DOCTOR.values(), ids=DOCTOR)
 async def test_the_doctor_finds_it_and_says_what_to_do(hands: Hands, broken: Broken) -> None:
     await breaking(hands, broken)
+    objects, rows = keys(hands.world.bucket), await hands.world.rows()
     said = [finding.said for finding in await hands.world.doctor() if finding.verdict is Verdict.FAILED]
     assert any(re.search(broken.says, each) for each in said), said
+    assert (keys(hands.world.bucket), unfinished_uploads(hands.world.bucket)) == (objects, [])
+    assert await hands.world.rows() == rows
 
 
 @pytest.mark.parametrize("broken", PLAN.values(), ids=PLAN)

@@ -3,7 +3,7 @@
 import fcntl
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ import node_fsm.preparation.doctor
 import node_fsm.preparation.objects
 from node_fsm.cli import app
 from node_fsm.cli.doctor import lines
+from node_fsm.preparation.doctor import doctor
 from node_fsm.preparation.finding import Doubt, Finding, Verdict, examine
 from node_fsm.s3.trial import TrialStore
 from tests.database.world import add_election
@@ -101,6 +102,16 @@ async def test_a_server_without_conditions_can_be_lived_with(world: World, monke
     assert (keys(world.bucket), unfinished_uploads(world.bucket)) == (["leader0.sk"], [])
 
 
+async def test_whoever_interrupts_it_leaves_nothing_behind(world: World) -> None:
+    findings = doctor(world.settings)
+    async for finding in findings:
+        if finding.check == "write":
+            break
+    assert keys(world.bucket) == ["archive/probe", "leader0.sk"]
+    await findings.aclose()
+    assert keys(world.bucket) == ["leader0.sk"]
+
+
 async def test_beside_a_service_its_ports_are_its_own(world: World) -> None:
     storage = world.settings.storage_dir
     storage.mkdir()
@@ -159,7 +170,7 @@ def test_lines_are_for_people_and_hold_no_control_characters() -> None:
     assert "\\x1b[2J" in shown
 
 
-async def some() -> AsyncIterator[Finding]:
+async def some() -> AsyncGenerator[Finding, None]:
     yield Finding("S3", "key", Verdict.OK, "fine")
 
 
@@ -173,5 +184,5 @@ def test_the_commands_end_with_1_when_something_must_be_mended(monkeypatch: pyte
     assert result.exit_code == 1
     assert "NODE_FSM_ROLE='leader1'" in result.stdout
     told = json.loads(CliRunner().invoke(app, ["check", "--output", "json"]).stdout)
-    assert {finding["verdict"] for finding in told} == {"failed"}
+    assert {finding["verdict"] for finding in told} == {"failed", "skipped"}
     assert CliRunner().invoke(app, ["doctor"]).exit_code == 2

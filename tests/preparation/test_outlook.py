@@ -14,6 +14,7 @@ from node_fsm.block0.specification import check_specification
 from node_fsm.block0.template import load_template
 from node_fsm.chain.address import ed25519_public_key_text
 from node_fsm.cli import app
+from node_fsm.cli.plan import show
 from node_fsm.core.cluster_status import Stage
 from node_fsm.core.decryption import DecryptionLimit, DecryptionSpeed
 from node_fsm.core.errors import PermanentError
@@ -174,6 +175,13 @@ async def test_who_will_be_leader_0_is_whoever_says_so_or_had_the_lease(
     await sql.execute("UPDATE node_status SET hostname = 'told'")
     await sql.execute("INSERT INTO jorm_nodes VALUES ('told', $1)", ed25519_public_key_text(b"\1" * 32))
     assert (await look(database)).leader0 == "told"
+
+
+def test_what_is_printed_holds_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    show(Outlook("Fund \x1b[2J", Stage.TO_COME, START, problems=("it is \x1b[31mred",)), 80)
+    printed = capsys.readouterr().out
+    assert "it is \\x1b[31mred" in printed
+    assert "Fund \\x1b[2J" in printed
 
 
 async def test_a_name_that_no_election_has_is_refused(database: PostgresDatabase) -> None:

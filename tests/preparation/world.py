@@ -19,6 +19,7 @@ from node_fsm.preparation.outlook import Outlook, outlooks
 from node_fsm.settings.model import CommandSettings, Settings, load_settings
 from tests.database.test_reports import REPORT
 from tests.support.bucket import Bucket
+from tests.support.roles import DatabaseRole
 
 FAST = DecryptionLimit(DecryptionSpeed("jcli", 1, 0.0, 0.0, 0.0, 0.0), 60)
 
@@ -61,7 +62,7 @@ class World:
         bucket.client.put_object(Bucket=bucket.name, Key=part.key_name, Body=part.wallet.secret.reveal().encode())
         await sql.execute("INSERT INTO jorm_nodes VALUES ('leader0', $1)", part.wallet.leader_id)
         environment = {
-            "NODE_FSM_DATABASE_URL": url,
+            "NODE_FSM_DATABASE_URL": DatabaseRole.LEADER0.url(url),
             "NODE_FSM_S3_ENDPOINT_URL": bucket.endpoint_url,
             **settings_of(part, bucket.name, directory / "storage"),
             **{variable: str(directory / name) for variable, (name, _) in programs.items()},
