@@ -222,6 +222,7 @@ def post_file(
     from node_fsm.core.errors import PermanentError
     from node_fsm.database.committee import committee_election
     from node_fsm.importing.committee_files import read_shares_file
+    from node_fsm.importing.errors import InputFileError
 
     given = read_shares_file(file)
 
@@ -233,6 +234,10 @@ def post_file(
                 f"{file} is of block 0 {given.block0_hash}, but election {given.election!r} has"
                 f" {found.block0_hash or 'none'}; take the sums anew with `node-fsm committee snapshot`",
             )
+        plans, of_file = {plan.id for plan in found.plans}, {share.plan_id for share in given.shares}
+        if of_file < plans:
+            lacking = ", ".join(sorted(plans - of_file))
+            raise InputFileError([f"{file}: lacks your share of plan {lacking}; nothing was posted, make it anew"])
         return await post(session, found, given.shares)
 
     _say_posted(on_database(check_and_post), len(given.shares), given.election)

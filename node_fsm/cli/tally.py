@@ -37,7 +37,8 @@ def tally(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the results here too, with the shares that prove them.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the results here too, with the shares that prove them: a new file."),
     ] = None,
 ) -> None:
     """Open the private plans of an archive that says untallied, from the archive, keys and shares alone.
@@ -46,12 +47,14 @@ def tally(
     """
     import json
 
-    from node_fsm.storage.files import write_private
+    from node_fsm.storage.named_files import require_new, write_new
 
+    if out:
+        require_new(out)
     reports = asyncio.run(_tally(archive, key_files or (), share_files or ()))
     shown = [{name: value for name, value in report.items() if name not in {"members", "shares"}} for report in reports]
     if out:
-        write_private(out, json.dumps(reports, indent=1).encode() + b"\n")
+        write_new(out, json.dumps(reports, indent=1) + "\n")
     typer.echo(json.dumps(shown, indent=1))
 
 
@@ -69,6 +72,12 @@ async def _tally(archive: str, key_files: Sequence[Path], share_files: Sequence[
         directory = Path(name)
         target = archive.removesuffix(f"/{MANIFEST_NAME}").rstrip("/")
         manifest = await _unpack(target, directory, settings)
+        tip = manifest.tip
+        typer.echo(
+            f"opening the private votes of {manifest.election.name}, block 0 {manifest.block0_hash}, as they stand at"
+            f" block {tip.hash} of height {tip.height}",
+            err=True,
+        )
         with progress_bar("adding up the encrypted votes") as progress:
             plans = await closed_plans(directory, manifest, progress)
         with progress_bar("decrypting") as progress:

@@ -98,4 +98,7 @@ def _document(file: Path, kind: str, written_by: str, fields: set[str]) -> Any:
         and all(isinstance(plan[name], str) for plan in plans for name in texts)
     ):
         raise InputFileError([f"{file}: lacks plans, or something of them; {wanted}"])
+    ids = [plan["plan"] for plan in plans]
+    if twice := next((id_ for id_ in ids if ids.count(id_) > 1), None):
+        raise InputFileError([f"{file}: has plan {twice} more than once; {wanted}"])
     return document

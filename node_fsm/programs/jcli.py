@@ -4,6 +4,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from node_fsm.chain import bech32
+from node_fsm.chain.address import (
+    COMMUNICATION_KEY_PREFIX,
+    COMMUNICATION_SECRET_PREFIX,
+    ELECTION_KEY_PREFIX,
+    MEMBER_KEY_PREFIX,
+    MEMBER_SECRET_PREFIX,
+)
 from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.committee import Share, read_share
 from node_fsm.core.errors import PermanentError
@@ -69,16 +77,19 @@ class Jcli:
 
     async def new_communication_key(self) -> Secret:
         """A new communication key of a committee member, by which the members agree on their keys."""
-        return Secret(await self._text(*_COMMUNICATION_KEY, "generate"))
+        return Secret(await self._key(COMMUNICATION_SECRET_PREFIX, *_COMMUNICATION_KEY, "generate"))
 
     async def communication_public_key(self, secret: Secret) -> str:
         """The public half of a communication key."""
-        return await self._text(*_COMMUNICATION_KEY, "to-public", "--input", _STDIN, stdin=secret)
+        return await self._key(
+            COMMUNICATION_KEY_PREFIX, *_COMMUNICATION_KEY, "to-public", "--input", _STDIN, stdin=secret
+        )
 
     async def new_member_key(self, threshold: int, crs: str, index: int, communication_keys: Sequence[str]) -> Secret:
         """A new key of the member with *index*, over the public communication keys of all members in order."""
         return Secret(
-            await self._text(
+            await self._key(
+                MEMBER_SECRET_PREFIX,
                 *(*_MEMBER_KEY, "generate", "--threshold", str(threshold), "--crs", crs, "--index", str(index)),
                 *("--keys", *communication_keys),
             )
@@ -86,11 +97,11 @@ class Jcli:
 
     async def member_public_key(self, secret: Secret) -> str:
         """The public half of a member's key, by which vote plans name the member."""
-        return await self._text(*_MEMBER_KEY, "to-public", "--input", _STDIN, stdin=secret)
+        return await self._key(MEMBER_KEY_PREFIX, *_MEMBER_KEY, "to-public", "--input", _STDIN, stdin=secret)
 
     async def election_key(self, member_keys: Sequence[str]) -> str:
         """The public key that private votes are encrypted with, from the public keys of all members in any order."""
-        return await self._text("votes", "election-key", "--keys", *member_keys)
+        return await self._key(ELECTION_KEY_PREFIX, "votes", "election-key", "--keys", *member_keys)
 
     async def decryption_shares(self, plans: Path, plan_id: str, secret: Secret) -> Share:
         """A member's share of a plan; *plans* is the node's account of the plans after voting, before any tally."""
@@ -183,6 +194,18 @@ class Jcli:
         """Keep in *output* what the command prints."""
         printed = await self._text(*arguments, timeout=timeout)
         await on_disk(output, write_private, output, printed.encode())
+
+    async def _key(self, prefix: str, *arguments: str, stdin: Secret | None = None) -> str:
+        """What the command prints, which must be a key with this *prefix*; it may be secret, and is not repeated."""
+        printed = await self._text(*arguments, stdin=stdin)
+        try:
+            found, _ = bech32.decode(printed)
+        except ValueError:
+            found = None
+        if found != prefix:
+            what = " ".join(arguments[:4] if arguments[1] == "committee" else arguments[:2])
+            raise PermanentError("CommandFailed", f"jcli {what} printed what is no key ({prefix}1…); check {SETTING}")
+        return printed
 
     async def _text(self, *arguments: str, stdin: Secret | None = None, timeout: float | None = None) -> str:
         completed = await run_command(

@@ -12,7 +12,7 @@ import pytest
 from node_fsm_sandbox.formats import ballots
 from typer.testing import CliRunner, Result
 
-from node_fsm.archive.manifest import Tip
+from node_fsm.archive.manifest import Manifest, Tip
 from node_fsm.archive.private_tally import EncryptedVotes
 from node_fsm.archive.store import archive_chain
 from node_fsm.archive.verify import verify_directory
@@ -183,6 +183,12 @@ async def test_all_keys_open_it(archived: Callable[..., Any], tmp_path: Path) ->
     assert [len(plan["shares"]) for plan in json.loads(out.read_text())] == [2, 2]
     everything = done.output + "".join(file.read_text(errors="replace") for file in (out,))
     assert not any(key.read_text().strip() in everything for key in archive.keys)
+    assert out.stat().st_mode & 0o777 == 0o600
+    manifest = Manifest.parse((archive.packed / "manifest.json").read_bytes())
+    assert f"block 0 {manifest.block0_hash}, as they stand at block {manifest.tip.hash} of" in done.stderr
+    again = await archive.tally(*with_keys(archive, 0, 1), "--out", archive.keys[0])
+    assert (again.exit_code, "FileExists" in again.stderr) == (3, True)
+    assert archive.keys[0].read_text().startswith("ristretto255_membersk1")
 
 
 async def test_shares_in_the_archive_and_handed_in_count_too(archived: Callable[..., Any], tmp_path: Path) -> None:

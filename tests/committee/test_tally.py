@@ -169,6 +169,15 @@ async def test_files_that_are_not_what_they_should_be(committee: Committee) -> N
         document["plans"][1][field] = value
         changed.write_text(json.dumps(document))
         assert reason in await refused("post", changed)
+    document = json.loads(shares.read_text())
+    plans = document["plans"]
+    changed.write_text(json.dumps(document | {"plans": plans[:1]}))
+    assert f"lacks your share of plan {publication.plans[1].id}" in await refused("post", changed)
+    changed.write_text(json.dumps(document | {"plans": [*plans, plans[0]]}))
+    assert f"has plan {publication.plans[0].id} more than once" in await refused("post", changed)
+    changed.write_text(json.dumps(document | {"plans": [plans[0], plans[1] | {"share": ["A" * 2_000_000]}]}))
+    assert "is malformed: the share of proposal 0 is not" in (said := await refused("post", changed))
+    assert len(said) < 500
     document = json.loads(shares.read_text()) | {"block0_hash": "b" * 64}
     changed.write_text(json.dumps(document))
     assert "is of block 0 bbbb" in await refused("post", changed)

@@ -70,6 +70,20 @@ async def test_transaction_is_made_step_by_step(jcli: Jcli, tmp_path: Path) -> N
     assert sorted(path.name for path in tmp_path.iterdir()) == ["calls", "jcli"]
 
 
+async def test_what_is_no_key_is_refused_and_not_repeated(jcli: Jcli) -> None:
+    """The setting may name another program."""
+    for attempt in (
+        jcli.new_communication_key(),
+        jcli.communication_public_key(SIGNER),
+        jcli.new_member_key(1, "crs", 0, ["key"]),
+        jcli.member_public_key(SIGNER),
+        jcli.election_key(["key"]),
+    ):
+        with pytest.raises(PermanentError, match=r"printed what is no key .* check NODE_FSM_JCLI_PATH") as refusal:
+            await attempt
+        assert "answer" not in refusal.value.message
+
+
 async def test_refused_output_leaves_no_file(jcli: Jcli, tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="it is refused"):
         await jcli.new_vote_plan(Path("refused"), tmp_path / "plan.cert")
