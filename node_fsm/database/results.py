@@ -40,7 +40,7 @@ class Results:
             )
             standing = {row.chain_id: row.tally_snapshot for row in rows}
             may_replace = anew or await _open_dispute(connection, block0_hash) is not None
-            if standing and (not may_replace or await _has_shares(connection, block0_hash)):
+            if standing and (not may_replace or await _are_being_opened(connection, block0_hash)):
                 return standing
             for plan_id, snapshot in snapshots.items():
                 await connection.execute(
@@ -105,9 +105,13 @@ class Results:
             return await _read_results(connection, block0_hash)
 
 
-async def _has_shares(connection: AsyncConnection, block0_hash: str) -> bool:
-    """Whether members have begun to open the votes."""
+async def _are_being_opened(connection: AsyncConnection, block0_hash: str) -> bool:
+    """Whether members have begun to open the votes; also when one is just posting a share, which holds the plan."""
     plan, share = tables.vote_plan.c, tables.decryption_share.c
+    plans = select(plan.id).where(plan.block0_hash == block0_hash)
+    free = await connection.scalars(plans.with_for_update(skip_locked=True))
+    if len(free.all()) < len((await connection.scalars(plans)).all()):
+        return True
     query = select(share.vote_plan).where(plan.block0_hash == block0_hash, share.vote_plan == plan.id).limit(1)
     return await connection.scalar(query) is not None
 
@@ -126,10 +130,16 @@ async def _open_dispute(connection: AsyncConnection, block0_hash: str) -> str | 
 
 
 async def _lock_plans(connection: AsyncConnection, block0_hash: str, plan_ids: list[str]) -> None:
-    """Keep others from recording the same end; PermanentError unless *plan_ids* are exactly the chain's plans."""
+    """Keep others from recording the same end; PermanentError unless *plan_ids* are exactly the chain's plans.
+
+    Whoever posts a share holds the plan's key meanwhile, and so may a member's role for as long as it likes.
+    """
     plan = tables.vote_plan.c
     rows = await connection.scalars(
-        select(plan.chain_id).where(plan.block0_hash == block0_hash).order_by(plan.index).with_for_update()
+        select(plan.chain_id)
+        .where(plan.block0_hash == block0_hash)
+        .order_by(plan.index)
+        .with_for_update(key_share=True)
     )
     published = list(rows)
     if not published or sorted(published) != sorted(plan_ids):

@@ -75,7 +75,7 @@ class Shares:
         async with self._session.transaction("save_decrypted") as connection:
             for plan_id, votes in results.items():
                 this = (plan.block0_hash == block0_hash, plan.chain_id == plan_id)
-                standing = await connection.scalar(select(plan.decrypted).where(*this).with_for_update())
+                standing = await connection.scalar(select(plan.decrypted).where(*this).with_for_update(key_share=True))
                 if standing is None:
                     kept = [list(options) for options in votes]
                     await connection.execute(update(tables.vote_plan).where(*this).values(decrypted=kept))

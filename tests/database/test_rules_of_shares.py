@@ -1,5 +1,6 @@
 """What every database must do, the real one and that of the phase tests: what private votes are opened with."""
 
+import asyncio
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import Publication
 from node_fsm.database.adapter import PostgresDatabase
 from tests.database.stands import Stand
-from tests.database.world import add_share, publish, results_of
+from tests.database.world import add_share, publish, results_of, until_somebody_waits_for_a_lock
 from tests.support.fakes import FACT
 
 OTHER = "b" * 64
@@ -137,6 +138,37 @@ async def test_a_role_may_post_a_few_shares_in_each_name_and_takes_none_from_oth
     await add_share(sql, "[8]", member="member1")
     await sql.execute("UPDATE decryption_share SET posted_by = 'another'")
     await add_share(sql, "[8]")
+
+
+async def test_who_does_not_end_posting_a_share_holds_up_nothing_and_no_snapshot_takes_the_place_of_theirs(
+    database: PostgresDatabase, election: int, sql: asyncpg.Connection, tmp_path: Path
+) -> None:
+    publication, _ = await publish(database, election, tmp_path)
+    printed = {plan.id: account(plan.id) for plan in publication.plans}
+    await database.save_tally_snapshot(publication.hash, printed)
+    async with sql.transaction():
+        await add_share(sql, "[]")
+        other = {plan.id: account(plan.id, 1) for plan in publication.plans}
+        assert await database.save_tally_snapshot(publication.hash, other, anew=True) == printed
+        await database.save_decrypted(publication.hash, {publication.plans[0].id: ((1,),)})
+        await database.post_results(publication.election_id, publication.hash, results_of(publication), FACT)
+    assert len(await database.shares(publication.hash)) == len(publication.plans)
+
+
+async def test_a_share_of_a_snapshot_that_is_replaced_meanwhile_is_refused(
+    database: PostgresDatabase, election: int, sql: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    publication, _ = await publish(database, election, tmp_path)
+    await database.save_tally_snapshot(publication.hash, {plan.id: account(plan.id) for plan in publication.plans})
+    operator = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+    async with operator.transaction():
+        await operator.execute("SELECT FROM vote_plan FOR UPDATE")  # as for a snapshot that is made anew
+        await operator.execute("UPDATE vote_plan SET tally_snapshot_hash = 'another'")
+        posting = asyncio.create_task(add_share(sql, "[]"))
+        await until_somebody_waits_for_a_lock(operator)
+    with pytest.raises(asyncpg.CheckViolationError, match="no tally_snapshot with the hash"):
+        await posting
+    await operator.close()
 
 
 async def test_results_of_a_part_are_taken_when_the_rest_is_named(stand: Stand, tmp_path: Path) -> None:

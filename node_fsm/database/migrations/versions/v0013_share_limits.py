@@ -1,6 +1,7 @@
 """A member's role can neither fill the disk with shares, nor post any before the sums are there of which it would be.
 
-Rows are counted by who wrote them, so that nobody uses up what another member may post.
+Rows are counted by who wrote them, so that nobody uses up what another member may post. The trigger has its owner's
+rights, because it locks the plan: no share comes in of a snapshot that is replaced at the same moment.
 """
 
 from alembic import op
@@ -25,12 +26,13 @@ def upgrade() -> None:
                 CHECK (sha256 = encode(sha256(convert_to(share, 'UTF8')), 'hex'))
     """)
     op.execute(f"""
-        CREATE FUNCTION limit_shares() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+        CREATE FUNCTION limit_shares() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+        AS $$
         DECLARE
             members jsonb;
         BEGIN
             SELECT tally_snapshot -> 'committee_member_keys' INTO members FROM vote_plan
-            WHERE id = NEW.vote_plan AND tally_snapshot_hash = NEW.snapshot_hash;
+            WHERE id = NEW.vote_plan AND tally_snapshot_hash = NEW.snapshot_hash FOR KEY SHARE;
             IF NOT FOUND THEN
                 RAISE EXCEPTION 'vote_plan % has no tally_snapshot with the hash %', NEW.vote_plan, NEW.snapshot_hash
                 USING ERRCODE = 'check_violation';
