@@ -104,6 +104,15 @@ def test_what_is_malformed_is_said_in_words(malformed: Any) -> None:
     assert len(problem) < 200
 
 
+@pytest.mark.parametrize("tallies", [TALLIES, REAL["earlier"]["encrypted_tallies"]], ids=["votes", "no votes"])
+def test_nothing_is_proven_by_identity_points_and_zeros(tallies: list[str]) -> None:
+    """They are points and scalars; where nobody voted the identity is even the right point."""
+    zeros = [base64.b64encode(bytes(len(base64.b64decode(part)))).decode() for part in SHARES[0]]
+    problem = share_problem(tallies, KEYS[0], zeros)
+    assert problem
+    assert problem.startswith("does not hold for proposal 0")
+
+
 @pytest.mark.parametrize("key", ["", "memberpk1qqq", "ristretto255_memberpk1qqqqqq", "ed25519_pk1" + "q" * 58])
 def test_a_member_key_that_is_none_is_said_in_words(key: str) -> None:
     problem = share_problem(TALLIES, key, SHARES[0])
