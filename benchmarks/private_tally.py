@@ -40,6 +40,7 @@ from sqlalchemy import TextClause, text
 
 from benchmarks.real_election import GROUP, binary, objectives_of, proposals_of, run
 from node_fsm.aio.processors import processors
+from node_fsm.chain.limits import LANES
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.payload_type import PayloadType
 from node_fsm.core.secret import Secret
@@ -69,6 +70,8 @@ async def main() -> None:
     parser.add_argument("--voters", type=int, default=250)
     parser.add_argument("--members", type=int, default=1)
     options = parser.parse_args()
+    if options.ballots > LANES * options.voters:
+        parser.error(f"a voter casts {LANES} ballots at most: each has a lane of its own")
     binaries = await Binaries.find(binary("jcli", "NODE_FSM_JCLI_PATH"), binary("jormungandr", "NODE_FSM_JORM_PATH"))
     with gzip.open(options.election) as file:
         published = json.load(file)

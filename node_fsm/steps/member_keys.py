@@ -20,12 +20,19 @@ KEY_BYTES = 4096
 _KEY = re.compile(rf"{MEMBER_SECRET_PREFIX}1[0-9a-z]+")
 
 
-async def post_own_shares(ctx: Context, plans: Sequence[PrivatePlan]) -> bool:
+async def post_own_shares(ctx: Context, plans: Sequence[PrivatePlan], before: set[tuple[str, str]]) -> bool:
     """Post, as members do, the shares that are missing and for whose members there are keys; whether there were any.
 
     What keeps one from being made is said in a condition, and holds up no other: a member may post theirs as well.
+    *before* has the plan and the member's public key of each that was posted already. It did not hold if it is missing
+    still, and another made by the same jcli does not either: it would be posted at every look.
     """
-    wanted = {plan.members[member]: member for plan in plans for member in plan.missing}
+    wanted = {
+        plan.members[member]: member
+        for plan in plans
+        for member in plan.missing
+        if (plan.id, plan.members[member]) not in before
+    }
     if ctx.settings.member_keys_uri is None or not wanted:
         ctx.conditions.clear(ConditionType.MEMBER_KEY_UNUSABLE)
         return False
@@ -33,18 +40,23 @@ async def post_own_shares(ctx: Context, plans: Sequence[PrivatePlan]) -> bool:
     made: list[PostedShare] = []
     try:
         faults, keys = await _read(ctx, where, {key for plan in plans for key in plan.members})
-        await _make(ctx, plans, keys, made)
+        await _make(ctx, plans, keys, made, before)
     except ServiceError as error:
         ctx.conditions.raise_(ConditionType.MEMBER_KEY_UNUSABLE, error.reason, error.message)
     else:
         _say(ctx, where, faults, {key: member for key, member in wanted.items() if key not in keys})
     if made:
         await ctx.database.post_shares(ctx.block0_in_work().hash, made)
+        before.update((share.plan_id, share.member_key) for share in made)
     return bool(made)
 
 
 async def _make(
-    ctx: Context, plans: Sequence[PrivatePlan], keys: Mapping[str, Secret], made: list[PostedShare]
+    ctx: Context,
+    plans: Sequence[PrivatePlan],
+    keys: Mapping[str, Secret],
+    made: list[PostedShare],
+    before: Collection[tuple[str, str]],
 ) -> None:
     """Add to *made* the shares that are missing, as many at a time as there are cores; then raise what kept others."""
     at_once = asyncio.Semaphore(processors())
@@ -54,10 +66,13 @@ async def _make(
             share = await ctx.jcli.decryption_shares(plan.snapshot, plan.id, keys[public_key])
         made.append(PostedShare(plan.id, plan.snapshot_hash, public_key, share))
 
-    wanted = [(plan, plan.members[member]) for plan in plans for member in plan.missing]
-    ends = await asyncio.gather(
-        *(make(plan, public_key) for plan, public_key in wanted if public_key in keys), return_exceptions=True
-    )
+    wanted = [
+        (plan, public_key)
+        for plan in plans
+        for public_key in (plan.members[member] for member in plan.missing)
+        if public_key in keys and (plan.id, public_key) not in before
+    ]
+    ends = await asyncio.gather(*(make(plan, public_key) for plan, public_key in wanted), return_exceptions=True)
     for error in ends:
         if error is not None:
             raise error

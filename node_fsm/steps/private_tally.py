@@ -49,6 +49,7 @@ class PrivateTally:
         self._until = closing_time(ctx.block0_in_work().dates.committee_end_time, ctx.policy)
         self._read: tuple[object, float] | None = None
         """The reading of the database since which shares were looked for, and when they were."""
+        self._posted: set[tuple[str, str]] = set()
         self._one_check = asyncio.Lock()
         """Checks are Python's work, of which one is done at a time whatever the cores: the first is to end soon."""
         self._processors = asyncio.Semaphore(processors())
@@ -137,7 +138,7 @@ class PrivateTally:
         if ctx.settings.member_keys_uri is not None:  # whose shares are still to be made
             for plan in self._closed:
                 await self._shares.check(plan)
-        if await post_own_shares(ctx, self._closed):
+        if await post_own_shares(ctx, self._closed, self._posted):
             await self._shares.take()
 
     async def _decrypt(self, is_over: bool) -> None:

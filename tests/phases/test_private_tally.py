@@ -611,6 +611,27 @@ async def test_with_all_keys_at_hand_the_service_posts_the_shares_itself(ended: 
         assert secret.reveal().encode() not in files
 
 
+async def test_a_jcli_whose_shares_do_not_hold_posts_one_and_keeps_no_member_from_posting(
+    ended: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_keys(ended, MEMBERS[0])
+    original = ended.jcli.decryption_shares
+
+    async def decryption_shares(plans: Path, plan_id: str, secret: Secret) -> tuple[str, ...]:
+        return (await original(plans, plan_id, secret))[::-1]
+
+    monkeypatch.setattr(ended.jcli, "decryption_shares", decryption_shares)
+    async with ended.looking(), asyncio.TaskGroup() as group:
+        tally = group.create_task(Tallying().run(ended.ctx))
+        await ended.until(lambda: ended.condition(ConditionType.SHARE_REFUSED) == "ShareInvalid")
+        await posted(ended, [1])
+        await asyncio.sleep(5)
+        assert len(ended.database.posted_shares) == 2
+        await posted(ended, [0])
+        await tally
+    assert results(ended) == {plan.id: (VOTES, True) for plan in ended.plans}
+
+
 async def test_members_post_what_the_operator_has_no_key_for(ended: World) -> None:
     with_keys(ended, MEMBERS[1], new_member_secret())
     ended.store.objects[f"{KEYS_URI}/{NAME}/readme"] = b"the keys of the committee"
