@@ -1,6 +1,8 @@
 """What every database must do, the real one and that of the phase tests: what private votes are opened with."""
 
 import asyncio
+import json
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -138,6 +140,26 @@ async def test_a_role_may_post_a_few_shares_in_each_name_and_takes_none_from_oth
     await add_share(sql, "[8]", member="member1")
     await sql.execute("UPDATE decryption_share SET posted_by = 'another'")
     await add_share(sql, "[8]")
+
+
+async def test_the_most_that_a_role_may_post_is_not_read_on_the_event_loop(
+    database: PostgresDatabase, election: int, sql: asyncpg.Connection, tmp_path: Path
+) -> None:
+    publication, _ = await publish(database, election, tmp_path)
+    await database.save_tally_snapshot(publication.hash, {plan.id: account(plan.id) for plan in publication.plans})
+    texts = [json.dumps([str(number), *[""] * 32_000]) for number in range(8)]
+    for member in ("member0", "member1"):
+        for text in texts:
+            await add_share(sql, text, member=member)
+    await database.shares(OTHER)
+    began = time.thread_time()  # of this thread alone: what other threads and processes do does not count
+    shares = await database.shares(publication.hash)
+    took, began = time.thread_time() - began, time.thread_time()
+    for text in texts * 2 * len(publication.plans):
+        tuple(json.loads(text))
+    assert took < (time.thread_time() - began) / 2
+    assert {len(share.share) for share in shares} == {32_001}
+    assert len(shares) == 2 * 8 * len(publication.plans)
 
 
 async def test_who_does_not_end_posting_a_share_holds_up_nothing_and_no_snapshot_takes_the_place_of_theirs(
