@@ -6,7 +6,7 @@ UV ?= uv
 # More than two cores' worth, because whole elections mostly wait for the clock.
 WORKERS ?= 3
 
-.PHONY: help setup demo test test-network lint types layers check docs lock clean
+.PHONY: help setup demo test test-network test-faults lint types layers check docs lock clean
 
 help:           ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -32,6 +32,9 @@ test: setup     ## run all tests (those on the real node only where jcli and jor
 
 test-network: setup  ## elections on the real node whose network is cut, and votes by the thousand: three quarters of an hour, as root
 	$(BIN)/python -m pytest -m long tests/netns $(ARGS)
+
+test-faults: setup  ## ten thousand simulated elections with faults: about as many minutes as there are thousands
+	$(BIN)/python -m tests.simulation --elections 10000 $(ARGS)
 
 lint: setup     ## ruff: style and format
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from node_fsm.chain.blocks import Block, BlockHeader, read_blocks
 from node_fsm.chain.fragments import Fragment
@@ -15,8 +16,10 @@ class MainChain:
 
     def __init__(self, block0: bytes) -> None:
         self.blocks = [block0]
-        self.known = {build.block_id(block0): block0}
+        self.known = {block_id(block0): block0}
         self.asked = 0
+        self._counted: tuple[str, Recount] | None = None
+        """With the tip that it is of."""
 
     @property
     def tip(self) -> BlockHeader:
@@ -24,7 +27,7 @@ class MainChain:
 
     @property
     def ids(self) -> list[str]:
-        return [build.block_id(raw) for raw in self.blocks]
+        return [block_id(raw) for raw in self.blocks]
 
     @property
     def raw(self) -> bytes:
@@ -35,7 +38,7 @@ class MainChain:
         tip = self.tip
         raw = build.block(fragments, parent=tip.id, height=tip.height + 1, date=(date[0], date[1]))
         self.blocks.append(raw)
-        self.known[build.block_id(raw)] = raw
+        self.known[block_id(raw)] = raw
         return raw
 
     def lose(self, count: int) -> None:
@@ -44,7 +47,10 @@ class MainChain:
 
     def counted(self) -> Recount:
         """What the chain says now."""
-        return recount(io.BytesIO(self.raw))
+        tip = block_id(self.blocks[-1])
+        if self._counted is None or self._counted[0] != tip:
+            self._counted = tip, recount(io.BytesIO(self.raw))
+        return self._counted[1]
 
     @property
     def block0(self) -> Block:
@@ -67,6 +73,13 @@ class MainChain:
         return self.known.get(block_id)
 
 
+@lru_cache(4096)
+def block_id(raw: bytes) -> str:
+    """The id of a block."""
+    return build.block_id(raw)
+
+
+@lru_cache(4096)
 def header(raw: bytes) -> BlockHeader:
     """The header of a block."""
     return next(read_blocks(io.BytesIO(raw))).header

@@ -417,7 +417,7 @@ class MemoryDatabase(MemoryVotes):
 
     async def announce(self, hostname: str, p2p_address: str | None) -> None:
         with self._call("announce"):
-            self.nodes = [
+            self.nodes[:] = [
                 replace(node, p2p_address=p2p_address) if node.hostname == hostname else node for node in self.nodes
             ]
 

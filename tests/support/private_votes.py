@@ -13,14 +13,16 @@ from node_fsm.core.model import VotePlan
 from tests.chain import build
 
 
-def vote(plan: VotePlan, account: bytes, *, proposal: int = 0, choice: int = 0) -> bytes:
+def vote(plan: VotePlan, account: bytes, *, proposal: int = 0, choice: int = 0, counter: int = 0) -> bytes:
     """A vote on *plan*, encrypted if that is private."""
     if plan.encryption_key is None:
-        return build.vote(plan.id, account, proposal=proposal, choice=choice, expiry=(9, 9))
+        return build.vote(plan.id, account, proposal=proposal, choice=choice, expiry=(9, 9), counter=counter)
     plan_id, (_, key) = bytes.fromhex(plan.id), bech32.decode(plan.encryption_key)
     ballot = ballots.encrypt_vote(plan_id, key, len(plan.proposals[proposal].options), choice)
     content = certificates.private_vote(plan_id, proposal, ballot)
-    return build.fragment(FragmentKind.VOTE_CAST, content + build.account_spine(account, expiry=(9, 9)))
+    return build.fragment(
+        FragmentKind.VOTE_CAST, content + build.account_spine(account, expiry=(9, 9), counter=counter)
+    )
 
 
 def encrypted_sums(plan: PlanCertificate, votes: Iterable[VoteCast], power: VotingPower) -> list[str]:

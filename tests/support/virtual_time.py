@@ -63,6 +63,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._thread_ended)
         return future
 
+    def wrap_call(self, call: "ThreadFuture[Any]") -> "asyncio.Future[Any]":
+        """The end of a thread's *call*, as a future of this loop."""
+        return self.wait_for_thread(_wrap_future(call, loop=self))
+
     def _thread_ended(self, _: "asyncio.Future[Any]") -> None:
         self.threads -= 1
 
@@ -74,9 +78,10 @@ def _wrap_and_wait_for(
     future: "ThreadFuture[Any]", *, loop: asyncio.AbstractEventLoop | None = None
 ) -> "asyncio.Future[Any]":
     """As asyncio's own; what was handed to a pool without asking the loop is waited for too."""
-    wrapped = _wrap_future(future, loop=loop)
     running = loop or asyncio.get_running_loop()
-    return running.wait_for_thread(wrapped) if isinstance(running, VirtualTimeLoop) else wrapped
+    if isinstance(running, VirtualTimeLoop):
+        return running.wrap_call(future)
+    return _wrap_future(future, loop=loop)
 
 
 asyncio.wrap_future = _wrap_and_wait_for  # type: ignore[assignment]

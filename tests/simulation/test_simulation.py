@@ -1,0 +1,75 @@
+"""Elections that are disturbed in every way end as undisturbed ones do; see also ``python -m tests.simulation``."""
+
+import pytest
+
+from tests.simulation.cluster import Cluster, simulate
+from tests.simulation.disturbance import Disturbance, Kind, draw_disturbances
+from tests.simulation.history import differences, run
+from tests.simulation.scenario import Edit, EditKind, Planned, Say, Scenario
+
+SEEDS_AT_ONCE = 30
+
+
+@pytest.mark.parametrize("first", range(0, 4 * SEEDS_AT_ONCE, SEEDS_AT_ONCE))
+def test_disturbed_elections_end_as_others_do(first: int) -> None:
+    for seed in range(first, first + SEEDS_AT_ONCE):
+        run(seed)
+
+
+def test_a_seed_gives_one_history() -> None:
+    scenario = Scenario.draw(3)
+    disturbances = draw_disturbances(3, scenario)
+    first, second = (simulate(scenario, disturbances, 3) for _ in range(2))
+    assert first.database.journalled == second.database.journalled
+    assert first.faults.injected == second.faults.injected
+    assert first.end() == second.end()
+
+
+def test_kinds_of_disturbances_are_all_drawn() -> None:
+    drawn = {one.kind for seed in range(100) for one in draw_disturbances(seed, Scenario.draw(seed))}
+    assert drawn == set(Kind)
+
+
+ELECTION = Planned(id=1, at=180, written=0, groups=1, private=0, edits=(), says=(Say(220, "leader0", 0, 0, 0, 1),))
+ALONE = Scenario(0, leaders=(), followers=(), standby=(), hot_reload=False, elections=(ELECTION,))
+
+
+def live(scenario: Scenario, *disturbances: Disturbance) -> Cluster:
+    return simulate(scenario, disturbances, 0)
+
+
+def test_an_undisturbed_election() -> None:
+    cluster = live(ALONE)
+    ((hash_, results, kinds, disputed),) = cluster.end().values()
+    assert cluster.database.published.keys() == {hash_}
+    assert results == ((((0, 1, 0), (0, 0)), True),)
+    assert kinds == ("final",)
+    assert not disputed
+    assert {host.lives for host in cluster.hosts.values()} == {1}
+
+
+def test_a_killed_service_does_nothing_more_and_its_node_ends() -> None:
+    cluster = live(ALONE, Disturbance(250, 30, Kind.SERVICE_KILLED, "leader0", "", 0))
+    assert cluster.hosts["leader0"].lives == 2
+    assert differences(cluster, live(ALONE)) == []
+
+
+def test_a_frozen_service_goes_on_where_it_was() -> None:
+    cluster = live(ALONE, Disturbance(170, 60, Kind.SERVICE_FROZEN, "leader0", "", 0))
+    assert cluster.hosts["leader0"].lives == 1
+    assert differences(cluster, live(ALONE)) == []
+
+
+def test_other_results_are_a_difference() -> None:
+    cluster = live(ALONE)
+    (hash_,) = cluster.database.posted
+    cluster.database.posted[hash_] = ()
+    assert differences(cluster, live(ALONE))
+
+
+def test_a_cancelled_election_leaves_no_results() -> None:
+    edits = (Edit(250, EditKind.CANCELLED),)
+    cancelled = Planned(**{field: getattr(ELECTION, field) for field in ELECTION.__slots__} | {"edits": edits})
+    cluster = live(Scenario(0, leaders=(), followers=(), standby=(), hot_reload=False, elections=(cancelled,)))
+    assert cluster.database.posted == {}
+    assert [archive.kind for archive in cluster.database.archives] == ["superseded"]
