@@ -15,6 +15,7 @@ from node_fsm.core.phases import Phase, Role
 from node_fsm.core.table import TABLES, phases_of
 from node_fsm.core.view import Deadline
 from node_fsm.metrics import Metrics
+from tests.core import worlds
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -145,6 +146,17 @@ def test_calls_are_timed_by_their_outcome(metrics: Metrics, error: type[BaseExce
         labels = {"operation": "read", "outcome": outcome}
         count = metrics.registry.get_sample_value(f"node_fsm_{name}_call_duration_seconds_count", labels)
         assert count == 1
+
+
+def test_a_node_that_makes_no_block0_does_not_say_whether_it_could(metrics: Metrics) -> None:
+    other = Metrics(Role.NODE)
+    for told in (metrics, other):
+        told.elections(worlds.view(worlds.overview(worlds.election())), worlds.policy(Role.NODE))
+    assert samples(metrics, "node_fsm_election_buildable{") == [
+        f'node_fsm_election_buildable{{election="{worlds.NAME}"}} 1.0'
+    ]
+    assert samples(other, "node_fsm_election_buildable") == []
+    assert samples(other, "node_fsm_election_step_done{") == samples(metrics, "node_fsm_election_step_done{")
 
 
 def test_two_services_in_one_process_do_not_mix(metrics: Metrics) -> None:
