@@ -10,6 +10,7 @@ from node_fsm.core.model import JournalEntry, Overview
 from node_fsm.core.phases import NODE_MUST_RUN, Phase
 from node_fsm.core.view import UNKNOWN, Deadline, Decision, Unknown, View, Work
 from node_fsm.engine.faults import Faults
+from node_fsm.engine.reminders import Reminders
 from node_fsm.engine.reporter import Reporter
 from node_fsm.log import bind_context
 from node_fsm.steps.context import Context
@@ -27,6 +28,7 @@ class Telemetry:
         self._node_restarts = 0
         self._tip: str | None = None
         self._statement: ChainStatement | None = None
+        self._reminders = Reminders(ctx.conditions, ctx.clock.monotonic)
         ctx.conditions.listeners.append(self._condition_changed)
 
     def began(self, since: datetime) -> None:
@@ -41,6 +43,7 @@ class Telemetry:
         ctx.metrics.deadline(deadline)
         ctx.metrics.elections(view, ctx.policy)
         ctx.metrics.node_up(node.running, node.peers_connected)
+        self._reminders.remind()
         ctx.metrics.node_restarted(node.restarts - self._node_restarts)
         self._node_restarts = node.restarts
         if ctx.phase in NODE_MUST_RUN and node.height is not None and node.last_block_time:
@@ -87,10 +90,7 @@ class Telemetry:
         ctx.metrics.works_on(ctx.work)
 
     def _condition_changed(self, type_: ConditionType, condition: Condition | None) -> None:
-        if condition:
-            logger.warning("condition {} ({}): {}", type_, condition.reason, condition.message)
-        else:
-            logger.info("condition {} is over", type_)
+        self._reminders.changed(type_, condition)
         self._reporter.status_changed()
         with self._faults.caught("telling of a condition"):
             self._ctx.metrics.condition_changed(type_, held=condition is not None)
