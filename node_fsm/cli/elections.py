@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from node_fsm.cli.confirm import YesOption, confirm
 from node_fsm.cli.database import database_settings, on_database
 from node_fsm.cli.show import show
 
@@ -61,32 +62,62 @@ app.command("show")(show)
 
 
 @app.command("cancel")
-def cancel(name: Annotated[str, typer.Argument(help="The election.")]) -> None:
-    """End an election: it does not start any more, or, published, leader 0 withdraws block 0 and archives the chain."""
-    from node_fsm.database.administration import cancel_election
+def cancel(name: Annotated[str, typer.Argument(help="The election.")], yes: YesOption = False) -> None:
+    """End an election: it does not start any more, or, published, leader 0 withdraws block 0 and archives the chain.
 
-    block0_hash = on_database(partial(cancel_election, name=name))
+    Asks when block 0 is published, because then votes may be lost.
+    """
+    from node_fsm.database.administration import cancel_election, election_state
+
+    seen = on_database(partial(election_state, name=name))
+    if seen.published and not seen.cancelled and not seen.archived:
+        counted = "Its results are posted already. " if seen.counted else "Votes on its chain are not counted. "
+        confirm(
+            f"Block 0 {seen.block0_hash or 'that vanished from the row'} of {name} is published. Leader 0 withdraws it,"
+            f" and all nodes stop and let go of its chain. {counted}This cannot be undone.",
+            name,
+            yes=yes,
+        )
+    block0_hash = on_database(partial(cancel_election, name=name, seen=seen))
     typer.echo(f"{name} is cancelled" + (f"; leader 0 withdraws block 0 {block0_hash}" if block0_hash else ""))
 
 
 @app.command("confirm")
-def confirm(name: Annotated[str, typer.Argument(help="The election.")]) -> None:
+def confirm_(name: Annotated[str, typer.Argument(help="The election.")], yes: YesOption = False) -> None:
     """Have an election counted as leader 0 has its chain, although no majority of its leaders confirms that chain.
 
     Before the tally it is then not waited for the others; afterwards the count is not called disputed any more. Only
     for leaders that are gone for good: votes that stand on another part of a split chain alone do not count.
     """
-    from node_fsm.database.administration import confirm_tally
+    from node_fsm.database.administration import confirm_tally, election_state
 
-    block0_hash, is_counted = on_database(partial(confirm_tally, name=name))
+    seen = on_database(partial(election_state, name=name))
+    if seen.block0_hash and not seen.confirmed:
+        what = "Its results are posted, and stand for good" if seen.counted else "It is counted as leader 0 has it"
+        why = f" although {seen.disputed}" if seen.disputed else ""
+        confirm(
+            f"{name} runs on block 0 {seen.block0_hash}. {what}{why}: votes that stand on another part of the chain"
+            " alone are not counted, also if its leaders come back in time. This cannot be undone.",
+            name,
+            yes=yes,
+        )
+    block0_hash, is_counted = on_database(partial(confirm_tally, name=name, seen=seen))
     effect = "its results stand" if is_counted else "leader 0 counts it without waiting for other leaders"
     typer.echo(f"{name} is confirmed on chain {block0_hash}: {effect}")
 
 
 @app.command("acknowledge")
-def acknowledge(name: Annotated[str, typer.Argument(help="The election.")]) -> None:
+def acknowledge(name: Annotated[str, typer.Argument(help="The election.")], yes: YesOption = False) -> None:
     """Say that you know of the votes of an election that are not counted; they stay in the table uncounted_vote."""
-    from node_fsm.database.administration import acknowledge_lost_votes
+    from node_fsm.database.administration import acknowledge_lost_votes, lost_votes
 
+    count, weight = on_database(partial(lost_votes, name=name))
+    if count:
+        confirm(
+            f"{count} votes of {name} with a weight of {weight} were accepted in time and are not counted. Once this is"
+            " acknowledged nothing tells of them any more.",
+            name,
+            yes=yes,
+        )
     count = on_database(partial(acknowledge_lost_votes, name=name))
     typer.echo(f"{count} votes of {name} that are not counted are acknowledged")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from node_fsm.cli.confirm import YesOption, confirm
 from node_fsm.cli.database import on_database
 from node_fsm.cli.node_key import keygen
 
@@ -18,13 +19,14 @@ def add(
     leader_id: Annotated[
         str | None, typer.Option(help="Its public key, ed25519_pk1…; without one the node is a follower.")
     ] = None,
+    yes: YesOption = False,
 ) -> None:
     """Add a node to jorm_nodes, or change whether it is a leader and with which key.
 
-    A key that another node has is refused: remove that node first.
+    Asks before it takes a leader's key away. A key that another node has is refused: remove that node first.
     """
     from node_fsm.chain.address import ed25519_public_key
-    from node_fsm.database.administration import add_node
+    from node_fsm.database.administration import add_node, node_row
 
     if leader_id is not None:
         try:
@@ -33,24 +35,42 @@ def add(
             raise typer.BadParameter(str(error), param_hint="--leader-id") from None
     if not (hostname := hostname.strip()) or len(hostname.split()) > 1:
         raise typer.BadParameter("must be one name, without white space", param_hint="HOSTNAME")
+    standing = on_database(partial(node_row, hostname=hostname))
+    if standing and standing.leader_id not in {None, leader_id}:
+        becomes = f"gets the key {leader_id}" if leader_id else "becomes a follower, which makes no blocks"
+        confirm(
+            f"{hostname} is a {kind(standing.leader_id)}, and {becomes}. Chains that begin from now on do not take"
+            " blocks of its present key; a chain that runs keeps the leaders of its block 0.",
+            hostname,
+            yes=yes,
+        )
     before = on_database(partial(add_node, hostname=hostname, leader_id=leader_id))
     was = f"; it was a {kind(before.leader_id)}" if before and before.leader_id != leader_id else ""
     typer.echo(f"{hostname} is a {kind(leader_id)}{was}")
 
 
 @app.command("remove")
-def remove(hostname: Annotated[str, typer.Argument(help="The node's NODE_FSM_HOSTNAME.")]) -> None:
-    """Remove a node that is gone for good from jorm_nodes; another may then have its key.
+def remove(
+    hostname: Annotated[str, typer.Argument(help="The node's NODE_FSM_HOSTNAME.")], yes: YesOption = False
+) -> None:
+    """Remove a node that is gone for good, or was added under a wrong name; another may then have its key.
 
-    A chain that runs keeps the leaders that stand in its block 0.
+    What it told of itself goes, too; a service that runs tells it again within a minute. A chain that runs keeps the
+    leaders that stand in its block 0.
     """
-    from node_fsm.database.administration import remove_node
+    from node_fsm.database.administration import node_row, remove_node
 
+    standing = on_database(partial(node_row, hostname=hostname))
+    if standing:
+        confirm(
+            f"{hostname} is a {kind(standing.leader_id)}. Without its row it takes part in no chain that begins from"
+            " now on, and the others do not connect to it.",
+            hostname,
+            yes=yes,
+        )
     removed = on_database(partial(remove_node, hostname=hostname))
-    if removed is None:
-        typer.echo(f"jorm_nodes has no row for {hostname!r}; nothing was changed", err=True)
-        raise typer.Exit(1)
-    typer.echo(f"{hostname} is removed; it was a {kind(removed.leader_id)}")
+    was = f"it was a {kind(removed.leader_id)}" if removed else "jorm_nodes had no row for it"
+    typer.echo(f"{hostname} is removed; {was}")
 
 
 def kind(leader_id: str | None) -> str:

@@ -115,6 +115,6 @@ class Lease:
             "OtherLeader0Unconfirmed",
             (
                 f"{self.unconfirmed_holder} was leader 0 before and never said that it stopped; make sure that it has,"
-                " then run `node-fsm lease take --i-stopped-the-other` here"
+                " then run `node-fsm lease take` here"
             ),
         )

@@ -57,7 +57,7 @@ def test_a_node_is_added_and_changed(run: Run) -> None:
         assert run("node", "add", "leader1", "--leader-id", LEADER_ID).stdout == (
             f"leader1 is a leader with the key {LEADER_ID}\n"
         )
-    assert run("node", "add", "leader1").stdout == (
+    assert run("node", "add", "leader1", "--yes").stdout == (
         f"leader1 is a follower; it was a leader with the key {LEADER_ID}\n"
     )
     assert run("node", "add", "leader1", "--leader-id", LEADER_ID).stdout == (
@@ -70,10 +70,19 @@ def test_a_key_of_another_node_is_refused_until_that_one_is_removed(run: Run) ->
     refused = run("node", "add", "leader2", "--leader-id", LEADER_ID)
     assert refused.exit_code == 3
     assert "node-fsm node remove leader1" in refused.stderr
-    assert run("node", "remove", "leader1").stdout == f"leader1 is removed; it was a leader with the key {LEADER_ID}\n"
+    removed = run("node", "remove", "leader1", "--yes")
+    assert removed.stdout == f"leader1 is removed; it was a leader with the key {LEADER_ID}\n"
     assert run("node", "add", "leader2", "--leader-id", LEADER_ID).exit_code == 0
     gone = run("node", "remove", "leader1")
-    assert (gone.exit_code, "no row" in gone.stderr) == (1, True)
+    assert (gone.exit_code, "there are 'leader2'" in gone.stderr) == (3, True)
+
+
+def test_a_host_that_only_told_of_itself_is_removed(run: Run, database_url: str) -> None:
+    asyncio.run(report_speed(database_url, 1.0))
+    assert run("node", "remove", REPORT.hostname).stdout == (
+        f"{REPORT.hostname} is removed; jorm_nodes had no row for it\n"
+    )
+    assert run("node", "remove", REPORT.hostname).exit_code == 3
 
 
 def test_a_hostname_has_no_white_space(run: Run) -> None:
@@ -279,10 +288,8 @@ def test_an_election_is_cancelled(run: Run, files: tuple[Path, Path]) -> None:
     assert run("election", "show", "Fund 2").exit_code == 3
 
 
-def test_the_lease_is_taken_only_by_who_says_that_the_other_stopped(run: Run) -> None:
-    result = run("lease", "take")
-    assert result.exit_code == 2
-    assert "--i-stopped-the-other" in result.stderr
+def test_the_lease_is_taken_without_a_question_when_no_other_host_is_in_the_way(run: Run) -> None:
+    assert run("lease", "take").stdout == "no other host was in the way\n"
     assert run("lease", "take", "--i-stopped-the-other").stdout == "no other host was in the way\n"
 
 

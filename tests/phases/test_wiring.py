@@ -167,7 +167,7 @@ async def test_leader_0_does_not_start_a_node_beside_one_that_may_still_run(publ
         await require(published)
     assert refusal.value.reason == "OtherLeader0Unconfirmed"
     assert "old-host" in refusal.value.message
-    assert "lease take --i-stopped-the-other" in refusal.value.message
+    assert "`node-fsm lease take`" in refusal.value.message
     assert published.node.required == []
 
 
