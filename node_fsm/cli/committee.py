@@ -9,6 +9,7 @@ import typer
 
 from node_fsm.chain.address import COMMUNICATION_KEY_PREFIX, COMMUNICATION_SECRET_PREFIX, MEMBER_SECRET_PREFIX
 from node_fsm.cli.database import on_database
+from node_fsm.cli.output import say
 
 if TYPE_CHECKING:
     from node_fsm.core.committee import PostedShare
@@ -82,8 +83,8 @@ def keygen(
             f" imports the election. Without {key_file} no private vote of it can ever be counted: keep copies"
         )
     write_new(key_file, secret.reveal() + "\n")
-    typer.echo(public)
-    typer.echo(note, err=True)
+    say(public)
+    say(note, err=True)
 
 
 @app.command("check")
@@ -135,14 +136,14 @@ def check(
     else:
         own = ""
     for index, key in found.members.items():
-        typer.echo(f"member {index}: {key}" + ("  (yours)" if key == own else ""))
-    typer.echo(f"election key: {election_key}")
+        say(f"member {index}: {key}" + ("  (yours)" if key == own else ""))
+    say(f"election key: {election_key}")
     if found.plans:
-        typer.echo(f"all {len(found.plans)} private plans of block 0 {found.block0_hash} have this key")
+        say(f"all {len(found.plans)} private plans of block 0 {found.block0_hash} have this key")
     elif found.block0_hash:
-        typer.echo(f"block 0 {found.block0_hash} has no private plans")
+        say(f"block 0 {found.block0_hash} has no private plans")
     else:
-        typer.echo("block 0 is not published yet; check again when it is", err=True)
+        say("block 0 is not published yet; check again when it is", err=True)
 
 
 @app.command("snapshot")
@@ -159,7 +160,7 @@ def snapshot(
     found = on_database(lambda session: committee_election(session, election))
     snapshots = snapshots_of(found)
     write_new(out, SnapshotFile(found.name, str(found.block0_hash), snapshots).text())
-    typer.echo(f"{out} has the sums of {len(snapshots)} private plans of {election}")
+    say(f"{out} has the sums of {len(snapshots)} private plans of {election}")
     _print_snapshots({each.plan_id: each.hash for each in snapshots})
 
 
@@ -194,9 +195,7 @@ def share(
         given = read_snapshot_file(snapshot_file)
         made = asyncio.run(make_shares(jcli, given.snapshots, secret, key_file))
         write_new(out, SharesFile(given.election, given.block0_hash, tuple(made)).text())
-        typer.echo(
-            f"{out} has your shares of {len(made)} private plans of {given.election}; post it where the database is"
-        )
+        say(f"{out} has your shares of {len(made)} private plans of {given.election}; post it where the database is")
         _print_snapshots({each.plan_id: each.snapshot_hash for each in made})
         return
 
@@ -276,7 +275,7 @@ def status(election: Election) -> None:
         return [*lines, f"shares are missing of these members: {who}" if missing else "all shares are there"]
 
     for line in on_database(look):
-        typer.echo(line)
+        say(line)
 
 
 def _check_communication_keys(keys: list[str]) -> None:
@@ -300,15 +299,15 @@ def _check_communication_keys(keys: list[str]) -> None:
 
 def _say_posted(posted: "list[PostedShare]", plans: int, election: str) -> None:
     if posted:
-        typer.echo(f"posted your shares of {len(posted)} of {plans} private plans of {election}")
+        say(f"posted your shares of {len(posted)} of {plans} private plans of {election}")
         _print_snapshots({each.plan_id: each.snapshot_hash for each in posted})
     if there := plans - len(posted):
-        typer.echo(f"your shares of {there} of {plans} private plans of {election} were there already, and stay")
+        say(f"your shares of {there} of {plans} private plans of {election} were there already, and stay")
 
 
 def _print_snapshots(hashes: dict[str, str]) -> None:
     for plan, hash_ in hashes.items():
-        typer.echo(f"  plan {plan}: made of snapshot {hash_}")
+        say(f"  plan {plan}: made of snapshot {hash_}")
 
 
 def _jcli() -> "Jcli":

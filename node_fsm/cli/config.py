@@ -1,14 +1,16 @@
 """``node-fsm config``: the effective settings, secrets hidden."""
 
-import json
 import os
 from typing import Annotated
 
 import typer
 
+from node_fsm.cli.output import Output, OutputOption, print_json
+from node_fsm.core.printable import printable
+
 
 def config(
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object by variable.")] = False,
+    output: OutputOption = Output.TEXT,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the table of all settings for the documentation.")
     ] = False,
@@ -22,10 +24,10 @@ def config(
         return
     settings = load_settings(os.environ, Settings)
     values = {settings.variable(field): shown(settings, field) for field in Settings.model_fields}
-    if as_json:
-        typer.echo(json.dumps(values, indent=2))
+    if output is Output.JSON:
+        print_json(values)
         return
     width = max(map(len, values))
     for field, (variable, value) in zip(Settings.model_fields, values.items(), strict=True):
         origin = "" if field in settings.model_fields_set else "  (default)"
-        typer.echo(f"{variable:<{width}}  {'' if value is None else value}{origin}".rstrip())
+        typer.echo(printable(f"{variable:<{width}}  {'' if value is None else value}{origin}".rstrip()))

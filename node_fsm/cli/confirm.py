@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from node_fsm.cli.output import ExitCode
+from node_fsm.cli.output import ExitCode, say
 from node_fsm.core.printable import printable
 
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask; scripts need it, since nobody can be asked there.")]
@@ -18,13 +18,13 @@ def confirm(consequence: str, name: str, *, yes: bool) -> None:
     """
     if yes:
         return
-    typer.echo(printable(consequence), err=True)
+    say(consequence, err=True)
     if not can_ask():
-        typer.echo("nothing was changed: there is no terminal to ask on; give --yes to do it without asking", err=True)
+        say("nothing was changed: there is no terminal to ask on; give --yes to do it without asking", err=True)
         raise typer.Exit(ExitCode.USAGE)
     typed = typer.prompt(f"Type {printable(name)} to go on", default="", show_default=False, err=True)
     if typed.strip() != name:
-        typer.echo("nothing was changed", err=True)
+        say("nothing was changed", err=True)
         raise typer.Exit(ExitCode.FAILED)
 
 

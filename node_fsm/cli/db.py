@@ -5,6 +5,7 @@ import asyncio
 import typer
 
 from node_fsm.cli.database import database_settings
+from node_fsm.cli.output import say
 
 app = typer.Typer(no_args_is_help=True, help="The database's schema.")
 
@@ -15,6 +16,6 @@ def upgrade_database() -> None:
     from node_fsm.database.migrate import upgrade
 
     broken = asyncio.run(upgrade(database_settings().database_url.get_secret_value()))
-    typer.echo("the database has the schema of this version")
+    say("the database has the schema of this version")
     for constraint in broken:
-        typer.echo(f"warning: rows break {constraint}: correct them, then ALTER TABLE … VALIDATE CONSTRAINT", err=True)
+        say(f"warning: rows break {constraint}: correct them, then ALTER TABLE … VALIDATE CONSTRAINT", err=True)

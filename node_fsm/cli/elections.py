@@ -9,7 +9,9 @@ import typer
 
 from node_fsm.cli.confirm import YesOption, confirm
 from node_fsm.cli.database import database_settings, on_database
-from node_fsm.cli.show import show
+from node_fsm.cli.output import say
+from node_fsm.cli.results import results
+from node_fsm.cli.show import list_, show
 
 if TYPE_CHECKING:
     from node_fsm.database.election_import import Imported
@@ -53,12 +55,14 @@ def import_(
         return await import_election(session, document, voters, replace=replace, decryption=limit)
 
     imported = on_database(write)
-    typer.echo(f"{document.election.name} is election {imported.election_id}, with {imported.voters} voters")
+    say(f"{document.election.name} is election {imported.election_id}, with {imported.voters} voters")
     for warning in (*imported.warnings, *warnings):
-        typer.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}", err=True)
 
 
+app.command("list")(list_)
 app.command("show")(show)
+app.command("results")(results)
 
 
 @app.command("cancel")
@@ -79,7 +83,7 @@ def cancel(name: Annotated[str, typer.Argument(help="The election.")], yes: YesO
             yes=yes,
         )
     block0_hash = on_database(partial(cancel_election, name=name, seen=seen))
-    typer.echo(f"{name} is cancelled" + (f"; leader 0 withdraws block 0 {block0_hash}" if block0_hash else ""))
+    say(f"{name} is cancelled" + (f"; leader 0 withdraws block 0 {block0_hash}" if block0_hash else ""))
 
 
 @app.command("confirm")
@@ -103,7 +107,7 @@ def confirm_(name: Annotated[str, typer.Argument(help="The election.")], yes: Ye
         )
     block0_hash, is_counted = on_database(partial(confirm_tally, name=name, seen=seen))
     effect = "its results stand" if is_counted else "leader 0 counts it without waiting for other leaders"
-    typer.echo(f"{name} is confirmed on chain {block0_hash}: {effect}")
+    say(f"{name} is confirmed on chain {block0_hash}: {effect}")
 
 
 @app.command("acknowledge")
@@ -120,4 +124,4 @@ def acknowledge(name: Annotated[str, typer.Argument(help="The election.")], yes:
             yes=yes,
         )
     count = on_database(partial(acknowledge_lost_votes, name=name))
-    typer.echo(f"{count} votes of {name} that are not counted are acknowledged")
+    say(f"{count} votes of {name} that are not counted are acknowledged")

@@ -7,6 +7,7 @@ import typer
 
 from node_fsm.cli.confirm import confirm
 from node_fsm.cli.database import database_settings, on_database
+from node_fsm.cli.output import say
 
 app = typer.Typer(no_args_is_help=True, help="The right to publish.")
 
@@ -43,6 +44,6 @@ def take(
         )
     hosts = on_database(partial(take_lease, hostname=hostname, stopped=[other.hostname for other in others]))
     if hosts:
-        typer.echo(f"recorded that {' and '.join(hosts)} stopped; {hostname} may run leader 0's node")
+        say(f"recorded that {' and '.join(hosts)} stopped; {hostname} may run leader 0's node")
     else:
-        typer.echo("no other host was in the way")
+        say("no other host was in the way")

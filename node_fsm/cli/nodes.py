@@ -8,6 +8,7 @@ import typer
 from node_fsm.cli.confirm import YesOption, confirm
 from node_fsm.cli.database import on_database
 from node_fsm.cli.node_key import keygen
+from node_fsm.cli.output import say
 
 app = typer.Typer(no_args_is_help=True, help="The nodes of the cluster.")
 app.command("keygen")(keygen)
@@ -46,7 +47,7 @@ def add(
         )
     before = on_database(partial(add_node, hostname=hostname, leader_id=leader_id))
     was = f"; it was a {kind(before.leader_id)}" if before and before.leader_id != leader_id else ""
-    typer.echo(f"{hostname} is a {kind(leader_id)}{was}")
+    say(f"{hostname} is a {kind(leader_id)}{was}")
 
 
 @app.command("remove")
@@ -70,7 +71,7 @@ def remove(
         )
     removed = on_database(partial(remove_node, hostname=hostname))
     was = f"it was a {kind(removed.leader_id)}" if removed else "jorm_nodes had no row for it"
-    typer.echo(f"{hostname} is removed; {was}")
+    say(f"{hostname} is removed; {was}")
 
 
 def kind(leader_id: str | None) -> str:

@@ -103,11 +103,16 @@ def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, 
     """Print *rows* for people."""
     shown = [column for column in columns if column.heading is not None]
     if not rows:
-        typer.echo(empty)
+        say(empty)
         return
     values = [[row[column.name] for column in shown] for row in rows]
     for line in table_lines([str(column.heading) for column in shown], values, terminal_width()):
         typer.echo(line)
+
+
+def say(words: str, *, err: bool = False) -> None:
+    """Print a sentence for people, on standard error if it is none of what was asked for."""
+    typer.echo(printable(words), err=err)
 
 
 def print_pairs(pairs: Iterable[tuple[str, object]]) -> None:
@@ -116,9 +121,14 @@ def print_pairs(pairs: Iterable[tuple[str, object]]) -> None:
         typer.echo(line)
 
 
-def print_title(title: str) -> None:
+def print_title(words: str) -> None:
     """Print the title of what follows."""
-    typer.echo(typer.style(printable(title), bold=True))
+    typer.echo(title(words))
+
+
+def title(words: str) -> str:
+    """The line above what follows."""
+    return typer.style(printable(words), bold=True)
 
 
 def print_json(value: object) -> None:

@@ -31,7 +31,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 @pytest.mark.usefixtures("environment")
 def test_json_has_every_setting_and_no_secret() -> None:
-    result = CliRunner().invoke(app, ["config", "--json"])
+    result = CliRunner().invoke(app, ["config", "--output", "json"])
     assert result.exit_code == 0
     values = json.loads(result.stdout)
     assert list(values) == [Settings.variable(field) for field in Settings.model_fields]
@@ -54,7 +54,7 @@ def test_the_table_says_what_is_a_default() -> None:
 def test_problems_go_to_standard_error(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NODE_FSM_PORT", "x")
     monkeypatch.delenv("NODE_FSM_ROLE")
-    result = CliRunner().invoke(app, ["config", "--json"])
+    result = CliRunner().invoke(app, ["config", "--output", "json"])
     assert result.exit_code == 2
     assert result.stdout == ""
     assert [line.split()[0] for line in result.stderr.splitlines()] == ["NODE_FSM_ROLE", "NODE_FSM_PORT='x':"]

@@ -40,8 +40,8 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return written(tmp_path, "election.yaml", ELECTION), written(tmp_path, "voters.csv", VOTERS)
 
 
-def shown(run: Run, *arguments: object) -> Any:
-    result = run("election", "show", *arguments, "--json")
+def shown(run: Run, name: str | None = None) -> Any:
+    result = run("election", *(["list"] if name is None else ["show", name]), "--output", "json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
@@ -117,11 +117,11 @@ def test_an_election_is_imported_and_shown(run: Run, files: tuple[Path, Path]) -
     table = run("election", "show", "Fund 1").stdout
     assert "2030-01-03 12:00:00Z" in table
     assert "Schools" in table
-    assert "Fund 1" in run("election", "show").stdout
+    assert "Fund 1    to come  2030-01-01 12:00:00Z" in run("election", "list").stdout
 
 
 def test_where_there_is_no_election_the_command_says_so(run: Run) -> None:
-    assert run("election", "show").stdout.startswith("there are no elections yet")
+    assert run("election", "list").stdout.startswith("there are no elections yet")
     assert shown(run) == []
 
 
@@ -302,7 +302,7 @@ def test_a_missing_url_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_database_that_is_away_is_said_without_its_password(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NODE_FSM_DATABASE_URL", "postgresql://me:hunter2@127.0.0.1:1/elections")
-    result = run("election", "show")
+    result = run("election", "list")
     assert result.exit_code == 1
     assert result.stderr.startswith("DatabaseUnavailable: ")
     assert "hunter2" not in result.output

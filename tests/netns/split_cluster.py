@@ -132,7 +132,7 @@ class SplitCluster:
 
     def shown(self, election: DrawnElection) -> dict[str, Any]:
         """What the command line shows of an election."""
-        return dict(json.loads(self.cli("election", "show", election.name, "--json")))
+        return dict(json.loads(self.cli("election", "show", election.name, "--output", "json")))
 
     async def uncounted(self) -> list[dict[str, Any]]:
         """The votes on record as not counted: ``fragment_id``, ``weight``, ``why`` and the ``node`` that had it."""

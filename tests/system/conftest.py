@@ -84,7 +84,7 @@ class Operator:
 
     def show(self, name: str) -> dict[str, Any]:
         """What the command line shows of an election."""
-        return dict(json.loads(self.cli("election", "show", name, "--json")))
+        return dict(json.loads(self.cli("election", "show", name, "--output", "json")))
 
 
 def run_cli(settings: dict[str, str], directory: Path, *arguments: str) -> str:

@@ -69,7 +69,7 @@ class ClusterOfTests(Cluster):
 
     def shown(self, election: DrawnElection) -> dict[str, Any]:
         """What the command line shows of an election."""
-        return dict(json.loads(self.cli("election", "show", election.name, "--json")))
+        return dict(json.loads(self.cli("election", "show", election.name, "--output", "json")))
 
     def results(self, election: DrawnElection) -> dict[str, list[int]]:
         """The posted votes of all plans by the questions' external ids."""
