@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Final, Self
 
 from node_fsm.archive.manifest import Manifest, ResultEntry, Tip
+from node_fsm.archive.watched import Watched
 from node_fsm.chain.block0 import summarise
 from node_fsm.chain.recount import Recount, recount
+from node_fsm.core.progress import Progress
 
 UNCOUNTED: Final = "record/uncounted-votes.json"
 """Votes that are not counted: a list of objects with the ``weight`` of each, and more."""
@@ -54,11 +56,11 @@ def check_block0(block0: Path, block0_hash: str) -> Check:
     return Check("block0.bin", found == block0_hash, f"is block 0 {found}" + _unless(found == block0_hash, block0_hash))
 
 
-def check_chain(blocks: Path, claims: Claims) -> Iterator[Check]:
+def check_chain(blocks: Path, claims: Claims, progress: Progress = lambda _done, _total: None) -> Iterator[Check]:
     """Whether the file is an unbroken chain from the claimed block 0 to the claimed tip, and gives the results."""
     try:
         with blocks.open("rb", buffering=_BUFFER_BYTES) as stream:
-            counted = recount(stream)
+            counted = recount(Watched(stream, blocks.stat().st_size, progress))
     except (OSError, ValueError) as error:
         yield Check("blocks.bin", ok=False, detail=str(error))
         return

@@ -16,7 +16,6 @@ from node_fsm.archive.manifest import Manifest
 from node_fsm.archive.private_tally import (
     VOTE_PLANS,
     EncryptedVotes,
-    Progress,
     TallyFiles,
     UnreadableError,
     check_private_plan,
@@ -30,6 +29,7 @@ from node_fsm.chain.decryption import result_problem, share_problem
 from node_fsm.chain.recount import Recount
 from node_fsm.core.committee import Results, Share
 from node_fsm.core.errors import InvalidInputError, PermanentError
+from node_fsm.core.progress import Progress
 from node_fsm.core.secret import Secret
 from node_fsm.ports import Jcli
 from node_fsm.storage.files import write_private

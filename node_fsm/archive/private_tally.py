@@ -7,19 +7,21 @@ shares together open the sums to the result and to no other. So nothing here is 
 import json
 from base64 import b64encode
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from node_fsm.archive.check import Check
 from node_fsm.archive.manifest import Manifest, ResultEntry
+from node_fsm.archive.watched import Watched
 from node_fsm.chain.ballot_sums import BallotSums
 from node_fsm.chain.block0 import summarise
 from node_fsm.chain.certificates import PlanCertificate
 from node_fsm.chain.decryption import EncryptedTally, read_encrypted_tally, result_problem, share_problem
 from node_fsm.chain.recount import Recount, TallyFound, recount
 from node_fsm.core.committee import Results, Share, read_share
+from node_fsm.core.progress import Progress
 from node_fsm.ports.answers import VotePlanStatus, encrypted_tallies
 
 VOTE_PLANS: Final = "record/vote-plans.json"
@@ -27,9 +29,6 @@ VOTE_PLANS: Final = "record/vote-plans.json"
 
 _MAX_BYTES = 256 * 2**20
 _BUFFER_BYTES = 2**20
-
-Progress = Callable[[int, int], None]
-"""Told how many bytes of the blocks are read, and of how many."""
 
 
 class UnreadableError(ValueError):
@@ -123,26 +122,7 @@ def sum_ballots(blocks: Path, progress: Progress) -> tuple[Recount, EncryptedVot
     """Count a chain and sum its ballots; OSError, ValueError."""
     votes = EncryptedVotes()
     with blocks.open("rb", buffering=_BUFFER_BYTES) as stream:
-        return recount(_Watched(stream, blocks.stat().st_size, progress), on_ballot=votes.add), votes
-
-
-class _Watched:
-    """A stream that tells how far it is read, every 64 KiB."""
-
-    _STEP = 2**16
-
-    def __init__(self, stream: BinaryIO, size: int, progress: Progress) -> None:
-        self._stream = stream
-        self._size = size
-        self._progress = progress
-        self._read = 0
-
-    def read(self, size: int, /) -> bytes:
-        data = self._stream.read(size)
-        before, self._read = self._read, self._read + len(data)
-        if before // self._STEP != self._read // self._STEP or self._read == self._size:
-            self._progress(self._read, self._size)
-        return data
+        return recount(Watched(stream, blocks.stat().st_size, progress), on_ballot=votes.add), votes
 
 
 def check_private_plan(

@@ -14,30 +14,31 @@ from typing import BinaryIO
 from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.archive.check import UNCOUNTED, Check, Claims, check_block0, check_chain, check_uncounted
 from node_fsm.archive.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, TAR_NAME, FileEntry, Manifest, ManifestError
-from node_fsm.archive.private_tally import VOTE_PLANS, Progress, check_private_plans
+from node_fsm.archive.private_tally import VOTE_PLANS, check_private_plans
 from node_fsm.archive.tarball import DamagedError, TarballCheck, measure, read_file, size_of
+from node_fsm.archive.watched import watched
 from node_fsm.core.errors import PermanentError, ServiceError
 from node_fsm.core.model import ArchiveKind
+from node_fsm.core.progress import Stages, untold
 from node_fsm.ports import ObjectStore
 
-_UNTOLD: Progress = lambda _read, _size: None  # noqa: E731
 _CHAIN_FILES = ("block0.bin", "blocks.bin")
 
 
 async def verify_uri(
-    store: ObjectStore, uri: str, scratch: Path, progress: Progress = _UNTOLD
+    store: ObjectStore, uri: str, scratch: Path, stages: Stages = untold
 ) -> AsyncGenerator[Check, None]:
     """Check the archive at *uri*, the place of its two objects; the chain is unpacked into *scratch* for a while.
 
-    *progress* is told of the ballots of private plans being added up.
-    Raises what *store* raises, and PermanentError when *scratch* has no room for the chain.
+    *stages* are told what is read and counted. Raises what *store* raises, and PermanentError when *scratch* has no
+    room for the chain.
     """
     text = await store.read(f"{uri}/{MANIFEST_NAME}", MAX_MANIFEST_BYTES)
-    async for check in _verify_packed(text, store.download(f"{uri}/{TAR_NAME}"), scratch, progress):
+    async for check in _verify_packed(text, store.download(f"{uri}/{TAR_NAME}"), scratch, stages):
         yield check
 
 
-async def verify_directory(directory: Path, scratch: Path, progress: Progress = _UNTOLD) -> AsyncGenerator[Check, None]:
+async def verify_directory(directory: Path, scratch: Path, stages: Stages = untold) -> AsyncGenerator[Check, None]:
     """Check the archive in *directory*: its two objects, or the manifest with the files unpacked beside it, or both.
 
     Raises PermanentError when there is none, or *scratch* has no room for the chain.
@@ -49,10 +50,10 @@ async def verify_directory(directory: Path, scratch: Path, progress: Progress = 
     text = await read_manifest(directory)
     packed = _is_there(directory / TAR_NAME)
     if packed:
-        async for check in _verify_packed(text, read_tar(directory), scratch, progress):
+        async for check in _verify_packed(text, read_tar(directory), scratch, stages):
             yield check
     if not packed or any(_is_there(directory / name) for name in _CHAIN_FILES):
-        async for check in _verify_unpacked(text, directory, progress):
+        async for check in _verify_unpacked(text, directory, stages):
             yield check
 
 
@@ -73,21 +74,25 @@ async def check_tar(manifest: Manifest, tar: AsyncIterator[bytes], copies: Mappi
 
 
 async def _verify_packed(
-    text: bytes, tar: AsyncIterator[bytes], scratch: Path, progress: Progress
+    text: bytes, tar: AsyncIterator[bytes], scratch: Path, stages: Stages
 ) -> AsyncGenerator[Check, None]:
     manifest, _ = _read_manifest(text)
     with TemporaryDirectory(dir=scratch, prefix="node-fsm-verify-") as name:
         whole = True
-        async for check in unpack_verified(text, tar, Path(name), tally_files(manifest) if manifest else ()):
+        async for check in unpack_verified(text, tar, Path(name), tally_files(manifest) if manifest else (), stages):
             whole &= check.ok
             yield check
         if manifest and whole:
-            async for check in _verify_private(manifest, Path(name), progress):
+            async for check in _verify_private(manifest, Path(name), stages):
                 yield check
 
 
 async def unpack_verified(
-    text: bytes, tar: AsyncIterator[bytes], directory: Path, also: Collection[str] = ()
+    text: bytes,
+    tar: AsyncIterator[bytes],
+    directory: Path,
+    also: Collection[str] = (),
+    stages: Stages = untold,
 ) -> AsyncGenerator[Check, None]:
     """Check a manifest and its tar; block 0 and the chain are then in *directory*, which is empty before.
 
@@ -99,31 +104,33 @@ async def unpack_verified(
         return
     try:
         with _copies(manifest, directory, also) as copies:
-            await check_tar(manifest, tar, copies)
+            await check_tar(manifest, watched(tar, manifest.tar.bytes, stages(f"reading {TAR_NAME}")), copies)
     except DamagedError as error:
         yield Check(TAR_NAME, ok=False, detail=str(error))
         return
     yield Check(TAR_NAME, ok=True, detail=f"holds the {len(manifest.files)} files of the manifest, each whole")
-    async for check in _verify_content(manifest, directory):
+    async for check in _verify_content(manifest, directory, stages):
         yield check
 
 
-async def _verify_unpacked(text: bytes, directory: Path, progress: Progress) -> AsyncGenerator[Check, None]:
+async def _verify_unpacked(text: bytes, directory: Path, stages: Stages) -> AsyncGenerator[Check, None]:
     manifest, check = _read_manifest(text)
     yield check
     if manifest is None:
         return
-    whole = True
+    whole, done, size = True, 0, sum(file.bytes for file in manifest.files)
+    progress = stages("reading the files")
     for expected in manifest.files:
         check = await in_thread(LONG, _check_file, directory, expected)
+        progress(done := done + expected.bytes, size)
         whole &= check.ok
         yield check
     if whole:
-        async for check in _verify_content(manifest, directory):
+        async for check in _verify_content(manifest, directory, stages):
             whole &= check.ok
             yield check
     if whole:
-        async for check in _verify_private(manifest, directory, progress):
+        async for check in _verify_private(manifest, directory, stages):
             yield check
 
 
@@ -132,9 +139,10 @@ def tally_files(manifest: Manifest) -> list[str]:
     return [file.name for file in manifest.files if file.name == VOTE_PLANS or file.name.startswith("tally/")]
 
 
-async def _verify_private(manifest: Manifest, directory: Path, progress: Progress) -> AsyncGenerator[Check, None]:
+async def _verify_private(manifest: Manifest, directory: Path, stages: Stages) -> AsyncGenerator[Check, None]:
     """Check the tallies of private plans, of an archive that is whole."""
     if manifest.kind is not ArchiveKind.SALVAGE:
+        progress = stages("adding up the encrypted votes")
         checks = await in_thread(LONG, lambda: list(check_private_plans(directory, manifest, progress)))
         for check in checks:
             yield check
@@ -153,7 +161,7 @@ def _check_file(directory: Path, expected: FileEntry) -> Check:
     return Check(expected.name, found == expected, said)
 
 
-async def _verify_content(manifest: Manifest, directory: Path) -> AsyncGenerator[Check, None]:
+async def _verify_content(manifest: Manifest, directory: Path, stages: Stages) -> AsyncGenerator[Check, None]:
     """Check what the files say. Salvaged data was archived as it was found, so nothing is claimed of its blocks."""
     names = {file.name for file in manifest.files}
     if manifest.kind is not ArchiveKind.SALVAGE and (missing := [name for name in _CHAIN_FILES if name not in names]):
@@ -163,8 +171,8 @@ async def _verify_content(manifest: Manifest, directory: Path) -> AsyncGenerator
     if manifest.kind is not ArchiveKind.SALVAGE or "block0.bin" in names:
         yield await in_thread(LONG, check_block0, directory / "block0.bin", manifest.block0_hash)
     if manifest.kind is not ArchiveKind.SALVAGE:
-        claims = Claims.of(manifest)
-        for check in await in_thread(LONG, lambda: list(check_chain(directory / "blocks.bin", claims))):
+        claims, progress = Claims.of(manifest), stages("counting the votes in the blocks")
+        for check in await in_thread(LONG, lambda: list(check_chain(directory / "blocks.bin", claims, progress))):
             yield check
 
     if UNCOUNTED in names:

@@ -13,12 +13,14 @@ from typer.core import TyperGroup
 
 from node_fsm import __version__
 from node_fsm.cli import (
+    archives,
     committee,
     config,
     db,
     demo,
     doctor,
     elections,
+    journal,
     lease,
     nodes,
     plan,
@@ -84,12 +86,14 @@ app.command("config")(config.config)
 app.command("check")(doctor.check)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("journal")(journal.journal)
 app.command("plan")(plan.plan)
 app.command("run")(run.run)
 app.command("status")(status.status)
 app.command("table")(table.table)
 app.command("tally")(tally.tally)
 app.command("verify")(verify.verify)
+app.add_typer(archives.app, name="archive")
 app.add_typer(db.app, name="db")
 app.add_typer(nodes.app, name="node")
 app.add_typer(elections.app, name="election")

@@ -133,7 +133,12 @@ def title(words: str) -> str:
 
 def print_json(value: object) -> None:
     """Print *value* as JSON: times in ISO 8601, records as objects, control characters escaped."""
-    typer.echo(json.dumps(value, indent=2, default=_plain))
+    typer.echo(json_text(value, indent=2))
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """*value* as JSON, in one line unless *indent* says otherwise."""
+    return json.dumps(value, indent=indent, default=_plain)
 
 
 def csv_text(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> str:

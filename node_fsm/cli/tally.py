@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from node_fsm.chain.address import MEMBER_SECRET_PREFIX
-from node_fsm.cli.progress import progress_bar
+from node_fsm.cli.output import say
+from node_fsm.cli.progress import progress_stages
 
 if TYPE_CHECKING:
     from node_fsm.archive.manifest import Manifest
     from node_fsm.core.committee import Share
+    from node_fsm.core.progress import Stages
     from node_fsm.settings.model import CommandSettings
 
 _MAX_SHARE_BYTES = 256 * 2**20
@@ -71,25 +73,24 @@ async def _tally(archive: str, key_files: Sequence[Path], share_files: Sequence[
     with tempfile.TemporaryDirectory(prefix="node-fsm-tally-") as name:
         directory = Path(name)
         target = archive.removesuffix(f"/{MANIFEST_NAME}").rstrip("/")
-        manifest = await _unpack(target, directory, settings)
-        tip = manifest.tip
-        typer.echo(
-            f"opening the private votes of {manifest.election.name}, block 0 {manifest.block0_hash}, as they stand at"
-            f" block {tip.hash} of height {tip.height}",
-            err=True,
-        )
-        with progress_bar("adding up the encrypted votes") as progress:
-            plans = await closed_plans(directory, manifest, progress)
-        with progress_bar("decrypting") as progress:
+        with progress_stages() as stages:
+            manifest = await _unpack(target, directory, settings, stages)
+            tip = manifest.tip
+            say(
+                f"opening the private votes of {manifest.election.name}, block 0 {manifest.block0_hash}, as they stand at"
+                f" block {tip.hash} of height {tip.height}",
+                err=True,
+            )
+            plans = await closed_plans(directory, manifest, stages("adding up the encrypted votes"))
             jcli = Jcli(settings.jcli_path)
-            await make_up(plans, directory, jcli, keys=keys, shares=shares, progress=progress)
+            await make_up(plans, directory, jcli, keys=keys, shares=shares, progress=stages("decrypting"))
     for plan in plans:
         if not plan.made_up:
-            typer.echo(f"plan {plan.plan.id} is tallied in the archive, and proven: nothing was made up", err=True)
+            say(f"plan {plan.plan.id} is tallied in the archive, and proven: nothing was made up", err=True)
     return [plan.report() for plan in plans]
 
 
-async def _unpack(target: str, directory: Path, settings: "CommandSettings") -> "Manifest":
+async def _unpack(target: str, directory: Path, settings: "CommandSettings", stages: "Stages") -> "Manifest":
     """Unpack the parts of an archive that are needed, after checking all of it; PermanentError when it is not whole."""
     from node_fsm.archive.manifest import Manifest
     from node_fsm.archive.verify import tally_files, unpack_verified
@@ -100,7 +101,7 @@ async def _unpack(target: str, directory: Path, settings: "CommandSettings") -> 
             named = tally_files(Manifest.parse(text))
         except ValueError as error:
             raise PermanentError("ArchiveNotVerified", f"{target}: {error}; ask for another copy of it") from None
-        async for check in unpack_verified(text, tar, directory, named):
+        async for check in unpack_verified(text, tar, directory, named, stages):
             if not check.ok:
                 raise PermanentError(
                     "ArchiveNotVerified", f"{target}: {check.name}: {check.detail}; ask for another copy of it"

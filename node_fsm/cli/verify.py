@@ -4,15 +4,26 @@ import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from node_fsm.cli.progress import progress_bar
+from node_fsm.cli.output import Column, ExitCode, Output, OutputOption, print_json, say
+from node_fsm.cli.progress import progress_stages
+from node_fsm.core.printable import printable
 
 if TYPE_CHECKING:
     from node_fsm.archive.check import Check
+
+VERIFIED = (
+    Column("archive", None, "What was checked."),
+    Column("ok", None, "Whether all checks are passed."),
+    Column("checks[].name", None, "What was looked at."),
+    Column("checks[].ok", None, "Whether it is as it should be."),
+    Column("checks[].detail", None, "What was found."),
+)
 
 
 def verify(
@@ -23,6 +34,7 @@ def verify(
             help="s3://BUCKET/PREFIX of an archive, or a directory with its two objects or its files and the manifest.",
         ),
     ],
+    output: OutputOption = Output.TEXT,
 ) -> None:
     """Check an archive with nothing but itself: every byte, the chain, and the results by a recount of its blocks.
 
@@ -32,37 +44,44 @@ def verify(
     """
     from node_fsm.archive.manifest import MANIFEST_NAME
 
-    passed = asyncio.run(_verify(target.removesuffix(f"/{MANIFEST_NAME}").rstrip("/")))
-    raise typer.Exit(0 if passed else 1)
+    target = target.removesuffix(f"/{MANIFEST_NAME}").rstrip("/")
+    checks = asyncio.run(_verify(target, output))
+    passed = all(check.ok for check in checks)
+    if output is Output.JSON:
+        print_json({"archive": target, "ok": passed, "checks": [asdict(check) for check in checks]})
+    else:
+        say(f"{target} is {'whole' if passed else 'NOT to be trusted'}")
+    raise typer.Exit(ExitCode.OK if passed else ExitCode.FAILED)
 
 
-async def _verify(target: str) -> bool:
+async def _verify(target: str, output: Output) -> "list[Check]":
     from node_fsm.archive.verify import verify_directory, verify_uri
 
     scratch = Path(tempfile.gettempdir())
-    with progress_bar("adding up the encrypted votes") as progress:
+    with progress_stages() as stages:
         if not target.startswith("s3://"):
-            return await _report(target, verify_directory(Path(target), scratch, progress))
+            return await _told(verify_directory(Path(target), scratch, stages), output)
         from node_fsm.s3.store import S3Store
         from node_fsm.settings.model import CommandSettings, load_settings
 
         settings = load_settings(os.environ, CommandSettings)
         store = S3Store(settings.s3_endpoint_url, credentials=settings.aws_credentials())
         try:
-            return await _report(target, verify_uri(store, target, scratch, progress))
+            return await _told(verify_uri(store, target, scratch, stages), output)
         finally:
             await store.close()
 
 
-async def _report(target: str, checks: "AsyncIterator[Check]") -> bool:
+async def _told(checks: "AsyncIterator[Check]", output: Output) -> "list[Check]":
+    """All *checks*, each printed as it comes."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False, soft_wrap=True)
-    failed = 0
+    found = []
     async for check in checks:
-        failed += not check.ok
-        outcome = ("ok    ", "green") if check.ok else ("FAILED", "bold red")
-        console.print(Text.assemble(outcome, f"  {check.name}: {check.detail}"))
-    console.print(Text(f"{target} is {'whole' if not failed else 'NOT to be trusted'}"))
-    return not failed
+        found.append(check)
+        if output is Output.TEXT:
+            outcome = ("ok    ", "green") if check.ok else ("FAILED", "bold red")
+            console.print(Text.assemble(outcome, printable(f"  {check.name}: {check.detail}")))
+    return found

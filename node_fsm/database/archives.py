@@ -1,8 +1,9 @@
 """Records of archives, which outlive the elections they are of."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from node_fsm.chain.cast import KEY_SIZE
@@ -15,6 +16,13 @@ from node_fsm.database.session import BULK_SECONDS, Session
 from node_fsm.database.times import readable
 
 ID_SIZE = 32
+
+_LIST = text("""
+    SELECT election_name AS election, kind, verified_at, bytes, uri, block0_hash, run_id, tip_hash, sha256, manifest
+    FROM archive
+    WHERE (CAST(:election AS text) IS NULL OR election_name = :election) AND (CAST(:uri AS text) IS NULL OR uri = :uri)
+    ORDER BY verified_at, block0_hash, run_id
+""")
 
 
 class Archives:
@@ -120,3 +128,12 @@ class Archives:
             manifest=row.manifest,
             verified_at=verified_at,
         )
+
+
+async def list_archives(
+    session: Session, *, election: str | None = None, uri: str | None = None
+) -> list[dict[str, Any]]:
+    """The rows of all archives, or of those of an election (name) or at a URI, the oldest first."""
+    async with session.transaction("list_archives", BULK_SECONDS) as connection:
+        rows = await connection.execute(_LIST, {"election": election, "uri": uri})
+        return [dict(row._mapping) for row in rows]

@@ -241,7 +241,7 @@ class TestCommand:
 
     def test_no_archive(self, tmp_path: Path) -> None:
         code, output = self.run(tmp_path)
-        assert code == 1
+        assert code == 3
         assert "manifest.json" in output
 
     @pytest.mark.parametrize("end", ["", "/", "/manifest.json"])
@@ -252,7 +252,7 @@ class TestCommand:
 
     def test_no_archive_in_s3(self, uri_in_s3: str) -> None:
         code, output = self.run(f"{uri_in_s3}-2")
-        assert code == 1
+        assert code == 3
         assert f"{uri_in_s3}-2/manifest.json" in output
 
     def test_wrong_settings(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,12 +11,14 @@ from typing import Any
 
 import pytest
 import yaml
+from node_fsm_sandbox.servers.postgres import EmbeddedPostgres
 from typer.testing import CliRunner, Result
 
 from node_fsm.chain.address import ed25519_public_key_text
 from node_fsm.cli import app
 from node_fsm.core.decryption import DecryptionSpeed
 from node_fsm.database.adapter import PostgresDatabase
+from node_fsm.database.migrate import upgrade
 from node_fsm.settings.model import packaged_template
 from tests.database.test_reports import REPORT
 from tests.importing.files import ELECTION, VOTERS, spoiled, written
@@ -46,10 +49,20 @@ def shown(run: Run, name: str | None = None) -> Any:
     return json.loads(result.stdout)
 
 
-def test_the_schema_is_brought_up_to_date_again_and_again(run: Run) -> None:
-    for _ in range(2):
-        result = run("db", "upgrade")
-        assert (result.exit_code, result.stdout) == (0, "the database has the schema of this version\n")
+def test_an_upgrade_says_what_it_changed(
+    run: Run, postgres_server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = run("db", "upgrade").stdout
+    assert re.fullmatch(r"the database has the schema \d+ of this version already; nothing was changed\n", again)
+    url = asyncio.run(postgres_server.create_database("of_an_older_version"))
+    asyncio.run(upgrade(url, "0011"))
+    monkeypatch.setenv("NODE_FSM_DATABASE_URL", url)
+    said = run("db", "upgrade").stdout.splitlines()
+    assert said[0].startswith("the database had the schema 0011, and has the schema ")
+    assert said[1].startswith("  0012  Leader 0 tells how fast it opens private votes")
+    done = json.loads(run("db", "upgrade", "--output", "json").stdout)
+    assert (done["applied"], done["broken"], done["before"] == done["after"]) == ([], [], True)
+    asyncio.run(postgres_server.drop_database("of_an_older_version"))
 
 
 def test_a_node_is_added_and_changed(run: Run) -> None:
