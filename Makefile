@@ -50,6 +50,7 @@ check: lint types layers test  ## all that CI runs
 
 docs: setup     ## write the generated pages and build the site
 	$(BIN)/node-fsm table --markdown > docs/phases.md
+	$(BIN)/node-fsm commands --markdown > docs/commands.md
 	$(BIN)/mkdocs build --strict
 
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11.2 --generate-hashes --no-emit-index-url --no-header

@@ -24,6 +24,7 @@ from node_fsm.cli import (
     lease,
     nodes,
     plan,
+    reference,
     run,
     status,
     table,
@@ -84,6 +85,7 @@ def version() -> None:
 
 app.command("config")(config.config)
 app.command("check")(doctor.check)
+app.command("commands")(reference.commands)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.command("journal")(journal.journal)

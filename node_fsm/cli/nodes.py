@@ -1,17 +1,48 @@
 """``node-fsm node``: the nodes of the cluster."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from node_fsm.cli.confirm import YesOption, confirm
 from node_fsm.cli.database import on_database
 from node_fsm.cli.node_key import keygen
-from node_fsm.cli.output import say
+from node_fsm.cli.output import Column, TableOption, TableOutput, print_table, say
+from node_fsm.core.cluster_status import NodeKind, Standing
 
 app = typer.Typer(no_args_is_help=True, help="The nodes of the cluster.")
 app.command("keygen")(keygen)
+
+NODES = (
+    Column("hostname", "node", "The node's NODE_FSM_HOSTNAME."),
+    Column("kind", "role", f"{', '.join(f'`{kind}`' for kind in NodeKind)}; null when only its service told of it."),
+    Column("standing", "service", f"{', '.join(f'`{each}` ({each.description})' for each in Standing)}."),
+    Column("heard_at", "last heard", "When its service last told of itself; null when it never did."),
+    Column("phase", "phase", "The phase that it told; null when it never did."),
+    Column("leader_id", None, "Its public key; null for a follower."),
+    Column("p2p_address", None, "Where other nodes reach it."),
+    Column("is_listed", None, "Whether `jorm_nodes` has it: if not it was removed, or has another name there."),
+    Column("version", None, "The version of its service."),
+)
+
+
+@app.command("list")
+def list_(output: TableOption = TableOutput.TEXT) -> None:
+    """List the nodes, and whether their services run. Marks hosts that are silent, stopped, or not in jorm_nodes."""
+    from node_fsm.database.cluster_status import cluster_status
+
+    seen = on_database(cluster_status)
+    rows: list[dict[str, Any]] = [{column.name: getattr(node, column.name) for column in NODES} for node in seen.nodes]
+    if output is TableOutput.TEXT:
+        for row in rows:
+            row["standing"] = row["standing"].replace("_", " ")
+            row["kind"] = (row["kind"] or "") + ("" if row["is_listed"] else " NOT IN jorm_nodes")
+    print_table(rows, NODES, output, empty="there are no nodes yet; `node-fsm node add` adds one")
+    if output is TableOutput.TEXT:
+        for node in seen.nodes:
+            if not node.is_listed:
+                say(f"`node-fsm node remove {node.hostname}` forgets a host that is gone or had another name", err=True)
 
 
 @app.command("add")

@@ -77,8 +77,8 @@ async def _tally(archive: str, key_files: Sequence[Path], share_files: Sequence[
             manifest = await _unpack(target, directory, settings, stages)
             tip = manifest.tip
             say(
-                f"opening the private votes of {manifest.election.name}, block 0 {manifest.block0_hash}, as they stand at"
-                f" block {tip.hash} of height {tip.height}",
+                f"opening the private votes of {manifest.election.name}, block 0 {manifest.block0_hash}, as they stand"
+                f" at block {tip.hash} of height {tip.height}",
                 err=True,
             )
             plans = await closed_plans(directory, manifest, stages("adding up the encrypted votes"))

@@ -75,6 +75,7 @@ class ClusterNode:
     is_listed: bool
     kind: NodeKind | None
     standing: Standing
+    leader_id: str | None = None
     p2p_address: str | None = None
     heard_at: datetime | None = None
     phase: str | None = None

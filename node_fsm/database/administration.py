@@ -114,7 +114,7 @@ async def add_node(session: Session, hostname: str, leader_id: str | None) -> No
     known = select(node.c.hostname, node.c.leader_id, node.c.p2p_address).where(node.c.hostname == hostname)
     twin = select(node.c.hostname).where(node.c.leader_id == leader_id, node.c.hostname != hostname)
     async with session.transaction("add_node") as connection:
-        if other := await connection.scalar(twin):
+        if leader_id and (other := await connection.scalar(twin)):
             raise PermanentError(
                 "KeyOfAnotherNode",
                 f"{other} has this key in jorm_nodes, and every leader needs one of its own; when {hostname} takes its"

@@ -217,6 +217,7 @@ def _node(row: Row[Any], now: datetime) -> ClusterNode:
         is_listed=row.is_listed,
         kind=_kind(row),
         standing=_standing(row, heard_at, now),
+        leader_id=row.leader_id,
         p2p_address=row.p2p_address,
         heard_at=heard_at,
         phase=row.phase,

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from node_fsm.cli.documents import ELECTION
 from node_fsm.cli.results import RESULTS
 from node_fsm.cli.show import ELECTIONS
 from node_fsm.core.model import ArchiveKind, Publication, StoredArchive
@@ -67,6 +68,7 @@ async def test_an_election_is_shown_in_words_and_identifiers_are_whole(publicati
     assert "…" not in shown
     assert "None" not in shown
     whole = json.loads((await invoke("election", "show", "Fund 1", "--output", "json")).stdout)
+    assert set(whole) == {column.name for column in ELECTION}
     plan = whole["plans"][0]
     assert plan["vote_start_at"] == START.isoformat()
     assert [proposal["title"] for proposal in plan["proposals"]] == ["Proposal 0", "Proposal 1"]

@@ -74,7 +74,7 @@ async def test_a_rotated_key_is_taken_after_a_restart(operator: Operator, servic
     before = (await operator.add_leader0()).leader_id
     await service.start()
     await in_order(service)
-    host = {"node add leader1": f"node add {service.hostname}"}
+    host = {"node add leader1": f"node add --yes {service.hostname}"}
     await follow(operator, "rotate-a-key.md", bucket_of(operator) | host)
     assert (await service.wait_for_condition("key_unusable", HANGING)).reason == "KeyNotThisNodes"
     await restart(service, NODE_FSM_SIGNING_KEY_S3_URI=f"s3://{operator.bucket.name}/leader1-2.sk")
@@ -90,8 +90,8 @@ async def test_leader_0_moves_to_another_name(operator: Operator, service: Servi
     await in_order(service)
 
     async def move(old: str, new: str) -> None:
-        names = {"node remove leader0": f"node remove {old}", "node add leader9": f"node add {new}"}
-        names["node-fsm lease take --i-stopped-the-other\n"] = ""
+        names = {"node remove leader0": f"node remove --yes {old}", "node add leader9": f"node add {new}"}
+        names["node-fsm lease take\n"] = ""
         await follow(operator, "move-leader-0.md", names, leader_id=leader_id)
         service.settings |= {"NODE_FSM_HOSTNAME": new, "NODE_FSM_STORAGE_DIR": str(operator.directory / new)}
         await service.start()
@@ -111,7 +111,7 @@ async def test_leader_0_moves_to_another_name(operator: Operator, service: Servi
     taken = [block.text for block in blocks(DOCS / "move-leader-0.md") if "lease take" in block.text]
     assert len(taken) == 1
     operator.environment["NODE_FSM_HOSTNAME"] = "leader8"
-    operator.cli(*taken[0].split()[1:])
+    operator.cli(*taken[0].split()[1:], "--yes")
     await held_by("leader8")
     await in_order(service)
 
