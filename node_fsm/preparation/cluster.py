@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 
+from node_fsm import __version__
 from node_fsm.core.cluster_status import ClusterNode, ClusterStatus, NodeKind, Standing
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.multiaddr import Multiaddr
@@ -57,6 +58,18 @@ class ClusterChecks:
                 f"{', '.join(others)} runs as leader 0, too; set NODE_FSM_ROLE=node on all but one host",
             )
         return f"{settings.hostname} is leader 0"
+
+    async def versions(self) -> str | Doubt:
+        """Whether all services that are heard of are of this version."""
+        if self._status is None:
+            raise NotTriedError("node_status was not read")
+        heard = [node for node in self._status.nodes if node.standing is Standing.HEARD]
+        others = [f"{node.hostname} has {node.version}" for node in heard if node.version != __version__]
+        if others:
+            return Doubt(
+                f"{', '.join(others)}, and this is {__version__}: upgrade all of them before an election begins"
+            )
+        return f"{__version__}" + (f", as {_names(heard)}" if heard else "")
 
     async def address(self) -> str | Doubt:
         """Whether the address that others are told has a name that can be resolved."""

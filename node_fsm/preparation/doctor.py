@@ -87,7 +87,15 @@ async def _live(settings: Settings, session: Session) -> AsyncGenerator[Finding,
     ):
         yield finding
     cluster = ClusterChecks(session, settings, database)
-    async for finding in _all("cluster", {"role": cluster.role, "address": cluster.address, "peers": cluster.peers}):
+    async for finding in _all(
+        "cluster",
+        {
+            "role": cluster.role,
+            "versions": cluster.versions,
+            "address": cluster.address,
+            "peers": cluster.peers,
+        },
+    ):
         yield finding
     async with aclosing(_objects(settings, database)) as findings:
         async for finding in findings:

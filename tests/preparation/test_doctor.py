@@ -47,6 +47,7 @@ async def test_nothing_is_found_where_all_is_well_and_nothing_stays_of_it(world:
         "machine: ports": "ok",
         "machine: REST interface": "ok",
         "cluster: role": "ok",
+        "cluster: versions": "ok",
         "cluster: address": "doubt",  # a loopback address
         "cluster: peers": "ok",
         "S3: key": "ok",
@@ -110,6 +111,13 @@ async def test_whoever_interrupts_it_leaves_nothing_behind(world: World) -> None
     assert keys(world.bucket) == ["archive/probe", "leader0.sk"]
     await findings.aclose()
     assert keys(world.bucket) == ["leader0.sk"]
+
+
+async def test_a_service_of_another_version_is_told(world: World) -> None:
+    await world.told("leader0")  # of version 1.0
+    findings = {finding.check: finding for finding in await world.doctor()}
+    assert findings["versions"].verdict is Verdict.DOUBT
+    assert findings["versions"].said.startswith("leader0 has 1.0, and this is")
 
 
 async def test_beside_a_service_its_ports_are_its_own(world: World) -> None:

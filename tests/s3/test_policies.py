@@ -17,7 +17,10 @@ from mypy_boto3_s3 import S3Client
 from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
 from node_fsm.core.errors import PermanentError
+from node_fsm.preparation.objects import ObjectChecks
 from node_fsm.s3.store import PART_BYTES, S3Store
+from node_fsm.s3.trial import TrialStore
+from node_fsm.settings.model import Settings, load_settings
 from tests.support.polling import HANGING
 
 POLICIES = Path(__file__).parents[2] / "deploy" / "s3"
@@ -176,3 +179,26 @@ def test_nobody_but_its_owner_changes_a_policy(server: Server) -> None:
             assert not server.may(name, "put_bucket_policy", Bucket=bucket, Policy="{}")
             assert not server.may(name, "delete_bucket", Bucket=bucket)
         assert not server.may(name, "create_bucket", Bucket=f"{name}-bucket")
+
+
+async def test_the_doctor_needs_no_more_than_a_node_may(server: Server) -> None:
+    """And leaves but the object that the service itself leaves, since nobody may delete."""
+    settings = load_settings(
+        {
+            "NODE_FSM_DATABASE_URL": "postgresql://a:b@c/d",
+            "NODE_FSM_ROLE": "node",
+            "NODE_FSM_ARCHIVE_S3_URI": "s3://archive/doctor",
+            "NODE_FSM_NODE_P2P_PUBLIC_ADDRESS": "/ip4/127.0.0.1/tcp/1",
+        },
+        Settings,
+    )
+    store = TrialStore(server.endpoint_url, credentials=credentials("follower3"))
+    checks = ObjectChecks(store, settings)
+    try:
+        for check in (checks.write, checks.read, checks.missing, checks.multipart, checks.leftovers):
+            assert isinstance(await check(), str), check
+        assert await store.uris("s3://archive/doctor/") == ["s3://archive/doctor/probe"]
+    finally:
+        await store.close()
+    uploads = server.client("follower3").list_multipart_uploads(Bucket="archive")
+    assert uploads.get("Uploads", []) == []
