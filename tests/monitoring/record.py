@@ -1,6 +1,7 @@
 """Records what Prometheus reads of a cluster through an undisturbed election: ``python -m tests.monitoring.record``.
 
-The stand-ins hold the election, in a minute and a half. Timestamps are written relative to the beginning.
+The stand-ins hold the election, in a minute and a half. It wants a machine that does nothing else: a service that takes
+ten seconds to start is taken for one that is down. Timestamps are written relative to the beginning.
 """
 
 import asyncio

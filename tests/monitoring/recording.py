@@ -22,6 +22,14 @@ def recording() -> dict[Series, Values]:
     return {parse(series): read(values) for series, _, values in lines}
 
 
+def first(series: str, value: float) -> int:
+    """The reading at which a series has *value* for the first time, that of any service if it names none."""
+    asked = parse(series)
+    found = [values.index(value) for key, values in recording().items() if key.matches(asked) and value in values]
+    assert found, f"{series} is never {value:g} in the recording; record anew: python -m tests.monitoring.record"
+    return min(found)
+
+
 def played() -> dict[Series, Values]:
     """The whole recording, at the pace of INTERVAL."""
     return {

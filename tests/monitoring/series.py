@@ -22,6 +22,10 @@ class Series(NamedTuple):
     def with_labels(self, **labels: str) -> "Series":
         return Series.of(self.name, dict(self.labels) | labels)
 
+    def matches(self, asked: "Series") -> bool:
+        """Whether this has the name and all labels of *asked*, or more."""
+        return self.name == asked.name and set(self.labels) >= set(asked.labels)
+
     def __str__(self) -> str:
         labels = ",".join(f'{name}="{value}"' for name, value in self.labels)
         return f"{self.name}{{{labels}}}"

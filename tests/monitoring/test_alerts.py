@@ -13,13 +13,16 @@ import pytest
 import yaml
 
 from tests.monitoring.promtool import RULES, alerting, needs_promtool, play, promtool
-from tests.monitoring.recording import INTERVAL, held, played, recording
-from tests.monitoring.series import Series, Values, parse
+from tests.monitoring.recording import INTERVAL, first, held, played, recording
+from tests.monitoring.series import Values, parse
 from tests.support.polling import HANGING
 
 PAGE = Path(__file__).parents[2] / "docs" / "alerts.md"
 
-WAITING, RUNNING, TALLYING, ARCHIVING = 10, 45, 65, 69
+WAITING = first("node_fsm_election_buildable", 1) + 2
+RUNNING = first('node_fsm_node_up{instance="follower"}', 1) + 5
+TALLYING = first('node_fsm_phase{instance="leader0",node_fsm_phase="Tallying"}', 1) + 1
+ARCHIVING = first('node_fsm_election_step_done{step="results_posted"}', 1)
 """Readings of the recording: before the chain's start, while people vote, while they are counted, with results."""
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -45,15 +48,11 @@ class Case:
     def test(self) -> dict[str, Any]:
         series = held(self.at, self.minutes + 1)
         for changed, to in self.changes.items():
-            matching = [key for key in series if _matches(key, parse(changed))]
+            matching = [key for key in series if key.matches(parse(changed))]
             assert matching, f"the service does not export {changed} then"
             for key in matching:
                 series[key] = _changed(to, self.minutes + 1)
         return alerting(str(self), series, MINUTE, self.seconds, self.alerts)
-
-
-def _matches(key: Series, asked: Series) -> bool:
-    return key.name == asked.name and set(key.labels) >= set(asked.labels)
 
 
 def _changed(to: Change, minutes: int) -> Values:
