@@ -13,7 +13,7 @@ import yaml
 from sqlalchemy import make_url
 
 from node_fsm.service import STOP_SECONDS
-from node_fsm.settings.model import DatabaseSettings, Settings, load_settings
+from node_fsm.settings.model import CommandSettings, DatabaseSettings, Settings, load_settings
 from tests.container.paths import COMPOSE, DEPLOY
 from tests.support.polling import HANGING
 
@@ -69,6 +69,14 @@ def test_the_service_accepts_each_nodes_environment(name: str, tmp_path: Path) -
 def test_the_commands_on_the_database_accept_their_environment(name: str, login: str, tmp_path: Path) -> None:
     settings = load_settings(environment_of(name, tmp_path), DatabaseSettings)
     assert make_url(settings.database_url.get_secret_value()).username == login
+
+
+def test_an_operator_has_a_credential_for_s3(tmp_path: Path) -> None:
+    settings = load_settings(environment_of("admin", tmp_path), CommandSettings)
+    assert settings.aws_credentials() == {
+        "aws_access_key_id": "operator",
+        "aws_secret_access_key": "secret of s3-operator",
+    }
 
 
 def test_the_buckets_that_nodes_use_have_policies(tmp_path: Path) -> None:

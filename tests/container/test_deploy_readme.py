@@ -99,8 +99,8 @@ def test_every_node_gets_its_row_and_every_leader_its_key() -> None:
     assert set(names.split()) == LEADERS
     assert set(re.findall(r"node add (\w+)", commands)) == NODES.keys() - LEADERS
     uris = {node["environment"]["NODE_FSM_SIGNING_KEY_S3_URI"] for name, node in NODES.items() if name in LEADERS}
-    [written] = re.findall(r"> /data/(\S+\.sk)", commands)
-    assert uris == {f"s3://{written.replace('$name', name)}" for name in LEADERS}
+    [written] = re.findall(r"node keygen \"(s3://\S+)\"", commands)
+    assert uris == {written.replace("$name", name) for name in LEADERS}
 
 
 def test_every_service_that_is_named_is_there() -> None:

@@ -1,7 +1,11 @@
 """The image, built and run; skipped where there is no buildah, or no podman."""
 
+import json
+import re
 import subprocess
 import time
+from hashlib import sha256
+from importlib.metadata import distributions
 from pathlib import Path
 
 import httpx
@@ -15,6 +19,7 @@ from tests.container.release import PROGRAMS, write_archive
 from tests.support.polling import HANGING
 
 INTERVAL = 0.1
+PROGRAMS_OF_NODE = ("jcli", "jormungandr")
 
 pytestmark = pytest.mark.timeout(900)  # with the base image, which is made once
 
@@ -96,6 +101,23 @@ def test_no_stand_in_is_in_the_image(image: str) -> None:
         assert programs == {"node-fsm", "python", "python3", f"python{BASE_PYTHON}"}
         assert list(environment.rglob("node_fsm/cli"))
         assert list(environment.rglob("*node_fsm_sandbox*")) == []
+
+
+def test_the_list_of_what_is_in_the_image_is_whole(image: str) -> None:
+    with mounted(image) as root:
+        document = json.loads((root / "opt/node-fsm/sbom.cdx.json").read_text())
+        [packages] = root.glob("opt/node-fsm/lib/python3*/site-packages")
+        installed = {(each.name, each.version) for each in distributions(path=[str(packages)])}
+        debian = re.findall(r"^Package: (.*)$", (root / "var/lib/dpkg/status").read_text(), re.MULTILINE)
+        programs = {name: sha256((root / "usr/local/bin" / name).read_bytes()).hexdigest() for name in PROGRAMS_OF_NODE}
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
+    components = document["components"]
+    of_debian = [each for each in components if each.get("purl", "").startswith("pkg:deb/")]
+    of_node = [each for each in components if each["name"] in programs]
+    others = {(each["name"], each["version"]) for each in components if each not in of_debian + of_node}
+    assert others == installed
+    assert sorted(each["name"] for each in of_debian) == sorted(debian)
+    assert {each["name"]: each["hashes"][0]["content"] for each in of_node} == programs
 
 
 def test_boto3_has_what_s3_and_its_credentials_need(container: Container) -> None:
