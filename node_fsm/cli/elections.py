@@ -10,6 +10,7 @@ import typer
 from node_fsm.cli.confirm import YesOption, confirm
 from node_fsm.cli.database import database_settings, on_database
 from node_fsm.cli.output import say
+from node_fsm.cli.progress import progress_stages
 from node_fsm.cli.results import results
 from node_fsm.cli.show import list_, show
 
@@ -52,9 +53,10 @@ def import_(
         if isinstance(limit, str):
             warnings.append(limit)
             limit = None
-        return await import_election(session, document, voters, replace=replace, decryption=limit)
+        return await import_election(session, document, voters, replace=replace, decryption=limit, stages=stages)
 
-    imported = on_database(write)
+    with progress_stages() as stages:
+        imported = on_database(write)
     say(f"{document.election.name} is election {imported.election_id}, with {imported.voters} voters")
     for warning in (*imported.warnings, *warnings):
         say(f"warning: {warning}", err=True)

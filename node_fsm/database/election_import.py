@@ -15,6 +15,7 @@ from node_fsm.chain.address import account_address
 from node_fsm.core.decryption import DecryptionLimit, DecryptionSpeed
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import NodeRow
+from node_fsm.core.progress import Progress, Stages, untold
 from node_fsm.database import tables
 from node_fsm.database.session import Session, driver
 from node_fsm.database.specification import read_specification
@@ -63,20 +64,24 @@ async def import_election(
     *,
     replace: bool,
     decryption: DecryptionLimit | None = None,
+    stages: Stages = untold,
 ) -> Imported:
     """Write the election of *document* and the voters of the file *voters*.
 
-    *decryption* says how long private votes may take to be opened, if that is known. The file is read once and never
-    held as a whole. InputFileError when it is no voters' file, repeats a voter, or no
+    *decryption* says how long private votes may take to be opened, if that is known; *stages* are told what is done.
+    The file is read once and never held as a whole. InputFileError when it is no voters' file, repeats a voter, or no
     chain can be made of what is imported; PermanentError ``ElectionExists`` when the name is taken and not to be
     replaced, ``ElectionPublished`` when its block 0 is published.
     """
     election = document.election
     async with session.transaction("import_election", IMPORT_SECONDS) as connection:
-        await _stage(connection, voters, election, production=document.template.production)
+        progress = stages(f"reading {voters}")
+        await _stage(connection, voters, election, progress, production=document.template.production)
         election_id = await _write_election(connection, election, replace=replace)
         await _write_objectives(connection, election_id, election)
+        stages("writing the voters")(0, 0)
         written = await connection.execute(_VOTERS, {"election": election_id})
+        stages("checking what was written")(0, 0)
         spec = (await read_specification(connection, election_id)).spec
         nodes = tuple(NodeRow(*row) for row in await connection.execute(_NODES))
         problems = list(voter_problems(spec, document.template, count_leaders(nodes)))
@@ -121,10 +126,12 @@ def _doubtful_leaders(nodes: Sequence[NodeRow]) -> Iterator[str]:
         yield "jorm_nodes has no leaders yet; add them with `node-fsm node add HOSTNAME --leader-id PUBLIC_KEY`"
 
 
-async def _stage(connection: AsyncConnection, voters: Path, election: ElectionFile, *, production: bool) -> None:
+async def _stage(
+    connection: AsyncConnection, voters: Path, election: ElectionFile, progress: Progress, *, production: bool
+) -> None:
     """Bring all voters to the server and check there what no single row shows."""
     await connection.execute(_STAGE)
-    rows = read_voters(voters, election.voting_groups)
+    rows = read_voters(voters, election.voting_groups, progress)
     records = ((*row, account_address(bytes.fromhex(row.voting_key), production=production)) for row in rows)
     await (await driver(connection)).copy_records_to_table("voter_staging", records=records, timeout=IMPORT_SECONDS)
     repeated = (await connection.execute(_REPEATED, {"limit": MAX_PROBLEMS})).all()

@@ -2,9 +2,11 @@
 
 import csv
 from collections.abc import Collection, Iterator
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NamedTuple
 
+from node_fsm.core.progress import Progress
 from node_fsm.importing.errors import MAX_PROBLEMS, InputFileError
 from node_fsm.importing.keys import hex_of_32_bytes
 from node_fsm.importing.text_file import ENCODING, not_utf8, refuse_other_kinds, unreadable
@@ -12,6 +14,7 @@ from node_fsm.importing.text_file import ENCODING, not_utf8, refuse_other_kinds,
 COLUMNS = ("voting_key", "voting_group", "voting_power")
 
 _BIGINT = 2**63 - 1
+_TOLD_LINES = 1000
 
 
 class VoterRow(NamedTuple):
@@ -23,19 +26,25 @@ class VoterRow(NamedTuple):
     voting_power: int
 
 
-def read_voters(file: Path, voting_groups: Collection[str]) -> Iterator[VoterRow]:
+def read_voters(
+    file: Path, voting_groups: Collection[str], progress: Progress = lambda _done, _total: None
+) -> Iterator[VoterRow]:
     """The rows of *file*; their groups must be among *voting_groups*, and each of these must have a voter.
 
-    Raises InputFileError at the end, or as soon as MAX_PROBLEMS problems were found: use nothing before that.
+    *progress* is told of the bytes that are read. Raises InputFileError at the end, or as soon as MAX_PROBLEMS problems
+    were found: use nothing before that.
     """
     problems: list[str] = []
     missing = set(voting_groups)
     try:
         refuse_other_kinds(file)
-        with file.open(encoding=ENCODING, newline="") as stream:
+        with file.open("rb") as raw, TextIOWrapper(raw, encoding=ENCODING, newline="") as stream:
+            size = file.stat().st_size
             reader = csv.reader(stream, strict=True)
             places = _places(next(reader, []), file)
             for cells in reader:
+                if reader.line_num % _TOLD_LINES == 0:
+                    progress(raw.tell(), size)
                 if not cells:
                     continue
                 faults, row = _checked(cells, places, reader.line_num, voting_groups)

@@ -13,6 +13,7 @@ from node_fsm.core.decryption import DecryptionLimit, DecryptionSpeed
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import VotingGroup
 from node_fsm.core.payload_type import PayloadType
+from node_fsm.core.progress import Progress
 from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.administration import cancel_election
 from node_fsm.database.election_import import Imported, import_election
@@ -58,6 +59,26 @@ async def test_private_votes_that_would_take_too_long_to_decrypt_are_refused_in_
     with pytest.raises(PermanentError) as refused:
         check_specification(spec, (), SHIPPED, -60, None, decryption=limit)
     assert f"election.voting_power_unit {words}" in refused.value.message
+
+
+async def test_an_import_tells_how_far_it_is(database: PostgresDatabase, tmp_path: Path) -> None:
+    told: dict[str, list[tuple[int, int]]] = {}
+
+    def stages(title: str) -> Progress:
+        steps = told.setdefault(title, [])
+        return lambda done, total: steps.append((done, total))
+
+    voters = VOTERS + "".join(f"{number:064x},direct,5000\n" for number in range(1000, 6000))
+    file = written(tmp_path, "voters.csv", voters)
+    await import_election(database.session, parsed(ELECTION), file, replace=False, stages=stages)
+    reading, *later = told
+    assert (reading, later) == (f"reading {file}", ["writing the voters", "checking what was written"])
+    done = [read for read, _ in told[reading]]
+    assert len(done) == 5
+    assert done == sorted(done)
+    assert {total for _, total in told[reading]} == {len(voters)}
+    assert 0 < done[0] <= done[-1] <= len(voters)
+    assert [told[title] for title in later] == [[(0, 0)], [(0, 0)]]
 
 
 async def is_empty(sql: asyncpg.Connection) -> bool:
