@@ -9,12 +9,33 @@ import typer
 
 from node_fsm.chain.address import COMMUNICATION_KEY_PREFIX, COMMUNICATION_SECRET_PREFIX, MEMBER_SECRET_PREFIX
 from node_fsm.cli.database import on_database
-from node_fsm.cli.output import say
+from node_fsm.cli.output import Column, Output, OutputOption, print_json, say
 
 if TYPE_CHECKING:
     from node_fsm.core.committee import PostedShare
     from node_fsm.database.session import Session
     from node_fsm.programs.jcli import Jcli
+
+CHECKED = (
+    Column("election", None, "The election's name."),
+    Column("members", None, "Each member: `index`, `public_key`, `yours` (whether the key in the file is this one's)."),
+    Column("election_key", None, "What the members' keys give, and votes are encrypted with."),
+    Column("block0_hash", None, "The published chain; null before there is one."),
+    Column("plans", None, "How many private plans it has, all with this key."),
+)
+STANDING = (
+    Column("election", None, "The election's name."),
+    Column("at", None, "The moment, by the database's clock."),
+    Column("tallying_end", None, "Until when shares are taken."),
+    Column(
+        "plans",
+        None,
+        "Each private plan: `plan` (its id), `snapshot` (the hash of the sums), and `members` with `index`,"
+        " `public_key`, `posted_at` (of the share that counts; null when none does) and `problem` (what is wrong with"
+        " the one that was posted; null otherwise).",
+    ),
+    Column("missing", None, "The indexes of the members of whom a share is missing."),
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -93,6 +114,7 @@ def check(
     key_file: Annotated[
         Path | None, typer.Option("--key-file", help="Also check that this key is a member's of the election.")
     ] = None,
+    output: OutputOption = Output.TEXT,
 ) -> None:
     """Check that every member's public key stands in the database, and that they give the key votes are encrypted with.
 
@@ -135,6 +157,11 @@ def check(
         require_member(own, keys, f"election {election!r}", f"the key in {key_file}")
     else:
         own = ""
+    if output is Output.JSON:
+        members = [{"index": index, "public_key": key, "yours": key == own} for index, key in found.members.items()]
+        values = (found.name, members, election_key, found.block0_hash, len(found.plans))
+        print_json({column.name: value for column, value in zip(CHECKED, values, strict=True)})
+        return
     for index, key in found.members.items():
         say(f"member {index}: {key}" + ("  (yours)" if key == own else ""))
     say(f"election key: {election_key}")
@@ -243,39 +270,25 @@ def post_file(
 
 
 @app.command("status")
-def status(election: Election) -> None:
+def status(election: Election, output: OutputOption = Output.TEXT) -> None:
     """Show whose shares are there and right, whose are missing, and how much time is left."""
-    from node_fsm.cli.shares import members_of, problem_of, snapshots_of, span, valid_share
-    from node_fsm.database.committee import committee_election
-    from node_fsm.database.shares import Shares
+    from node_fsm.cli.shares import standing_of
+    from node_fsm.cli.times import utc, when
 
-    async def look(session: "Session") -> list[str]:
-        found = await committee_election(session, election)
-        snapshots = snapshots_of(found)
-        standing = await Shares(session).shares(str(found.block0_hash))
-        left = found.tallying_end - found.now
-        until = f"tallying ends at {found.tallying_end:%Y-%m-%d %H:%M:%SZ}"
-        lines = [f"{until}, in {span(left)}" if left.total_seconds() > 0 else until.replace("ends", "ended")]
-        missing = set()
-        for index, each in enumerate(snapshots):
-            lines.append(f"plan {each.plan_id} ({index + 1} of {len(snapshots)})")
-            for number, member in enumerate(members_of(each)):
-                posted = [s for s in standing if (s.plan_id, s.member_key) == (each.plan_id, member)]
-                valid = valid_share(each, member, posted)
-                if valid is None:
-                    missing.add(number)
-                if valid:
-                    state = f"posted at {valid.posted_at:%Y-%m-%d %H:%M:%SZ}"
-                elif posted:
-                    state = f"MISSING: the share that was posted {problem_of(posted[0], each)}"
-                else:
-                    state = "MISSING"
-                lines.append(f"  member {number} {member}: {state}")
-        who = ", ".join(map(str, sorted(missing)))
-        return [*lines, f"shares are missing of these members: {who}" if missing else "all shares are there"]
-
-    for line in on_database(look):
-        say(line)
+    found = on_database(lambda session: standing_of(session, election))
+    if output is Output.JSON:
+        print_json(found)
+        return
+    ends = "ends" if found["tallying_end"] > found["at"] else "ended"
+    say(f"tallying {ends} at {utc(found['tallying_end'])}, {when(found['tallying_end'], found['at'])}")
+    for number, plan in enumerate(found["plans"]):
+        say(f"plan {plan['plan']} ({number + 1} of {len(found['plans'])})")
+        for member in plan["members"]:
+            state = f"posted at {utc(member['posted_at'])}" if member["posted_at"] else "MISSING"
+            wrong = f": the share that was posted {member['problem']}" if member["problem"] else ""
+            say(f"  member {member['index']} {member['public_key']}: {state}{wrong}")
+    who = ", ".join(map(str, found["missing"]))
+    say(f"shares are missing of these members: {who}" if who else "all shares are there")
 
 
 def _check_communication_keys(keys: list[str]) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from node_fsm.cli import archives, db, documents, journal, nodes, results, show, verify
+from node_fsm.cli import archives, committee, db, documents, journal, nodes, results, show, verify
 from node_fsm.cli.output import EXIT_CODES, Column, block_lines, terminal_width
 
 INTRODUCTION = """\
@@ -44,6 +44,8 @@ SHOWN: Mapping[str, Sequence[Column]] = {
     "archive get": archives.FETCHED,
     "archive list": archives.ARCHIVES,
     "check": documents.FINDING,
+    "committee check": committee.CHECKED,
+    "committee status": committee.STANDING,
     "config": documents.SETTINGS,
     "db upgrade": db.UPGRADE,
     "doctor": documents.FINDING,

@@ -5,13 +5,13 @@ import tempfile
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from node_fsm.chain.decryption import share_problem
 from node_fsm.core.committee import PostedShare, SavedSnapshot
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.secret import Secret
-from node_fsm.database.committee import CommitteeElection, CommitteePlan
+from node_fsm.database.committee import CommitteeElection, CommitteePlan, committee_election
 from node_fsm.database.results import hash_of
 from node_fsm.database.session import Session
 from node_fsm.database.shares import Shares, snapshot_unknown
@@ -66,6 +66,37 @@ async def make_shares(
             if problem := problem_of(made[-1], snapshot):
                 raise PermanentError("ShareInvalid", f"the share that jcli made of plan {snapshot.plan_id} {problem}")
     return made
+
+
+async def standing_of(session: Session, name: str) -> dict[str, Any]:
+    """Whose shares of an election are there and right; raises what :func:`snapshots_of` does."""
+    found = await committee_election(session, name)
+    snapshots = snapshots_of(found)
+    standing = await Shares(session).shares(str(found.block0_hash))
+    plans, missing = [], set()
+    for each in snapshots:
+        members = []
+        for index, member in enumerate(members_of(each)):
+            posted = [share for share in standing if (share.plan_id, share.member_key) == (each.plan_id, member)]
+            valid = valid_share(each, member, posted)
+            if valid is None:
+                missing.add(index)
+            members.append(
+                {
+                    "index": index,
+                    "public_key": member,
+                    "posted_at": valid.posted_at if valid else None,
+                    "problem": problem_of(posted[0], each) if posted and valid is None else None,
+                }
+            )
+        plans.append({"plan": each.plan_id, "snapshot": each.hash, "members": members})
+    return {
+        "election": found.name,
+        "at": found.now,
+        "tallying_end": found.tallying_end,
+        "plans": plans,
+        "missing": sorted(missing),
+    }
 
 
 async def post(session: Session, election: CommitteeElection, shares: Sequence[PostedShare]) -> list[PostedShare]:

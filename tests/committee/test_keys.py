@@ -1,5 +1,6 @@
 """The ceremony: keys are made in order, kept in files of their owner's alone, and checked against the database."""
 
+import json
 import os
 import traceback
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from node_fsm.chain.address import COMMUNICATION_KEY_PREFIX
+from node_fsm.cli.committee import CHECKED
 from tests.committee.conftest import Committee, Run, make_keys
 
 OF_ELECTION = ("--election", "Fund 1")
@@ -69,6 +71,11 @@ async def test_check_recomputes_the_election_key_and_knows_the_member(committee:
     assert f"member 2: {committee.public_keys[2]}  (yours)" in right.stdout
     assert f"election key: {committee.election_key}" in right.stdout
     assert "all 2 private plans" in right.stdout
+    told = await committee.run("check", *OF_ELECTION, "--key-file", committee.file(2), "--output", "json")
+    found = json.loads(told.stdout)
+    assert list(found) == [column.name for column in CHECKED]
+    assert (found["election_key"], found["plans"]) == (committee.election_key, 2)
+    assert [member["yours"] for member in found["members"]] == [False, False, True]
 
 
 async def test_check_refuses_what_does_not_fit(committee: Committee) -> None:

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from node_fsm.chain.decryption import share_problem
+from node_fsm.cli.committee import STANDING
 from node_fsm.core.committee import PostedShare
 from node_fsm.database.results import hash_of
 from tests.committee.conftest import Committee, make_keys
@@ -56,6 +57,11 @@ async def test_members_post_valid_shares_of_every_private_plan_once(committee: C
     assert shown.count("MISSING") == 2
     assert shown.endswith("shares are missing of these members: 2\n")
     assert "in 2 d" in shown
+    told = json.loads((await committee.run("status", *OF_ELECTION, "--output", "json")).stdout)
+    assert list(told) == [column.name for column in STANDING]
+    assert told["missing"] == [2]
+    for plan in told["plans"]:
+        assert [bool(member["posted_at"]) for member in plan["members"]] == [True, True, False]
     await share(committee, 2)
     assert (await status(committee)).endswith("all shares are there\n")
 
@@ -190,6 +196,8 @@ async def test_a_wrong_share_in_a_members_name_keeps_nobody_from_posting(committ
     forged = [PostedShare(each.plan_id, each.hash, committee.public_keys[0], ("YQ==",)) for each in snapshots]
     await committee.database.post_shares(publication.hash, forged)
     assert "the share that was posted has shares of 1 proposals" in await status(committee)
+    told = json.loads((await committee.run("status", *OF_ELECTION, "--output", "json")).stdout)
+    assert told["plans"][0]["members"][0]["problem"].startswith("has shares of 1 proposals")
     assert "posted your shares of 2 of 2 private plans" in await share(committee, 0)
     assert (await status(committee)).count("posted at") == 2
 
