@@ -15,6 +15,7 @@ from node_fsm.cli.output import (
     block_lines,
     csv_text,
     json_text,
+    print_csv,
     print_table,
     say,
     terminal_width,
@@ -126,8 +127,8 @@ def _shower(output: TableOutput) -> Callable[[Iterable[dict[str, Any]]], None]:
     if output is TableOutput.JSON:
         return _print_objects
     if output is TableOutput.CSV:
-        typer.echo(csv_text([], JOURNAL), nl=False)
-        return lambda rows: typer.echo(csv_text(rows, JOURNAL).partition("\n")[2], nl=False)
+        print_csv(csv_text([], JOURNAL))
+        return lambda rows: print_csv(csv_text(rows, JOURNAL).partition("\n")[2])
     return _print_entries
 
 

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
@@ -94,7 +95,7 @@ def print_table(
     if output is TableOutput.JSON:
         print_json([{column.name: row[column.name] for column in columns} for row in rows])
     elif output is TableOutput.CSV:
-        typer.echo(csv_text(rows, columns), nl=False)
+        print_csv(csv_text(rows, columns))
     else:
         print_rows(rows, columns, empty=empty)
 
@@ -139,6 +140,11 @@ def print_json(value: object) -> None:
 def json_text(value: object, indent: int | None = None) -> str:
     """*value* as JSON, in one line unless *indent* says otherwise."""
     return json.dumps(value, indent=indent, default=_plain)
+
+
+def print_csv(lines: str) -> None:
+    """Print *lines* as they are, but on a terminal, which would obey what is in them."""
+    typer.echo(printable(lines) if sys.stdout.isatty() else lines, nl=False, color=True)
 
 
 def csv_text(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> str:

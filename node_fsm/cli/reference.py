@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from node_fsm.cli import archives, committee, db, documents, journal, nodes, results, show, verify
+from node_fsm.cli import archives, committee, db, documents, journal, nodes, results, show, table, verify
 from node_fsm.cli.output import EXIT_CODES, Column, block_lines, terminal_width
 
 INTRODUCTION = """\
@@ -56,6 +56,7 @@ SHOWN: Mapping[str, Sequence[Column]] = {
     "node list": nodes.NODES,
     "plan": documents.OUTLOOK,
     "status": documents.STATUS,
+    "table": table.TRANSITIONS,
     "verify": verify.VERIFIED,
 }
 """What each command with ``--output`` prints as JSON."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from node_fsm.cli.output import Column, TableOption, TableOutput, print_table
 from node_fsm.core.phases import NODE_MUST_RUN, Phase, Role
 from node_fsm.core.table import TABLES, Transition, phases_of
 
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
 
 HEADINGS = {Role.LEADER0: "Leader 0", Role.NODE: "Other nodes"}
 COLUMNS = ("from", "event", "to", "when")
+TRANSITIONS = (
+    Column("role", None, "Whose table it is of: `leader0`, or `node` for all others."),
+    Column("from", None, "In this phase"),
+    Column("event", None, "this event leads"),
+    Column("to", None, "to this phase,"),
+    Column("when", None, "when this is so."),
+)
 INTRODUCTION = """\
 # Phases
 
@@ -28,10 +36,15 @@ what is not in a table cannot happen. In the diagrams a heavy frame marks the ph
 def table(
     *,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page docs/phases.md instead.")] = False,
+    output: TableOption = TableOutput.TEXT,
 ) -> None:
     """Print which event leads from which phase to which, for leader 0 and for other nodes."""
     if markdown:
         typer.echo(page(), nl=False)
+    elif output is not TableOutput.TEXT:
+        names = [column.name for column in TRANSITIONS]
+        rows = [dict(zip(names, (role, *row), strict=True)) for role, table in TABLES.items() for row in table]
+        print_table(rows, TRANSITIONS, output, empty="")
     else:
         from rich.console import Console
 

@@ -113,6 +113,15 @@ def test_csv_has_every_column_and_quotes_what_needs_it() -> None:
     assert list(read[2].values())[1:] == ["true", "2030-01-02T03:04:05+00:00", '["x", 1]']
 
 
+@pytest.mark.parametrize(("is_terminal", "printed"), [(True, "\\x1b[2J\n"), (False, "\x1b[2J\n")])
+def test_csv_is_as_it_is_but_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, is_terminal: bool, printed: str
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: is_terminal, raising=False)
+    print_table([{"name": "\x1b[2J"}], COLUMNS[:1], TableOutput.CSV, empty="")
+    assert capsys.readouterr().out == f"name\n{printed}"
+
+
 def test_json_has_every_column_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     print_table([row | {"internal": 1} for row in ROWS], COLUMNS, TableOutput.JSON, empty="none")
     assert json.loads(capsys.readouterr().out) == ROWS

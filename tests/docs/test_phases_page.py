@@ -1,5 +1,6 @@
 """docs/phases.md and `node-fsm table` say what the tables say."""
 
+import json
 import re
 from io import StringIO
 from pathlib import Path
@@ -57,6 +58,13 @@ def test_the_diagram_has_the_tables_edges_and_marks_where_the_node_runs(rows: tu
 
 def test_the_command_prints_the_page() -> None:
     assert printed("--markdown") == page()
+
+
+def test_programs_get_the_same() -> None:
+    rows = json.loads(printed("--output", "json"))
+    expected = [(str(role), *map(str, row)) for role, table in TABLES.items() for row in table]
+    assert [tuple(row.values()) for row in rows] == expected
+    assert printed("--output", "csv").splitlines()[0] == "role,from,event,to,when"
 
 
 def test_into_a_pipe_each_transition_is_one_plain_line() -> None:
