@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
+from math import ceil
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -114,7 +115,7 @@ def _facts(outlook: "Outlook") -> Iterator[tuple[str, object]]:
     if outlook.build_seconds is not None:
         yield "time to make it", f"about {outlook.build_seconds:.1f} s"
     if outlook.decryption_seconds is not None:
-        yield "time to decrypt", f"at most about {outlook.decryption_seconds:.0f} s, if everybody votes"
+        yield "time to decrypt", f"at most about {ceil(outlook.decryption_seconds)} s, if everybody votes"
 
 
 def _deadlines(outlook: "Outlook", width: int | None) -> Iterator[str]:

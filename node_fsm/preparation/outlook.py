@@ -17,6 +17,7 @@ from node_fsm.core.cluster_status import ClusterNode, ClusterStatus, NodeKind, S
 from node_fsm.core.decryption import DecryptionLimit
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import ElectionOverview, ElectionSpec, Overview
+from node_fsm.core.progress import Progress
 from node_fsm.core.view import Deadline
 from node_fsm.database.administration import election_unknown
 from node_fsm.database.cluster_status import cluster_status
@@ -62,7 +63,7 @@ async def outlooks(
     settings: CommandSettings,
     name: str | None,
     decryption: Limit,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> tuple[Outlook, ...]:
     """The outlook of election *name*, or of all that are not over, in the order of their times.
 
@@ -88,7 +89,7 @@ async def outlooks(
     wanted = [each for each in wanted if name is not None or stage(each, status.at) in _OPEN]
     found = []
     for done, each in enumerate(sorted(wanted, key=lambda each: (each.voting_start, each.id))):
-        progress(done, len(wanted))  # all voters are read of each
+        progress(done, len(wanted) if len(wanted) > 1 else 0)  # of each all voters are read at once
         found.append(await looker.look(each))
     return (*found, *unreadable)
 
