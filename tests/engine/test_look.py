@@ -41,7 +41,7 @@ PARTS = [
     ("node_fsm.engine.look.Look._tip", "the engine's step"),
     ("node_fsm.engine.look.observations", "looking for what the database has to say"),
     ("node_fsm.engine.loop.decide", "deciding what comes next"),
-    ("node_fsm.engine.loop.next_deadline", "deciding what comes next"),
+    ("node_fsm.engine.loop.deadlines_ahead", "deciding what comes next"),
     ("node_fsm.metrics.Metrics.ticked", "telling of a look"),
 ]
 
@@ -172,7 +172,7 @@ async def test_a_deadline_that_passed_while_nothing_could_be_decided_is_not_wait
         await world.looks()
         assert world.engine.board.deadline is not None
         defect = Raising(OverflowError("date value out of range"))
-        monkeypatch.setattr("node_fsm.engine.loop.next_deadline", defect)
+        monkeypatch.setattr("node_fsm.engine.loop.deadlines_ahead", defect)
         async with asyncio.timeout(600):
             await asyncio.sleep(300)
         assert 5 <= defect.calls <= 10
