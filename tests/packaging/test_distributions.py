@@ -126,6 +126,26 @@ def test_the_sdist_holds_what_its_tests_need(service: tuple[Path, Path]) -> None
     assert wanted - held == set()
 
 
+def test_the_sdist_gives_the_same_wheel_and_what_it_gives_works(service: tuple[Path, Path], tmp_path: Path) -> None:
+    wheel, sdist = service
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path)  # noqa: S202 - our own
+    [source] = [path for path in tmp_path.iterdir() if path.is_dir()]
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path / "dist", directory=source)
+    [made] = (tmp_path / "dist").glob("*.whl")
+    assert contents(made) == contents(wheel)
+    programs = new_environment(tmp_path / "environment")
+    install(programs, made)
+    printed = run(programs / "node-fsm", "table", directory=tmp_path)
+    assert "GeneratingBlock0" in printed
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    """What is in a wheel, but for the list of it."""
+    archive = zipfile.ZipFile(wheel)
+    return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/RECORD")}
+
+
 def test_the_locks_agree() -> None:
     pins = [
         dict(re.findall(r"^([\w-]+)==([\w.]+)", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
