@@ -41,6 +41,7 @@ BURSTS = {
     "1 s slots, 20,000": Burst(20_000, 1),
     "three leaders, 1 s slots, 20,000": Burst(20_000, 1, leaders=3),
     "three leaders, 4 s slots, 40,000": Burst(40_000, 4, leaders=3, seconds=240),
+    "five leaders, 4 s slots, 8,000": Burst(8_000, 4, leaders=5, seconds=240),
     "three leaders, 4 s slots, 2,000 at a follower": Burst(2_000, 4, leaders=3, at=FOLLOWER),
     "three leaders, 1 s slots, 2,000 at a follower": Burst(2_000, 1, leaders=3, seconds=60, at=FOLLOWER),
     "three leaders, 4 s slots, 200 at a follower just before the end": Burst(
