@@ -51,15 +51,16 @@ async def settle(ctx: Context, copy: BlockCopy, date: BlockDate, votes: Resubmis
 
 
 def window_open(ctx: Context, copy: BlockCopy) -> bool:
-    """Whether the chain still takes tallies: by the date of its own tip.
+    """Whether the chain still takes tallies: by the date of its own tip, as long as it moves.
 
-    This machine's clock counts as well, unless it is known to be wrong: a chain that stands still for good closes no
-    window by itself.
+    A chain that stands still for good closes no window by itself, so then this machine's clock counts as well, unless
+    it is known to be wrong. One that was set a moment ago is not known to be yet.
     """
-    dates = ctx.block0_in_work().dates
+    dates, node = ctx.block0_in_work().dates, ctx.node.state
     if copy.tip.date >= dates.committee_end:
         return False
-    return ConditionType.CLOCK_WRONG in ctx.conditions or ctx.clock.now() < dates.committee_end_time
+    moves = node.running and node.stalled_since is None
+    return moves or ConditionType.CLOCK_WRONG in ctx.conditions or ctx.clock.now() < dates.committee_end_time
 
 
 def check_still_there(copy: BlockCopy, block: CopiedBlock) -> None:

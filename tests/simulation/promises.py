@@ -35,6 +35,9 @@ class Promises:
         self._standing: dict[str, tuple[PlanResult, ...]] = {}
         """The undisputed results by block 0, when that was last looked at."""
 
+        self._published: set[str] = set()
+        """Every block 0 that ever was, whatever the database has been restored to since."""
+
     def forget(self) -> None:
         """The database is another copy now."""
         self._standing.clear()
@@ -49,8 +52,9 @@ class Promises:
         )
         if standing and max(standing.values()) > 1:
             raise BrokenPromiseError(f"two block 0 of one election are published: {standing}")
+        self._published |= database.published.keys()
         for node in self._nodes.running():
-            if node.state.block0_hash not in database.published:
+            if node.state.block0_hash not in self._published:
                 raise BrokenPromiseError(f"the node of {node.host} runs a chain that was never published")
         for hash_, results in self._standing.items():
             if database.posted.get(hash_) != results:

@@ -60,6 +60,11 @@ def test_a_frozen_service_goes_on_where_it_was() -> None:
     assert differences(cluster, live(ALONE)) == []
 
 
+def test_a_clock_that_is_set_hours_ahead_keeps_no_tally_off_the_chain() -> None:
+    cluster = live(ALONE, Disturbance(ELECTION.voting_end + 2, 40, Kind.CLOCK_SET, "leader0", "", 1.0))
+    assert differences(cluster, live(ALONE)) == []
+
+
 def test_other_results_are_a_difference() -> None:
     cluster = live(ALONE)
     (hash_,) = cluster.database.posted
