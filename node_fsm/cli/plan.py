@@ -38,7 +38,7 @@ DEADLINES = {
 
 
 def plan(
-    name: Annotated[str | None, typer.Argument(metavar="[ELECTION]", help="By default all that are not over.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="ELECTION", help="By default all that are not over.")] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Say what an election will be, by the settings of this machine, and all that would stop it. Changes nothing.
