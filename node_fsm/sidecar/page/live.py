@@ -31,6 +31,9 @@ STREAMS = 16
 STREAM_SECONDS = 600.0
 """A stream's longest life. Browsers come back by themselves."""
 
+BEAT_SECONDS = 10.0
+"""The longest silence of a stream: a browser that hears nothing for three times as long knows that it is cut off."""
+
 RECONNECT_SECONDS = 3
 
 
@@ -75,25 +78,26 @@ class Live:
         return self._document[1]
 
     async def events(self) -> AsyncIterator[ServerSentEvent]:
-        """What one browser is told: all sections at first, then those that changed, for STREAM_SECONDS at most."""
+        """What one browser is told: all sections at first, then those that changed, for STREAM_SECONDS at most.
+
+        Where nothing changes it is told just that, every BEAT_SECONDS.
+        """
         yield ServerSentEvent(retry=RECONNECT_SECONDS * 1000)
         sent: Mapping[str, str] = {}
         end = self._monotonic() + STREAM_SECONDS
         while self._monotonic() < end:
             update, (_, rendering) = self._update, self._render()
-            changed = {name: html for name, html in rendering.sections.items() if sent.get(name) != html}
-            if changed:
-                yield ServerSentEvent(
-                    data={
-                        "now": rendering.at.isoformat(),
-                        "title": rendering.title,
-                        "announcement": rendering.announcement,
-                        "sections": changed,
-                    }
-                )
-                sent = rendering.sections
+            yield ServerSentEvent(
+                data={
+                    "now": rendering.at.isoformat(),
+                    "title": rendering.title,
+                    "announcement": rendering.announcement,
+                    "sections": {name: html for name, html in rendering.sections.items() if sent.get(name) != html},
+                }
+            )
+            sent = rendering.sections
             with suppress(TimeoutError):
-                async with asyncio.timeout(end - self._monotonic()):
+                async with asyncio.timeout(min(BEAT_SECONDS, end - self._monotonic())):
                     await update.wait()
 
     async def run(self) -> None:

@@ -115,7 +115,6 @@ async def test_a_stream_tells_all_at_first_and_then_what_changes(served: Served)
 
 
 async def test_a_stream_outlives_what_a_connection_without_an_answer_may_take(served: Served) -> None:
-    """And what is told of nothing new is nothing."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(HANGING), served.open() as response:
         begin = loop.time()
@@ -124,6 +123,15 @@ async def test_a_stream_outlives_what_a_connection_without_an_answer_may_take(se
                 break
             served.source.change(votes=round(1000 * loop.time()))
         assert served.streams == 1
+
+
+async def test_where_nothing_changes_that_is_told(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "BEAT_SECONDS", 0.1)
+    async with asyncio.timeout(HANGING), served.open() as response:
+        async for event in told(response):
+            if event["sections"] == {}:
+                break
+        assert event["title"] == "Running · leader0"
 
 
 async def test_there_are_only_so_many_and_a_place_is_given_back(served: Served) -> None:

@@ -3,7 +3,10 @@
 (() => {
   const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
   const RETRY_MS = 20000;
+  const SILENCE_MS = 30000; // something is heard every 10 s, if only that nothing has changed
   const byId = (id) => document.getElementById(id);
+  let events = null;
+  let heardAt = 0;
   let ahead = Date.now() - Date.parse(document.body.dataset.now); // of this clock, compared with the service's
 
   const lasting = (seconds) => {
@@ -45,6 +48,7 @@
 
   const update = (event) => {
     const told = JSON.parse(event.data);
+    heardAt = Date.now();
     ahead = Date.now() - Date.parse(told.now);
     byId("as-of").dateTime = told.now;
     byId("as-of").textContent = `${told.now.slice(0, 19).replace("T", " ")} UTC`;
@@ -58,15 +62,24 @@
   };
 
   const listen = () => {
-    const events = new EventSource("/page/events");
-    events.onopen = () => say("live", "Live; last change");
+    events = new EventSource("/page/events");
+    heardAt = Date.now();
+    events.onopen = () => say("live", "Live, as of");
     events.onmessage = update;
-    events.onerror = () => {
-      say("lost", "Not live, trying again; as of");
-      if (events.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS);
-    };
+    events.onerror = lost;
   };
 
-  setInterval(tick, 1000);
+  const lost = () => {
+    say("lost", "Not live, trying again; as of");
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS);
+  };
+
+  setInterval(() => {
+    tick();
+    if (events.readyState === EventSource.OPEN && Date.now() - heardAt > SILENCE_MS) {
+      events.close();
+      lost();
+    }
+  }, 1000);
   listen();
 })();
