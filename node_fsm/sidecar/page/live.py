@@ -131,7 +131,8 @@ class Live:
         self._cluster.looked_at()
         at = self._monotonic()
         if self._rendered is None or at - self._rendered[0] >= RENDER_SECONDS:
-            known = Known(self._now(), self._source.status(), self._cluster.reading, self._series.samples)
+            status = self._source.status()
+            known = Known(self._now(), status, self._cluster.reading, self._series.of(status.block0_hash))
             rendering = Rendering(
                 at=known.now,
                 title=self._renderer.title(known.status),

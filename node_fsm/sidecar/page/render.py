@@ -45,28 +45,37 @@ class Known:
 
     @property
     def election(self) -> ClusterElection | None:
-        """The election in work, else the last one with results, as the database has it."""
-        elections = self.reading.cluster.elections if self.reading.cluster else ()
-        own = [election for election in elections if election.name == self.status.election]
-        return next(iter([*own, *(election for election in reversed(elections) if election.results)]), None)
+        """The election in work as the database has it, else the last one with a committee."""
+        own = self.status.election
+        return next((election for election in self._elections() if election.name == own or election.committee), None)
+
+    @property
+    def counted(self) -> ClusterElection | None:
+        """The election in work if its results are posted, else the last one whose are."""
+        return next((election for election in self._elections() if election.results), None)
+
+    def _elections(self) -> list[ClusterElection]:
+        """That in work first, then the others, the last one first."""
+        last_first = self.reading.cluster.elections[::-1] if self.reading.cluster else ()
+        return sorted(last_first, key=lambda election: election.name != self.status.election)
 
     @property
     def elsewhere(self) -> tuple["Elsewhere", ...]:
-        """What other nodes of the cluster tell, or do not tell any more."""
+        """The conditions of the other nodes that are heard of, what several of them say once."""
         nodes = self.reading.cluster.nodes if self.reading.cluster else ()
-        return tuple(
-            Elsewhere(node.hostname, held.type, held.reason, held.message)
-            for node in nodes
-            if node.hostname != self.status.hostname and node.standing is Standing.HEARD
-            for held in node.conditions
-        )
+        by_condition: dict[tuple[str, str | None, str | None], list[str]] = {}
+        for node in nodes:
+            if node.hostname != self.status.hostname and node.standing is Standing.HEARD:
+                for held in node.conditions:
+                    by_condition.setdefault((held.type, held.reason, held.message), []).append(node.hostname)
+        return tuple(Elsewhere(tuple(hosts), *condition) for condition, hosts in by_condition.items())
 
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """A condition of another node; one of an older version tells only its *type*."""
+    """A condition of other nodes, with the same words; nodes of an older version tell only its *type*."""
 
-    hostname: str
+    hostnames: tuple[str, ...]
     type: str
     reason: str | None
     message: str | None

@@ -30,10 +30,9 @@ class Series:
         self._samples: list[Sample] = []
         self._apart = timedelta(0)
 
-    @property
-    def samples(self) -> tuple[Sample, ...]:
-        """In the order of time; the last one is always the last that was seen."""
-        return tuple(self._samples)
+    def of(self, chain: str | None) -> tuple[Sample, ...]:
+        """Those of this chain, in the order of time; the last one is always the last that was seen."""
+        return tuple(self._samples) if chain == self._chain else ()
 
     def add(self, chain: str, at: datetime, height: int, votes: int | None) -> None:
         """The node's chain, that of block 0 *chain*, has *height* now. Not called while none runs: that makes a gap."""

@@ -18,7 +18,7 @@ from node_fsm.sidecar.page.runbook import anchors, as_html, packaged_runbook
 from node_fsm.sidecar.page.text import LONGEST_TEXT
 from tests.sidecar.page import scenes
 
-VOID = {"br", "img", "input", "link", "meta"}
+VOID = {"br", "col", "img", "input", "link", "meta"}
 ATTACK = (
     """</bdi></style></script><script>alert(1)</script><img src=x onerror='alert(1)'>"><svg/onload=alert(1)>{{7*7}}"""
 )
@@ -197,6 +197,27 @@ def test_the_committee_is_told_by_leader0_where_it_knows_and_else_by_the_databas
     assert "awaited" in renderer.sections(known)["committee"]
     other = replace(known, status=replace(known.status, tally=None))
     assert "Plans with a share posted" in renderer.sections(other)["committee"]
+
+
+def test_while_the_next_election_is_at_work_the_last_ones_results_are_shown(renderer: Renderer) -> None:
+    known = scenes.known(Phase.RESET)
+    assert known.reading.cluster is not None
+    coming = replace(known.reading.cluster.elections[0], id=11, name="fund11", results=(), committee=())
+    cluster = replace(known.reading.cluster, elections=(*known.reading.cluster.elections, coming))
+    known = replace(known, status=replace(known.status, election="fund11"), reading=Reading(cluster))
+    sections = renderer.sections(known)
+    assert "<bdi>fund9</bdi>, in units of voting power" in sections["results"]
+    assert "No private votes are to be opened" in sections["committee"]
+
+
+def test_what_several_nodes_say_is_shown_once(renderer: Renderer) -> None:
+    known = scenes.known(Phase.RUNNING)
+    assert known.reading.cluster is not None
+    stalled = known.reading.cluster.nodes[1].conditions
+    nodes = tuple(replace(node, conditions=stalled) for node in known.reading.cluster.nodes)
+    html = renderer.sections(replace(known, reading=Reading(replace(known.reading.cluster, nodes=nodes))))["conditions"]
+    assert "<bdi>follower0</bdi>, <bdi>leader1</bdi></strong>: chain stalled" in html
+    assert html.count("no block for 4 min") == 1
 
 
 def held(status: ServiceStatus) -> set[str]:
