@@ -106,6 +106,13 @@ def test_a_wheel_holds_its_own_packages_typed_and_nothing_else(
     assert [name for name in names if IGNORED & set(name.split("/"))] == []
 
 
+def test_the_service_has_its_status_page_and_the_runbook_with_it(service: tuple[Path, Path]) -> None:
+    archive = zipfile.ZipFile(service[0])
+    files = [path for path in (ROOT / "node_fsm" / "sidecar" / "page").rglob("*.*") if path.suffix != ".pyc"]
+    assert {str(path.relative_to(ROOT)) for path in files} <= set(archive.namelist())
+    assert archive.read("node_fsm/runbook.md") == (ROOT / "docs" / "runbook.md").read_bytes()
+
+
 def test_the_metadata_is_what_a_registry_shows(service: tuple[Path, Path], sandbox: Path) -> None:
     for wheel in (service[0], sandbox):
         archive = zipfile.ZipFile(wheel)

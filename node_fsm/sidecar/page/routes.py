@@ -41,8 +41,8 @@ HEADERS: Mapping[str, str] = {
 """Of every answer here: nothing comes from elsewhere, nothing is run or styled that stands in the page itself."""
 
 
-def routes(live: Live, renderer: Renderer, runbook: Path) -> APIRouter:
-    """The page, what it is made of, and its stream of changes; *runbook* is a file of markdown."""
+def routes(live: Live, renderer: Renderer, runbook: str) -> APIRouter:
+    """The page, what it is made of, and its stream of changes; *runbook* is markdown."""
     router = APIRouter()
     assets = {name: (_STATIC / name).read_text() for name in _TYPES}
 
@@ -75,7 +75,7 @@ def routes(live: Live, renderer: Renderer, runbook: Path) -> APIRouter:
 
     @router.api_route("/runbook", methods=_READ)
     async def entries() -> Response:
-        html = await in_thread(DISK, lambda: as_html(runbook.read_text()))
+        html = await in_thread(DISK, as_html, runbook)
         return HTMLResponse(renderer.runbook(html), headers=HEADERS)
 
     return router

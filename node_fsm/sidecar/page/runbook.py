@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,12 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w]+", "-", heading.lower()).strip("-")
 
 
+@cache
 def as_html(markdown: str) -> str:
-    """The runbook's entries, each with its fragment. Links to other documents, which are not here, become text."""
+    """The runbook's entries, each with its fragment. Links to other documents, which are not here, become text.
+
+    Made once: it takes a good part of a second, which nobody may take from the service again and again.
+    """
     from markdown_it import MarkdownIt  # noqa: PLC0415 - nothing else needs it, and few ever ask
 
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")

@@ -22,8 +22,8 @@ class StatusPage:
     """
 
     def __init__(self, source: StateSource, read: Callable[[], Awaitable[ClusterStatus]], clock: Clock) -> None:
-        runbook = packaged_runbook()
-        renderer = Renderer(anchors(runbook.read_text()))
+        runbook = packaged_runbook().read_text()
+        renderer = Renderer(anchors(runbook))
         self._cluster = ClusterWatch(read)
         self._live = Live(source, self._cluster, renderer, now=clock.now, monotonic=clock.monotonic)
         self.router: APIRouter = routes(self._live, renderer, runbook)

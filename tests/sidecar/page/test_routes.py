@@ -16,6 +16,7 @@ from node_fsm.metrics import Metrics
 from node_fsm.sidecar.app import create_app
 from node_fsm.sidecar.page import cluster_watch, live
 from node_fsm.sidecar.page.render import Known, Renderer
+from node_fsm.sidecar.page.runbook import as_html
 from node_fsm.sidecar.page.status_page import StatusPage
 from tests.sidecar.page import scenes
 from tests.sidecar.states import Source
@@ -146,6 +147,14 @@ async def test_however_many_ask_the_page_is_made_once_a_second(stand: Stand, mon
         stand.clock.seconds += live.RENDER_SECONDS
         assert '<p class="phase">Tallying</p>' in (await http.get("/")).text
     assert (made, stand.readings) == (2, 0)
+
+
+async def test_however_many_ask_the_runbook_is_made_once(stand: Stand) -> None:
+    as_html.cache_clear()
+    async with stand.client() as http:
+        for _ in range(5):
+            assert "KeyMalformed" in (await http.get("/runbook")).text
+    assert as_html.cache_info().misses == 1
 
 
 async def test_the_database_is_read_in_the_background_and_at_its_own_pace(

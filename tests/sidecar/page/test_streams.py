@@ -14,6 +14,7 @@ from node_fsm.core.conditions import Condition, ConditionType
 from node_fsm.core.phases import Phase, Role
 from node_fsm.metrics import Metrics
 from node_fsm.ports import MachineClock
+from node_fsm.ports.node import NodeStatus, ProcessPhase
 from node_fsm.sidecar import server
 from node_fsm.sidecar.app import create_app
 from node_fsm.sidecar.page import live
@@ -67,6 +68,7 @@ async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     monkeypatch.setattr(server, "ANSWER_SECONDS", 2)
     monkeypatch.setattr(live, "UPDATE_SECONDS", 0.05)
     monkeypatch.setattr(live, "RENDER_SECONDS", 0.0)
+    monkeypatch.setattr(live, "SAMPLE_SECONDS", 0.0)
     async with serving() as page:
         yield page
 
@@ -132,6 +134,15 @@ async def test_where_nothing_changes_that_is_told(served: Served, monkeypatch: p
             if event["sections"] == {}:
                 break
         assert event["title"] == "Running · leader0"
+
+
+async def test_the_plot_is_of_the_chain_in_work(served: Served) -> None:
+    async with asyncio.timeout(HANGING):
+        while 'class="plot"' not in (await served.http.get("/")).text:
+            await asyncio.sleep(0.01)
+    stopped = NodeStatus(phase=ProcessPhase.STOPPED, since=scenes.NOW)
+    served.source.change(block0_hash="b2" * 32, node=stopped)
+    assert 'class="plot"' not in (await served.http.get("/")).text
 
 
 async def test_there_are_only_so_many_and_a_place_is_given_back(served: Served) -> None:
