@@ -66,20 +66,17 @@ class Tallying(PhaseState):
             await ctx.node.ready(READY_SECONDS)
             await settle(ctx, copy, block0.dates.vote_end, votes)
             if not standing:
-                await note(chain, await agree(ctx, others, copy, votes, _patience(block0.dates)))
+                disputed = await agree(ctx, others, copy, votes, _patience(block0.dates))
+            await note(chain, disputed)
             await record(ctx, chain, copy, _last_counted(copy, block0.dates))
-        if not standing:
-            standing = await _count(ctx, chain, copy, votes, others, was_open=is_open)
-            disputed = await noted(chain)
-        elif not disputed:
+        if standing and not disputed:
             await follow_tallies(ctx, copy, standing)
             await keep_tally(ctx, chain)
             return Decision(Event.RESULTS_POSTED, "the results stand already")
-        if disputed and is_open and await reconsider(ctx, others, copy, votes, block0.dates.committee_end_time):
-            logger.warning("a majority of the leaders is back; the votes are counted anew")
-            await note(chain, None)
-            await record(ctx, chain, copy, _last_counted(copy, block0.dates))
-            standing = await _count(ctx, chain, copy, votes, others, was_open=window_open(ctx, copy))
+        # A disputed count that stands is made once more: the chain may have turned since an earlier life made it.
+        standing = await _count(ctx, chain, copy, votes, others, was_open=is_open)
+        if is_open and await noted(chain):
+            standing = await _reconsidered(ctx, chain, copy, votes, others) or standing
         proposals = sum(len(result.votes) for result in standing)
         return Decision(
             Event.RESULTS_POSTED, f"the results of {proposals} proposals in {len(standing)} plans are posted"
@@ -138,6 +135,25 @@ async def _count(
     )
     ctx.metrics.results_posted(ctx.clock.now())
     ctx.database_changed()
+    return posted
+
+
+async def _reconsidered(
+    ctx: Context, chain: ChainDirectory, copy: BlockCopy, votes: Resubmission, others: Neighbours
+) -> Sequence[PlanResult]:
+    """Make a disputed count anew whenever that is called for, until it is disputed no more, or stands as it is.
+
+    The results that were posted last; empty when none were.
+    """
+    dates = ctx.block0_in_work().dates
+    posted: Sequence[PlanResult] = ()
+    while verdict := await reconsider(ctx, others, copy, votes, dates.committee_end_time):
+        logger.warning("the votes are counted anew: {}", verdict.disputed or "a majority of the leaders is back")
+        await note(chain, verdict.disputed)
+        await record(ctx, chain, copy, _last_counted(copy, dates))
+        posted = await _count(ctx, chain, copy, votes, others, was_open=window_open(ctx, copy))
+        if verdict.disputed is None:
+            break
     return posted
 
 

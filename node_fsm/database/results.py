@@ -63,7 +63,7 @@ class Results:
         """Write the results of all plans in one transaction; the same again is a no-op, PermanentError if different.
 
         *disputed* says why no majority of the leaders confirmed the chain that was counted. Results that stand
-        disputed, as :meth:`disputed` has it, give way to any that are not. *untallied* are the plans without a result:
+        disputed, as :meth:`disputed` has it, give way to any others. *untallied* are the plans without a result:
         the votes in them stay encrypted.
         """
         by_plan = {result.plan_id: result for result in results}
@@ -71,8 +71,11 @@ class Results:
             await _lock_plans(connection, block0_hash, [*by_plan, *untallied])
             plans = [plan for plan in await read_plans(connection, block0_hash) if plan.id in by_plan]
             posted = await _read_results(connection, block0_hash)
-            if posted and (disputed or await _open_dispute(connection, block0_hash) is None):
-                _require_same(posted, tuple(by_plan[plan.id] for plan in plans), block0_hash)
+            given = tuple(by_plan[plan.id] for plan in plans)
+            if posted and await _open_dispute(connection, block0_hash) is None:
+                _require_same(posted, given, block0_hash)
+                return
+            if posted == given and disputed:
                 return
             for table in (tables.tally_result, tables.tally):
                 await connection.execute(delete(table).where(table.c.block0_hash == block0_hash))

@@ -112,7 +112,7 @@ class Records(Protocol):
         """Write the results of all plans in one transaction; the same again is a no-op, PermanentError if different.
 
         *disputed* says why no majority of the leaders confirmed the chain that was counted. Results that stand
-        disputed, as :meth:`disputed` has it, give way to any that are not. *untallied* are the plans without a result:
+        disputed, as :meth:`disputed` has it, give way to any others. *untallied* are the plans without a result:
         the votes in them stay encrypted.
         """
         ...

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 from loguru import logger
 
@@ -23,6 +24,12 @@ LISTENING_SECONDS = 20.0
 LISTENING_SLOTS = 3
 """However late it is, the others are listened to for so long once the database answers: a node reports with every
 block, at most every few seconds."""
+
+
+class Verdict(NamedTuple):
+    """How a count that is made anew stands: why it is *disputed*, None when a majority of leaders has its blocks."""
+
+    disputed: str | None
 
 
 async def agree(
@@ -62,20 +69,30 @@ async def agree(
 
 async def reconsider(
     ctx: Context, neighbours: Neighbours, copy: BlockCopy, votes: Resubmission, until: datetime
-) -> bool:
-    """After a disputed count: wait until a majority of leaders has the last counted block of *copy*, then True.
+) -> Verdict | None:
+    """After a disputed count of *copy* as it is: wait until it is to be made anew, and say how that one stands.
 
-    The chain may turn to that of the others meanwhile, or theirs to this one. False at *until*, once a person has
-    confirmed the count as it stands, and when another election is due.
+    It is once a majority of leaders has the last counted block: the chain may turn to that of the others meanwhile, or
+    theirs to this one. It is also when the chain has turned to that of others who are no majority: what was counted is
+    on it no more, so that no archive could show what stands. None at *until*, once a person has confirmed the count as
+    it stands, and when another election is due.
     """
-    while ctx.clock.now() < until and not is_held_up(ctx):
+    vote_end = ctx.block0_in_work().dates.vote_end
+    counted = copy.first_at(vote_end)
+    while True:
         confirmation = await _hear(ctx, neighbours, copy, votes)
         if await _is_confirmed(ctx, ctx.block0_in_work().hash):
-            return False
+            return None
+        is_over = ctx.clock.now() >= until or is_held_up(ctx)
+        last = copy.first_at(vote_end)
+        has_turned = last is not None and last != counted
         if confirmation and confirmation.is_majority:
-            return True
+            return Verdict(disputed=None)
+        if has_turned and (confirmation or is_over):
+            return Verdict(confirmation.why_not if confirmation else "the chain turned, and nobody was heard since")
+        if is_over:
+            return None
         await _pause(ctx)
-    return False
 
 
 async def _hear(ctx: Context, neighbours: Neighbours, copy: BlockCopy, votes: Resubmission) -> Confirmation | None:

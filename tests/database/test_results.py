@@ -68,16 +68,16 @@ async def test_different_results_are_refused_and_the_first_are_kept(
     assert await database.results(publication.hash) == tuple(results)
 
 
-async def test_disputed_results_give_way_to_those_that_are_not(
-    database: PostgresDatabase, election: int, tmp_path: Path
-) -> None:
+async def test_disputed_results_give_way_to_others(database: PostgresDatabase, election: int, tmp_path: Path) -> None:
     publication, _ = await publish(database, election, tmp_path)
     first, second = results_of(publication, votes=1), results_of(publication, votes=2)
     plan_ids = [plan.id for plan in publication.plans]
     await database.post_results(election, publication.hash, first, FACT, disputed="1 of 3 leaders")
     assert await database.disputed(publication.hash) == "1 of 3 leaders"
-    with pytest.raises(PermanentError, match="ResultsDiffer"):
-        await database.post_results(election, publication.hash, second, FACT, disputed="1 of 3 leaders")
+    await database.post_results(election, publication.hash, second, FACT, disputed="2 of 4 leaders")
+    assert await database.results(publication.hash) == tuple(second)
+    assert await database.disputed(publication.hash) == "2 of 4 leaders"
+    await database.post_results(election, publication.hash, first, FACT, disputed="1 of 3 leaders")
     for snapshot in (dict.fromkeys(plan_ids, "first"), dict.fromkeys(plan_ids, "second")):
         assert await database.save_tally_snapshot(publication.hash, snapshot) == snapshot
     await database.post_results(election, publication.hash, second, FACT)

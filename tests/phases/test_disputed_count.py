@@ -72,6 +72,42 @@ async def test_votes_are_counted_anew_on_the_chain_of_the_majority(disputed: Dis
     assert sum(vote.weight for vote in await world.database.uncounted(world.hash)) == 11
 
 
+async def test_a_chain_that_turns_is_counted_anew_also_without_a_majority(disputed: Disputed) -> None:
+    """Otherwise results would stand of blocks that no archive has, and no archive could be made."""
+    world = disputed.world
+    world.node.turn(60)
+    await disputed.task
+    await is_what_the_chain_says(disputed)
+    assert world.results[0].on_chain
+
+
+async def test_so_it_is_when_it_turned_between_two_lives(disputed: Disputed) -> None:
+    await disputed.stop()
+    disputed.world.node.turn(60)
+    await disputed.world.finish(Tallying())
+    await is_what_the_chain_says(disputed)
+
+
+async def test_so_it_is_in_the_last_moment(disputed: Disputed) -> None:
+    """The node is heard of last when the chain takes no tally any more."""
+    world = disputed.world
+    await world.until(lambda: since_voting(world) > WINDOW - 2)
+    world.node.turn(120)
+    await disputed.task
+    await is_what_the_chain_says(disputed)
+
+
+async def is_what_the_chain_says(disputed: Disputed) -> None:
+    """Nobody's vote; it is disputed, on record, and can be archived."""
+    world = disputed.world
+    assert world.results[0].votes == ((0, 0, 0), (0, 0))
+    assert disputed.is_disputed
+    assert sum(vote.weight for vote in await world.database.uncounted(world.hash)) == 11
+    await world.node.stop()
+    await world.finish(Archiving())
+    assert any("the count is disputed" in note for note in manifest(world)["notes"])
+
+
 async def test_what_a_person_confirmed_is_not_made_anew(disputed: Disputed) -> None:
     world = disputed.world
     world.database.confirmed.add(world.hash)

@@ -1,10 +1,13 @@
 """Elections that are disturbed in every way end as undisturbed ones do; see also ``python -m tests.simulation``."""
 
+from itertools import product
+
 import pytest
 
 from tests.simulation.cluster import Cluster, simulate
 from tests.simulation.disturbance import Disturbance, Kind, draw_disturbances
 from tests.simulation.history import differences, run
+from tests.simulation.network import DATABASE
 from tests.simulation.scenario import Edit, EditKind, Planned, Say, Scenario
 
 SEEDS_AT_ONCE = 30
@@ -78,3 +81,19 @@ def test_a_cancelled_election_leaves_no_results() -> None:
     cluster = live(Scenario(0, leaders=(), followers=(), standby=(), hot_reload=False, elections=(cancelled,)))
     assert cluster.database.posted == {}
     assert [archive.kind for archive in cluster.database.archives] == ["superseded"]
+
+
+def test_a_disputed_count_is_of_the_chain_that_is_archived() -> None:
+    """Five leaders in three parts; leader 0's turns to another one after it has counted, and is no majority."""
+    says = (Say(300, "leader0", 0, 0, 0, 1), Say(305, "leader1", 0, 1, 0, 0), Say(310, "leader3", 0, 1, 1, 0))
+    election = Planned(id=5, at=180, written=0, groups=1, private=0, edits=(), says=says)
+    others = ("leader1", "leader2", "leader3", "leader4")
+    split = [Disturbance(280, 330, Kind.CUT, "leader0", "leader1", 0)]
+    split += [Disturbance(280, 700, Kind.CUT, host, DATABASE, 0) for host in others]
+    parted = product(("leader0", "leader1"), others[1:])
+    split += [Disturbance(280, 700, Kind.CUT, host, other, 0) for host, other in parted]
+    cluster = live(Scenario(0, others, (), (), hot_reload=False, elections=(election,)), *split)
+    ((_, results, kinds, disputed),) = cluster.end().values()
+    assert results[0][0] == ((10, 0, 0), (0, 0)), "that of leader 1"
+    assert kinds == ("final",)
+    assert disputed

@@ -322,9 +322,11 @@ class MemoryDatabase(MemoryVotes):
             plans = [plan for plan in self._plans(block0_hash) if plan.id in by_plan]
             ordered = tuple(by_plan[plan.id] for plan in plans)
             standing = self.posted.get(block0_hash)
-            if standing and (disputed or not self._open_dispute(block0_hash)):
+            if standing and not self._open_dispute(block0_hash):
                 if standing != ordered:
                     raise PermanentError("ResultsDiffer", f"other results of block 0 {block0_hash} stand")
+                return
+            if standing == ordered and disputed:
                 return
             for plan, result in zip(plans, ordered, strict=True):
                 if [len(votes) for votes in result.votes] != [len(proposal.options) for proposal in plan.proposals]:
