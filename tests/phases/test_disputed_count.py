@@ -1,7 +1,7 @@
 """A disputed count is made anew once a majority of the leaders is back, as long as the chain takes tallies."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -14,6 +14,7 @@ from states.tallying import Tallying
 from tests.phases.small_election import row
 from tests.phases.test_agreement import VOTES, WINDOW, since_voting
 from tests.phases.test_archiving import manifest
+from tests.phases.test_private_tally import posted as members_post
 from tests.phases.world import World
 from tests.support.fakes import START
 
@@ -106,6 +107,27 @@ async def is_what_the_chain_says(disputed: Disputed) -> None:
     await world.node.stop()
     await world.finish(Archiving())
     assert any("the count is disputed" in note for note in manifest(world)["notes"])
+
+
+async def test_a_majority_that_comes_while_shares_are_awaited_ends_the_dispute(new_world: Callable[..., World]) -> None:
+    """The shares come after tallying_end, when nobody is waited for any more."""
+    world = new_world(groups=2, private=1)
+    world.in_agreement = False
+    await world.end_voting()
+    world.database.statuses.clear()
+
+    async def others_first() -> None:
+        await world.until(lambda: world.hash in world.database.snapshots)
+        assert since_voting(world) < WINDOW
+        world.in_agreement = True
+        await world.until(lambda: since_voting(world) > WINDOW + 20)
+        await members_post(world)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(others_first())
+        await world.finish(Tallying())
+    assert len(world.results) == 2
+    assert world.database.disputes == {}
 
 
 async def test_what_a_person_confirmed_is_not_made_anew(disputed: Disputed) -> None:
