@@ -36,13 +36,11 @@ def decide(phase: Phase, work: Work | None, view: View, now: datetime, policy: P
     return None
 
 
-def next_deadline(phase: Phase, work: Work | None, view: View, now: datetime, policy: Policy) -> Deadline | None:
-    """The next moment that matters; between *now* and it, the clock alone changes no answer of :func:`decide`."""
-    return next(iter(deadlines_ahead(phase, work, view, now, policy)), None)
-
-
 def deadlines_ahead(phase: Phase, work: Work | None, view: View, now: datetime, policy: Policy) -> tuple[Deadline, ...]:
-    """All moments after *now* that matter in *phase*, the next one first."""
+    """All moments after *now* that matter in *phase*, the next one first.
+
+    Between *now* and that one the clock alone changes no answer of :func:`decide`.
+    """
     ahead = [deadline for deadline in _deadlines(phase, work, view, now, policy) if deadline.at > now]
     return tuple(sorted(ahead, key=lambda deadline: deadline.at))
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from node_fsm.core.current import current
-from node_fsm.core.decide import decide, next_deadline
+from node_fsm.core.decide import deadlines_ahead, decide
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Event
 from node_fsm.core.model import Block0Ref, ElectionOverview, Overview
@@ -298,7 +298,7 @@ class World:
 
     def at_next_deadline(self) -> "World | None":
         """When nothing is left to do now: the moment to which the engine sleeps; None when it waits for a change."""
-        deadline = next_deadline(self.phase, self.work, self.view(), self.now, POLICIES[self.role])
+        deadline = next(iter(deadlines_ahead(self.phase, self.work, self.view(), self.now, POLICIES[self.role])), None)
         return replace(self, moment=self.moments.index(deadline.at)) if deadline else None
 
 

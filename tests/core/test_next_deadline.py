@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node_fsm.core.decide import LAST_ATTEMPTS, decide, next_deadline
+from node_fsm.core.decide import LAST_ATTEMPTS, deadlines_ahead, decide
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import UNKNOWN, Deadline, View, Work
 from tests.core import worlds
@@ -17,7 +17,7 @@ from tests.core.facts import FAILURES, LOCALS, MOMENTS, OTHERS, ROWS, STAGES, TI
 def deadline(
     phase: Phase, now: datetime, view: View, work: Work | None = None, role: Role = Role.LEADER0
 ) -> Deadline | None:
-    return next_deadline(phase, work, view, now, worlds.policy(role))
+    return next(iter(deadlines_ahead(phase, work, view, now, worlds.policy(role))), None)
 
 
 def of_the_election(name: str, at: datetime) -> Deadline:
@@ -93,7 +93,7 @@ def test_no_decision_is_slept_through_in_any_world(stage: Stage) -> None:
             decided = [moment for moment, decision in zip(MOMENTS, decisions, strict=True) if decision]
             later = next((moment for moment in decided if moment > quiet), None)
             if later and decisions[position] is None:
-                ahead = next_deadline(stage.phase, stage.work, view, quiet, facts.policy)
+                ahead = next(iter(deadlines_ahead(stage.phase, stage.work, view, quiet, facts.policy)), None)
                 assert ahead, facts
                 assert quiet < ahead.at <= later, facts
 
@@ -126,7 +126,7 @@ def test_no_decision_is_slept_through_at_any_time(facts: Facts, later: datetime,
     """Nor is a deadline ever behind, whatever the settings."""
     stage, view = facts.stage, facts.view()
     policy = worlds.policy(stage.role, offset_minutes=-lead, grace_minutes=grace)
-    ahead = next_deadline(stage.phase, stage.work, view, facts.now, policy)
+    ahead = next(iter(deadlines_ahead(stage.phase, stage.work, view, facts.now, policy)), None)
     assert ahead is None or ahead.at > facts.now
     quiet = decide(stage.phase, stage.work, view, facts.now, policy) is None
     asleep = facts.now < later and (ahead is None or later < ahead.at)
