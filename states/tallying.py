@@ -21,7 +21,8 @@ from node_fsm.steps.agreement import agree, note, noted, reconsider
 from node_fsm.steps.context import Context
 from node_fsm.steps.lost_votes import LostVotes
 from node_fsm.steps.private_tally import PrivateTally, keep_tally
-from node_fsm.steps.put_back import put_back_if_gone
+from node_fsm.steps.put_back import put_back_if_forgotten
+from node_fsm.steps.recover import recover_if_forgotten
 from node_fsm.steps.resubmission import Resubmission
 from node_fsm.steps.split import Neighbours
 from node_fsm.steps.tally import check_count, count, read_snapshot, record, results
@@ -56,6 +57,8 @@ class Tallying(PhaseState):
         """Post the results, unless they stand already and are not disputed."""
         block0 = ctx.block0_in_work()
         standing, disputed = await _posted(ctx, block0.hash)
+        if not standing and await recover_if_forgotten(ctx):
+            return Decision(Event.RESULTS_POSTED, "the results were found in a verified archive, and stand again")
         chain, head = await adopt_block0(ctx)
         copy, votes = await open_copy(chain), Resubmission(chain)
         others = Neighbours(ctx, head.leader_ids)
@@ -105,7 +108,7 @@ async def _count(
     if was_open:
         await tally_on_chain(ctx, copy, certificates, production=production)
         check_still_there(copy, last)
-    await put_back_if_gone(ctx, chain)
+    await put_back_if_forgotten(ctx, chain)
     private = await PrivateTally.of(ctx, chain, counted, snapshot.printed)
     opened = await private.results(partial(_follow, ctx, copy, others, last))
     if private.certificates and window_open(ctx, copy):

@@ -44,6 +44,16 @@ async def put_back_if_gone(ctx: Context, chain: ChainDirectory) -> None:
         await put_back(ctx, chain)
 
 
+async def put_back_if_forgotten(ctx: Context, chain: ChainDirectory) -> None:
+    """As :func:`put_back_if_gone`, and also when the database knows nothing of the publication whose results come now.
+
+    An older copy may have the row of an election that was cancelled, which is listed no more once voting has ended.
+    """
+    await put_back_if_gone(ctx, chain)
+    if await ctx.database.publication(ctx.block0_in_work().hash) is None:
+        await put_back(ctx, chain)
+
+
 async def put_back(ctx: Context, chain: ChainDirectory) -> None:
     """Publish again what runs: block 0, and its plans and specification if those are gone too."""
     lease, work, block0 = ctx.publishing_lease(), ctx.election_in_work(), ctx.block0_in_work()

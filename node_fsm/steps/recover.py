@@ -5,13 +5,16 @@ from tempfile import TemporaryDirectory
 
 from loguru import logger
 
+from node_fsm.aio.deadline import deadline
 from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.archive.check import UNCOUNTED
 from node_fsm.archive.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, TAR_NAME, Election, Manifest
 from node_fsm.archive.store import chain_uri
 from node_fsm.archive.verify import unpack_verified
+from node_fsm.core.errors import ServiceError
 from node_fsm.core.events import Fact
 from node_fsm.core.model import ArchiveKind, PlanResult, StoredArchive
+from node_fsm.ports.object_errors import STORE_UNAVAILABLE
 from node_fsm.steps.archive import DISPUTED, read_uncounted
 from node_fsm.steps.context import Context
 from node_fsm.steps.tally import VOTE_PLANS_RECORD, read_snapshot
@@ -19,17 +22,37 @@ from node_fsm.storage.block_copy import blocks_with_fragments
 from node_fsm.storage.votes_cast import read_cast
 from node_fsm.storage.workspace import ChainDirectory
 
+LISTING_SECONDS = 5.0
+"""Votes wait to be counted meanwhile."""
+
 _RECORDS = frozenset({f"record/{VOTE_PLANS_RECORD}", f"record/{DISPUTED}", UNCOUNTED})
 """The files from which more is recorded again than the manifest says."""
 
 
+async def recover_if_forgotten(ctx: Context) -> bool:
+    """As :func:`recover_archive`, before votes are counted of which the database knows no results.
+
+    That it was restored to a copy of before is seldom, and S3 is not needed to count: what fails there is no news.
+    """
+    try:
+        return await recover_archive(ctx)
+    except ServiceError as error:
+        logger.debug("whether there is an archive of the chain already is not known: {}", error)
+        return False
+
+
 async def recover_archive(ctx: Context) -> bool:
-    """Look in S3 for a final archive of the chain in work; record its results and itself when it is whole."""
+    """Look in S3 for a final archive of the chain in work; record its results and itself when it is whole.
+
+    TemporaryError when S3 does not say soon whether there is one.
+    """
     if ctx.settings.archive_uri is None:
         return False
     work, block0 = ctx.election_in_work(), ctx.block0_in_work()
     where = chain_uri(ctx.settings.archive_uri, Election(id=work.election_id, name=work.election_name), block0.hash)
-    for manifest_uri in await ctx.store.uris(f"{where}/{ArchiveKind.FINAL}-"):
+    async with deadline(LISTING_SECONDS, STORE_UNAVAILABLE, f"S3 did not list {where}"):
+        found = await ctx.store.uris(f"{where}/{ArchiveKind.FINAL}-")
+    for manifest_uri in found:
         if manifest_uri.endswith(f"/{MANIFEST_NAME}") and await _recover(ctx, manifest_uri.rpartition("/")[0]):
             return True
     return False

@@ -11,6 +11,7 @@ from states.running import Running
 from states.tallying import Tallying
 from tests.phases.small_election import ID
 from tests.phases.world import World
+from tests.support.memory_store import S3_AWAY
 
 DISPUTE = "1 of 2 leaders have the last counted block"
 LOST = UncountedVote("e" * 64, "f" * 64, 5, "it expired", b"\x01")
@@ -54,6 +55,23 @@ async def test_results_and_archive_are_recorded_again(
     assert (found.uri, found.run_id, found.manifest) == (archive.uri, archive.run_id, archive.manifest)
     assert await world.database.archived_blocks(world.hash)
     assert not list(world.ctx.workspace.root.glob("node-fsm-verify-*"))
+
+
+async def test_it_is_looked_for_before_votes_are_counted_again(
+    restored: tuple[World, dict[str, tuple[PlanResult, ...]], StoredArchive],
+) -> None:
+    world, posted, archive = restored
+    assert (await world.finish(Tallying())).event is Event.RESULTS_POSTED
+    assert world.database.posted == posted
+    assert await world.database.uncounted(world.hash) == (LOST,)
+    assert [found.run_id for found in world.database.archives] == [archive.run_id]
+
+
+async def test_votes_are_counted_while_s3_is_away(world: World) -> None:
+    await world.end_voting()
+    world.store.failure = S3_AWAY
+    assert (await world.finish(Tallying())).event is Event.RESULTS_POSTED
+    assert world.database.posted.keys() == {world.hash}
 
 
 @pytest.mark.parametrize("object_", ["archive.tar.zst", "manifest.json"])

@@ -285,12 +285,16 @@ async def test_the_account_that_tallies_must_be_on_the_chain(ended: World) -> No
     assert ended.database.posted == {}
 
 
-async def test_a_database_of_before_the_publication_is_given_it_again_before_the_results(world: World) -> None:
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_database_of_before_the_publication_is_given_it_again_before_the_results(
+    world: World, cancelled: bool
+) -> None:
     """It was restored to an older copy when the chain had been followed and nothing was counted yet."""
     await world.end_voting()
     await keep_publication(world.ctx, world.chain)
     published = dict(world.database.published)
     world.database.forget(ID)
+    world.row.cancelled = cancelled
     await world.finish(Tallying())
     assert world.row.block0 is not None
     assert [of.plans for of in world.database.published.values()] == [of.plans for of in published.values()]
