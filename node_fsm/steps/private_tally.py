@@ -19,7 +19,7 @@ from node_fsm.chain.recount import Recount
 from node_fsm.core.committee import Results
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.current import closing_time
-from node_fsm.core.errors import PermanentError, ServiceError
+from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.payload_type import PayloadType
 from node_fsm.steps.context import Context
 from node_fsm.steps.member_keys import post_own_shares
@@ -133,6 +133,8 @@ class PrivateTally:
         ctx, now = self._ctx, self._ctx.clock.monotonic()
         if not at_once and self._read and self._read[0] is ctx.overview() and now - self._read[1] < POLL_SECONDS:
             return
+        if self._read is None or self._read[0] is not ctx.overview():
+            await self._require_sums()
         self._read = (ctx.overview(), now)
         await self._shares.take()
         if ctx.settings.member_keys_uri is not None:  # whose shares are still to be made
@@ -140,6 +142,17 @@ class PrivateTally:
                 await self._shares.check(plan)
         if await post_own_shares(ctx, self._closed, self._posted):
             await self._shares.take()
+
+    async def _require_sums(self) -> None:
+        """See that members still find what they open: the database may have been restored to a copy of before."""
+        saved = await self._ctx.database.tally_snapshots(self._ctx.block0_in_work().hash)
+        standing = {snapshot.plan_id: snapshot.hash for snapshot in saved}
+        if any(standing.get(plan.id) != plan.snapshot_hash for plan in self._closed):
+            raise TemporaryError(
+                "SumsForgotten",
+                "the database has the encrypted sums no more that members open; they are stored again, and shares that"
+                " are gone with them have to be posted again",
+            )
 
     async def _decrypt(self, is_over: bool) -> None:
         """Open the plans of which all shares are there."""

@@ -111,6 +111,24 @@ def results(world: World) -> dict[str, tuple[object, bool]]:
     return {result.plan_id: (result.votes, result.on_chain) for result in world.results}
 
 
+async def test_sums_that_a_restored_database_forgot_are_stored_again(ended: World) -> None:
+    async def restore() -> None:
+        while not ended.condition("shares_missing"):
+            await asyncio.sleep(1)
+        ended.database.snapshots.clear()
+        ended.database.posted_shares.clear()
+        ended.ctx.mailbox.database_changed()
+        await asyncio.sleep(1)
+        await posted(ended)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(posted(ended, [0]))
+        group.create_task(restore())
+        failures = await ended.insist(Tallying())
+    assert {failure.reason for failure in failures} <= {"SumsForgotten", "SharesMissing"}
+    assert results(ended)[private_plans(ended)[0].id] == (VOTES, True)
+
+
 async def test_votes_of_both_kinds_are_counted_and_on_the_chain(ended: World) -> None:
     decision = await tallied(ended)
     assert decision.event is Event.RESULTS_POSTED

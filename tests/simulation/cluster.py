@@ -199,6 +199,7 @@ class Cluster:
                 await asyncio.sleep(one.seconds)
                 self.database.restore(copy)
                 self.promises.forget()
+                self._shared.clear()  # members see that their shares are missing
             case Kind.CALLS_FAIL | Kind.CALLS_KILL:
                 deadly = 0.3 if one.kind is Kind.CALLS_KILL else 0.0
                 self.faults.rate, self.faults.deadly = 0.02 + 0.1 * one.strength, deadly
@@ -206,7 +207,12 @@ class Cluster:
                 self.faults.rate = 0.0
 
     def _is_elsewhere(self, host: Host) -> bool:
-        """Whether another leader that runs has all that this host's node has: else votes are lost with its disk."""
+        """Whether another leader that runs has all that this host's node has: else votes are lost with its disk.
+
+        So is what leader 0 published, if the database forgets it as well: that is for a person to bring back.
+        """
+        if host.role is Role.LEADER0 and any(one.kind is Kind.DATABASE_RESTORED for one in self.disturbances):
+            return False
         if host.node.chain is None or not host.node.chain.tip.height:
             return True
         return bool(host.node.required) and any(

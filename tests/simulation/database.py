@@ -25,7 +25,7 @@ TELLING = frozenset(
 """What others are notified of."""
 
 _TABLES = (
-    *("rows", "published", "specified", "canonical", "withdrawn", "snapshots", "posted_shares", "opened", "posted"),
+    *("rows", "published", "specified", "withdrawn", "snapshots", "posted_shares", "opened", "posted"),
     *("disputes", "confirmed", "archives", "blocks", "counted", "journalled", "statuses", "copies"),
     *("handed", "resolved", "lost_votes"),
 )
