@@ -23,25 +23,32 @@ from tests.support.fakes import FACT
 from tests.support.roles import DatabaseRole
 
 LEADER_ID = "ed25519_pk1one"
-NOW = datetime.now(UTC)
 SUMS = json.dumps({"committee_member_keys": ["pk0", "pk1"]})
 DOUBT = Condition(
     ConditionType.OVERLAP,
     "EarlierElectionRuns",
     "Fund 2 was due; see postgresql://fsm:hunter2@db/elections\0",
-    NOW,
+    START,
 )
+
+
+@pytest.fixture
+def now() -> datetime:
+    """When a test begins: who was heard of minutes ago is silent."""
+    return datetime.now(UTC)
 
 
 async def status_of(database: PostgresDatabase) -> ClusterStatus:
     return await cluster_status(database.session)
 
 
-async def test_a_node_is_shown_with_all_that_it_told(database: PostgresDatabase, sql: asyncpg.Connection) -> None:
+async def test_a_node_is_shown_with_all_that_it_told(
+    database: PostgresDatabase, sql: asyncpg.Connection, now: datetime
+) -> None:
     election = await add_election(sql)
     await sql.execute("INSERT INTO jorm_nodes VALUES ('leader0', $1, '/dns4/leader0/tcp/1')", LEADER_ID)
     deadline = Deadline("voting_end", START)
-    told = replace(REPORT, election_id=election, updated_at=NOW, role=Role.LEADER0, votes=17, deadline=deadline)
+    told = replace(REPORT, election_id=election, updated_at=now, role=Role.LEADER0, votes=17, deadline=deadline)
     await database.report_status(replace(told, conditions=(DOUBT.type, "sandbox"), details=(DOUBT,)))
     status = await status_of(database)
     (node,) = status.nodes
@@ -56,25 +63,25 @@ async def test_a_node_is_shown_with_all_that_it_told(database: PostgresDatabase,
     assert node.next_deadline == deadline
     assert status.leader0 == node
     overlap, sandbox = node.conditions
-    assert (overlap.type, overlap.reason, overlap.since) == ("overlap", "EarlierElectionRuns", NOW)
+    assert (overlap.type, overlap.reason, overlap.since) == ("overlap", "EarlierElectionRuns", START)
     assert overlap.message == "Fund 2 was due; see postgresql://fsm:***@db/elections\N{REPLACEMENT CHARACTER}"
     assert (sandbox.type, sandbox.reason, sandbox.message) == ("sandbox", None, None)
     assert [problem[:25] for problem in status.problems()] == ["leader0: overlap: Fund 2 ", "leader0: sandbox"]
 
 
 async def test_who_is_silent_stopped_misnamed_or_was_never_heard_is_marked(
-    database: PostgresDatabase, sql: asyncpg.Connection
+    database: PostgresDatabase, sql: asyncpg.Connection, now: datetime
 ) -> None:
     for hostname in ("gone", "quiet", "back", "new"):
         await sql.execute("INSERT INTO jorm_nodes VALUES ($1)", hostname)
-    await database.report_status(replace(REPORT, hostname="gone", updated_at=NOW, stopped=True))
-    await database.report_status(replace(REPORT, hostname="quiet", updated_at=NOW - timedelta(minutes=4)))
-    await database.report_status(replace(REPORT, hostname="back", updated_at=NOW, stopped=True))
-    await database.report_status(replace(REPORT, hostname="back", updated_at=NOW + timedelta(seconds=5)))
-    await database.report_status(replace(REPORT, hostname="gnoe", updated_at=NOW))
+    await database.report_status(replace(REPORT, hostname="gone", updated_at=now, stopped=True))
+    await database.report_status(replace(REPORT, hostname="quiet", updated_at=now - timedelta(minutes=4)))
+    await database.report_status(replace(REPORT, hostname="back", updated_at=now, stopped=True))
+    await database.report_status(replace(REPORT, hostname="back", updated_at=now + timedelta(seconds=5)))
+    await database.report_status(replace(REPORT, hostname="gnoe", updated_at=now))
     # As a service of an older version writes it, which does not know that it can say that it stops.
-    await database.report_status(replace(REPORT, hostname="old", updated_at=NOW, stopped=True))
-    await sql.execute("UPDATE node_status SET updated_at = $1 WHERE hostname = 'old'", NOW + timedelta(seconds=5))
+    await database.report_status(replace(REPORT, hostname="old", updated_at=now, stopped=True))
+    await sql.execute("UPDATE node_status SET updated_at = $1 WHERE hostname = 'old'", now + timedelta(seconds=5))
     status = await status_of(database)
     assert {node.hostname: (node.standing, node.is_listed) for node in status.nodes} == {
         "gone": (Standing.STOPPED, True),
@@ -91,14 +98,14 @@ async def test_who_is_silent_stopped_misnamed_or_was_never_heard_is_marked(
 
 
 async def test_each_stage_of_an_election_is_told_from_what_stands(
-    database: PostgresDatabase, sql: asyncpg.Connection, tmp_path: Path
+    database: PostgresDatabase, sql: asyncpg.Connection, tmp_path: Path, now: datetime
 ) -> None:
     async def stages() -> dict[str, Stage]:
         return {election.name: election.stage for election in (await status_of(database)).elections}
 
     first = await add_election(sql)
     await add_election(sql, "Fund 0", start=START - timedelta(days=30))
-    await add_election(sql, "Fund 2", cancelled_at=NOW)
+    await add_election(sql, "Fund 2", cancelled_at=now)
     assert await stages() == {"Fund 0": Stage.MISSED, "Fund 1": Stage.TO_COME, "Fund 2": Stage.CANCELLED}
     publication, _ = await publish(database, first, tmp_path)
     assert (await stages())["Fund 1"] is Stage.PUBLISHED
@@ -157,12 +164,14 @@ async def test_who_has_posted_shares_is_counted_by_plan(
     assert publication.hash == shown.block0_hash
 
 
-async def test_rows_written_by_hand_hide_nothing(database: PostgresDatabase, sql: asyncpg.Connection) -> None:
+async def test_rows_written_by_hand_hide_nothing(
+    database: PostgresDatabase, sql: asyncpg.Connection, now: datetime
+) -> None:
     await add_election(sql)
     broken = await add_election(sql, "Broken")
     await drop_checks(sql)
     await sql.execute("UPDATE election SET tallying_end = 'infinity' WHERE id = $1", broken)
-    await database.report_status(replace(REPORT, updated_at=NOW, conditions=("overlap",)))
+    await database.report_status(replace(REPORT, updated_at=now, conditions=("overlap",)))
     odd = json.dumps([7, {"type": "overlap", "message": "m", "since": "yesterday"}, {"type": ["overlap"]}])
     await sql.execute(
         "UPDATE node_status SET condition_details = $1, since = 'infinity', deadline = 'x', deadline_at = '-infinity'",
@@ -215,5 +224,5 @@ async def post_share(sql: asyncpg.Connection, plan: int, member: str, snapshot: 
 
 def an_archive(election: int, chain: str) -> StoredArchive:
     return StoredArchive(
-        *(election, "Fund 1", chain, "run", ArchiveKind.FINAL, "tip", "s3://archive/1", "sha", 9, "{}", NOW)
+        *(election, "Fund 1", chain, "run", ArchiveKind.FINAL, "tip", "s3://archive/1", "sha", 9, "{}", START)
     )

@@ -205,7 +205,7 @@ async def test_a_withdrawn_block_0_ends_the_chain_everywhere_and_the_next_one_be
     for member in cluster.members:
         await member.service.wait_for(HANGING, phase="Running", election="first")
         await station_of(member).wait_for_tip(first.times.voting_start, HANGING)
-    cluster.cli("election", "cancel", "first")
+    cluster.cli("election", "cancel", "first", "--yes")
     for member in cluster.members:
         await member.service.wait_for(HANGING, phase="Waiting", election=None)
     second = draw("second", voters, lead=14, voting=20, tallying=TALLYING)
