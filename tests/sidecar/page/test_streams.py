@@ -129,6 +129,7 @@ async def test_a_stream_outlives_what_a_connection_without_an_answer_may_take(se
 
 async def test_where_nothing_changes_that_is_told(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(live, "SAMPLE_SECONDS", 3600.0)  # each sample changes the plot
     async with asyncio.timeout(HANGING), served.open() as response:
         async for event in told(response):
             if event["sections"] == {}:
