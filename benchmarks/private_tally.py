@@ -39,7 +39,7 @@ from node_fsm_sandbox.servers.s3 import put_object
 from sqlalchemy import TextClause, text
 
 from benchmarks.real_election import GROUP, binary, objectives_of, proposals_of, run
-from node_fsm.aio.processors import processors
+from node_fsm.aio.beside import side_by_side
 from node_fsm.chain.limits import LANES
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.payload_type import PayloadType
@@ -195,13 +195,11 @@ async def chain_of(member: Member) -> ChainSettings:
 
 async def cast_by_jcli(jcli: Path, ballots: Sequence[Ballot], paper: BallotPaper) -> list[bytes]:
     """The ballots as fragments, ready to be posted; as many at a time are made as there are cores."""
-    at_once = asyncio.Semaphore(processors())
 
     async def cast(ballot: Ballot) -> bytes:
-        async with at_once:
-            return (await fill_in(ballot, paper, jcli)).raw
+        return (await fill_in(ballot, paper, jcli)).raw
 
-    return await asyncio.gather(*map(cast, ballots))
+    return await side_by_side(cast, ballots)
 
 
 async def post(member: Member, fragments: Sequence[bytes], start: datetime) -> None:

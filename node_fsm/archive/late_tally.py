@@ -3,14 +3,13 @@
 Nothing of it is put anywhere: the chain has ended. What comes of it is proven by shares, as in any archive.
 """
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from node_fsm.aio.processors import processors
+from node_fsm.aio.beside import side_by_side
 from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.archive.manifest import Manifest
 from node_fsm.archive.private_tally import (
@@ -117,16 +116,15 @@ async def make_up(
         raise InvalidInputError("SharesRefused", problems)
     progress(0, len(closed))
     done = 0
-    at_once = asyncio.Semaphore(processors())
 
-    async def one(number: int, plan: ClosedPlan) -> None:
+    async def one(numbered: tuple[int, ClosedPlan]) -> None:
         nonlocal done
-        async with at_once:
-            await _open(plan, directory, directory / f"opened-{number}", jcli)
+        number, plan = numbered
+        await _open(plan, directory, directory / f"opened-{number}", jcli)
         done += 1
         progress(done, len(closed))
 
-    await asyncio.gather(*(one(number, plan) for number, plan in enumerate(closed)))
+    await side_by_side(one, enumerate(closed))
 
 
 def _read_plans(directory: Path, manifest: Manifest, counted: Recount, votes: EncryptedVotes) -> list[ClosedPlan]:

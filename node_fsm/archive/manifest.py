@@ -178,3 +178,8 @@ def _text(document: dict[str, Any]) -> bytes:
 def _results_hash(results: Sequence[ResultEntry]) -> str:
     document = [result.model_dump(mode="json") for result in results]
     return sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def archive_named(target: str) -> str:
+    """The place of the archive that *target* names, a URI or a directory, whether or not by its manifest."""
+    return target.removesuffix(f"/{MANIFEST_NAME}").rstrip("/")

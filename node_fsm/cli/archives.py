@@ -1,7 +1,6 @@
 """``node-fsm archive``: which archives there are, and getting one out of S3."""
 
 import asyncio
-import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from node_fsm.cli.database import on_database
+from node_fsm.cli.object_store import command_settings, object_store
 from node_fsm.cli.output import (
     Column,
     Output,
@@ -76,9 +76,9 @@ def get(
     By the name of an election it also checks that the manifest is the one that the database has. By URI it needs no
     database.
     """
-    from node_fsm.archive.manifest import MANIFEST_NAME
+    from node_fsm.archive.manifest import archive_named
 
-    uri, expected = archive.removesuffix(f"/{MANIFEST_NAME}").rstrip("/"), None
+    uri, expected = archive_named(archive), None
     if not archive.startswith("s3://"):
         row = _recorded(archive, kind)
         uri, expected = row["uri"], row["manifest"]
@@ -110,13 +110,7 @@ def _recorded(election: str, kind: ArchiveKind) -> dict[str, Any]:
 
 async def _fetch(uri: str, directory: Path, expected: str | None) -> "Manifest":
     from node_fsm.archive.fetch import fetch_archive
-    from node_fsm.s3.store import S3Store
-    from node_fsm.settings.model import CommandSettings, load_settings
 
-    settings = load_settings(os.environ, CommandSettings)
-    store = S3Store(settings.s3_endpoint_url, credentials=settings.aws_credentials())
-    try:
+    async with object_store(command_settings()) as store:
         with progress_bar("getting archive.tar.zst") as progress:
             return await fetch_archive(store, uri, directory, progress, expected)
-    finally:
-        await store.close()

@@ -3,9 +3,12 @@
 ``x[]`` is each of a list, ``x.y`` the field of an object.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from node_fsm.cli.output import Column
+from node_fsm.core.chain_time import ChainDates
+from node_fsm.core.view import Deadline
 
 
 def _fields(**meanings: str) -> Sequence[Column]:
@@ -87,3 +90,18 @@ FINDING = _fields(
 SETTINGS = [
     Column("VARIABLE", None, "By the name of each setting its value, secrets as `***`; null when it is not set.")
 ]
+
+
+def chain_dates(dates: ChainDates) -> Mapping[str, object]:
+    """A chain's clock and dates for programs, these as ``epoch.slot``."""
+    return {
+        "block0_date": dates.clock.start,
+        "slot_duration": dates.clock.slot_duration,
+        "slots_per_epoch": dates.clock.slots_per_epoch,
+        **{name: str(getattr(dates, name)) for name in ("vote_start", "vote_end", "committee_end")},
+    }
+
+
+def moments(deadlines: Iterable[Deadline]) -> Mapping[str, datetime]:
+    """When each of *deadlines* is, for programs."""
+    return {deadline.name: deadline.at for deadline in deadlines}

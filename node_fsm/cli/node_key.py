@@ -1,10 +1,11 @@
 """``node-fsm node keygen``: a leader's signing key, made and put where its service looks for it."""
 
 import asyncio
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from node_fsm.cli.object_store import command_settings, object_store
 
 if TYPE_CHECKING:
     from node_fsm.ports import ObjectStore
@@ -21,31 +22,26 @@ def keygen(
 
     The secret key is written nowhere else. An object that is there already is not overwritten.
     """
-    from node_fsm.settings.model import CommandSettings, load_settings
     from node_fsm.settings.types import s3_object
 
     try:
         s3_object(uri)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="URI") from None
-    typer.echo(asyncio.run(_make(uri, load_settings(os.environ, CommandSettings))))
+    typer.echo(asyncio.run(_make(uri, command_settings())))
 
 
 async def _make(uri: str, settings: "CommandSettings") -> str:
     from node_fsm.core.errors import PermanentError
     from node_fsm.programs.jcli import Jcli
-    from node_fsm.s3.store import S3Store
 
     jcli = Jcli(settings.jcli_path)
     secret = await jcli.new_signing_key()
     public = await jcli.public_key(secret)
     line = secret.reveal().encode() + b"\n"
-    store = S3Store(settings.s3_endpoint_url, credentials=settings.aws_credentials())
-    try:
+    async with object_store(settings) as store:
         if not await store.write_once(uri, line) and not await _holds(store, uri, line):
             raise PermanentError("S3ObjectExists", f"{uri} is there already, and is not overwritten; name a new object")
-    finally:
-        await store.close()
     return public
 
 

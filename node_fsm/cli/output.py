@@ -13,13 +13,14 @@ import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from node_fsm.cli.times import utc
 from node_fsm.core.errors import InvalidInputError, PermanentError, ServiceError
 from node_fsm.core.printable import printable
 from node_fsm.settings.errors import SettingsError
@@ -198,7 +199,7 @@ def text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
-        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+        return utc(value)
     if isinstance(value, list | tuple):
         return ", ".join(map(text, value)) or "-"
     return printable(str(value))

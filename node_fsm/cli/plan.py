@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from node_fsm.cli.database import database_settings, on_database
+from node_fsm.cli.documents import chain_dates, moments
 from node_fsm.cli.output import (
     ExitCode,
     Output,
@@ -71,14 +72,9 @@ def plan(
 def document(outlook: "Outlook") -> dict[str, Any]:
     """*outlook* for programs, dates on the chain as ``epoch.slot``."""
     told = asdict(outlook)
-    told["deadlines"] = {deadline.name: deadline.at for deadline in outlook.deadlines}
-    if dates := outlook.dates:
-        told["dates"] = {
-            "block0_date": dates.clock.start,
-            "slot_duration": dates.clock.slot_duration,
-            "slots_per_epoch": dates.clock.slots_per_epoch,
-            **{name: str(getattr(dates, name)) for name in ("vote_start", "vote_end", "committee_end")},
-        }
+    told["deadlines"] = moments(outlook.deadlines)
+    if outlook.dates:
+        told["dates"] = chain_dates(outlook.dates)
     return told
 
 

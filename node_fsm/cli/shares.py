@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from node_fsm.chain.decryption import share_problem
+from node_fsm.cli.times import utc
 from node_fsm.core.committee import PostedShare, SavedSnapshot
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.secret import Secret
@@ -193,7 +194,7 @@ def _damaged(snapshot: SavedSnapshot) -> PermanentError:
 
 def _voting_end(election: CommitteeElection) -> str:
     left = election.voting_end - election.now
-    when = f"{election.voting_end:%Y-%m-%d %H:%M:%SZ}"
+    when = utc(election.voting_end)
     return f"voting ends at {when}, in {span(left)}" if left.total_seconds() > 0 else f"voting ended at {when}"
 
 

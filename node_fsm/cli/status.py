@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from node_fsm.cli.database import database_settings, on_database
+from node_fsm.cli.documents import chain_dates, moments
 from node_fsm.cli.output import ExitCode, Output, OutputOption, block_lines, print_json, table_lines, terminal_width
 from node_fsm.cli.times import span, utc, when
 from node_fsm.core.cluster_status import ClusterElection, ClusterNode, ClusterStatus, Standing
@@ -86,14 +87,9 @@ def document(seen: ClusterStatus) -> dict[str, Any]:
     """*seen* for programs: dates on the chain as ``epoch.slot``, deadlines and problems as text shows them."""
     told = asdict(seen) | {"problems": list(seen.problems())}
     for election, shown in zip(seen.elections, told["elections"], strict=True):
-        shown["deadlines"] = {deadline.name: deadline.at for deadline in election.deadlines}
-        if dates := election.dates:
-            shown["dates"] = {
-                "block0_date": dates.clock.start,
-                "slot_duration": dates.clock.slot_duration,
-                "slots_per_epoch": dates.clock.slots_per_epoch,
-                **{name: str(getattr(dates, name)) for name in ("vote_start", "vote_end", "committee_end")},
-            }
+        shown["deadlines"] = moments(election.deadlines)
+        if election.dates:
+            shown["dates"] = chain_dates(election.dates)
     return told
 
 

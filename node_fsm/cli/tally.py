@@ -1,7 +1,6 @@
 """``node-fsm tally``: the results of an archive whose private plans were left closed."""
 
 import asyncio
-import os
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from node_fsm.chain.address import MEMBER_SECRET_PREFIX
+from node_fsm.cli.object_store import command_settings, object_store
 from node_fsm.cli.output import say
 from node_fsm.cli.progress import progress_stages
 
@@ -62,17 +62,16 @@ def tally(
 
 async def _tally(archive: str, key_files: Sequence[Path], share_files: Sequence[Path]) -> list[dict[str, Any]]:
     from node_fsm.archive.late_tally import closed_plans, make_up
-    from node_fsm.archive.manifest import MANIFEST_NAME
+    from node_fsm.archive.manifest import archive_named
     from node_fsm.programs.jcli import Jcli
-    from node_fsm.settings.model import CommandSettings, load_settings
     from node_fsm.storage.named_files import read_key
 
     keys = {str(file): read_key(file, MEMBER_SECRET_PREFIX) for file in key_files}
     shares = {name: share for file in share_files for name, share in _read_shares(file).items()}
-    settings = load_settings(os.environ, CommandSettings)
+    settings = command_settings()
     with tempfile.TemporaryDirectory(prefix="node-fsm-tally-") as name:
         directory = Path(name)
-        target = archive.removesuffix(f"/{MANIFEST_NAME}").rstrip("/")
+        target = archive_named(archive)
         with progress_stages() as stages:
             manifest = await _unpack(target, directory, settings, stages)
             tip = manifest.tip
@@ -117,14 +116,9 @@ async def _opened(target: str, settings: "CommandSettings") -> AsyncIterator[tup
     if not target.startswith("s3://"):
         yield await read_manifest(Path(target)), read_tar(Path(target))
         return
-    from node_fsm.s3.store import S3Store
-
-    store = S3Store(settings.s3_endpoint_url, credentials=settings.aws_credentials())
-    try:
+    async with object_store(settings) as store:
         text = await store.read(f"{target}/{MANIFEST_NAME}", MAX_MANIFEST_BYTES)
         yield text, store.download(f"{target}/{TAR_NAME}")
-    finally:
-        await store.close()
 
 
 def _read_shares(file: Path) -> "dict[str, Share]":

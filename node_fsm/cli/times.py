@@ -2,18 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+from node_fsm.core.spans import spoken
 
 
 def span(length: timedelta) -> str:
     """How long that is, in its two largest units: ``3 d 4 h``, ``12 min 5 s``; the sign is left out."""
-    rest = abs(round(length.total_seconds()))
-    parts: list[tuple[int, str]] = []
-    for unit, seconds in _UNITS:
-        count, rest = divmod(rest, seconds)
-        if count or parts:
-            parts.append((count, unit))
-    return " ".join(f"{count} {unit}" for count, unit in parts[:2] if count) or "0 s"
+    return spoken(abs(round(length.total_seconds())))
 
 
 def when(moment: datetime, now: datetime) -> str:

@@ -1,7 +1,6 @@
 """``node-fsm verify``: whether an archive is whole and says what its own blocks say."""
 
 import asyncio
-import os
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import asdict
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from node_fsm.cli.object_store import command_settings, object_store
 from node_fsm.cli.output import Column, ExitCode, Output, OutputOption, print_json, say
 from node_fsm.cli.progress import progress_stages
 from node_fsm.core.printable import printable
@@ -42,9 +42,9 @@ def verify(
 
     The chain is unpacked into TMPDIR for a while. Ends with 0 when all checks are passed, else with 1.
     """
-    from node_fsm.archive.manifest import MANIFEST_NAME
+    from node_fsm.archive.manifest import archive_named
 
-    target = target.removesuffix(f"/{MANIFEST_NAME}").rstrip("/")
+    target = archive_named(target)
     checks = asyncio.run(_verify(target, output))
     passed = all(check.ok for check in checks)
     if output is Output.JSON:
@@ -61,15 +61,8 @@ async def _verify(target: str, output: Output) -> "list[Check]":
     with progress_stages() as stages:
         if not target.startswith("s3://"):
             return await _told(verify_directory(Path(target), scratch, stages), output)
-        from node_fsm.s3.store import S3Store
-        from node_fsm.settings.model import CommandSettings, load_settings
-
-        settings = load_settings(os.environ, CommandSettings)
-        store = S3Store(settings.s3_endpoint_url, credentials=settings.aws_credentials())
-        try:
+        async with object_store(command_settings()) as store:
             return await _told(verify_uri(store, target, scratch, stages), output)
-        finally:
-            await store.close()
 
 
 async def _told(checks: "AsyncIterator[Check]", output: Output) -> "list[Check]":

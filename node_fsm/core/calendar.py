@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from node_fsm.core.chain_time import ChainDates
 from node_fsm.core.current import closing_time, due_time
 from node_fsm.core.model import ElectionOverview
 from node_fsm.core.view import Policy, View
@@ -15,11 +16,22 @@ def calendar(election: ElectionOverview, view: View, policy: Policy) -> dict[str
     """
     if election.block0:
         dates = election.block0.dates
-        start: datetime | None = dates.clock.start
-        tallying_end = dates.committee_end_time
-        voting = {"voting_start": dates.vote_start_time, "voting_end": dates.vote_end_time}
-    else:
-        start, tallying_end = due_time(election, view, policy), election.tallying_end
-        voting = {"voting_start": election.voting_start, "voting_end": election.voting_end}
-    moments = voting | {"tallying_end": tallying_end, "close": closing_time(tallying_end, policy)}
-    return {"chain_start": start} | moments if start else moments
+        return chain_calendar(dates, closing_time(dates.committee_end_time, policy))
+    start = due_time(election, view, policy)
+    return ({"chain_start": start} if start else {}) | {
+        "voting_start": election.voting_start,
+        "voting_end": election.voting_end,
+        "tallying_end": election.tallying_end,
+        "close": closing_time(election.tallying_end, policy),
+    }
+
+
+def chain_calendar(dates: ChainDates, close: datetime) -> dict[str, datetime]:
+    """The same of a chain with these *dates*, whose grace is over at *close*."""
+    return {
+        "chain_start": dates.clock.start,
+        "voting_start": dates.vote_start_time,
+        "voting_end": dates.vote_end_time,
+        "tallying_end": dates.committee_end_time,
+        "close": close,
+    }

@@ -26,7 +26,7 @@ from node_fsm.core.cluster_status import (
     stage,
 )
 from node_fsm.core.errors import PermanentError
-from node_fsm.core.model import ArchiveKind, ElectionOverview, JournalEntry
+from node_fsm.core.model import ArchiveKind, ElectionOverview, JournalEntry, Overview
 from node_fsm.core.payload_type import PayloadType
 from node_fsm.core.phases import Role
 from node_fsm.core.view import Deadline
@@ -96,6 +96,12 @@ async def cluster_status(session: Session, *, journal: int = JOURNAL_ENTRIES) ->
 
     Raises TemporaryError when the database is away, PermanentError when its schema is older than this version.
     """
+    _, status = await read_cluster(session, journal=journal)
+    return status
+
+
+async def read_cluster(session: Session, *, journal: int = JOURNAL_ENTRIES) -> tuple[Overview, ClusterStatus]:
+    """The same, with what services read of elections and nodes."""
     overview = await Overviews(session, specifications=None).overview([])
     lost: defaultdict[str, int] = defaultdict(int)
     for votes in overview.lost:
@@ -118,7 +124,7 @@ async def cluster_status(session: Session, *, journal: int = JOURNAL_ENTRIES) ->
         for election in sorted(readable, key=lambda election: (election.voting_start, election.id))
     ]
     unreadable = [ClusterElection(row.id, row.name, Stage.UNREADABLE, fault=row.why) for row in overview.unreadable]
-    return ClusterStatus(
+    return overview, ClusterStatus(
         at=overview.database_time,
         nodes=tuple(sorted(nodes, key=lambda node: (node.kind is not NodeKind.LEADER0, node.hostname))),
         elections=(*elections, *unreadable),

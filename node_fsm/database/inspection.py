@@ -4,14 +4,13 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
-from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from node_fsm.core.errors import PermanentError
 from node_fsm.database import tables
+from node_fsm.database.migrate import configuration
 from node_fsm.database.session import Session
 
 OLDEST_SERVER = 15
@@ -101,6 +100,4 @@ async def _revision(session: Session) -> str | None:
 
 
 def _scripts() -> ScriptDirectory:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
-    return ScriptDirectory.from_config(config)
+    return ScriptDirectory.from_config(configuration())

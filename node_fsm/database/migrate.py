@@ -62,9 +62,15 @@ async def upgrade(url: str, revision: str = "head") -> Upgrade:
         await session.close()
 
 
-def _upgrade(connection: Connection, revision: str) -> tuple[str | None, str | None, tuple[Migration, ...]]:
+def configuration() -> Config:
+    """Where alembic finds the migrations."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    return config
+
+
+def _upgrade(connection: Connection, revision: str) -> tuple[str | None, str | None, tuple[Migration, ...]]:
+    config = configuration()
     config.attributes["connection"] = connection
     before = MigrationContext.configure(connection).get_current_revision()
     command.upgrade(config, revision)

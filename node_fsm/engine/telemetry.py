@@ -28,6 +28,8 @@ class Telemetry:
         self._node_restarts = 0
         self._tip: str | None = None
         self._statement: ChainStatement | None = None
+        self._shown: object = None
+        """What the metrics of elections were made of."""
         self._reminders = Reminders(ctx.conditions, ctx.clock.monotonic)
         ctx.conditions.listeners.append(self._condition_changed)
 
@@ -41,7 +43,9 @@ class Telemetry:
         ctx, node = self._ctx, self._ctx.node.state
         ctx.metrics.ticked(ctx.clock.now())
         ctx.metrics.deadline(deadline)
-        ctx.metrics.elections(view, ctx.policy)
+        if (shown := (view.overview, view.slot_duration, view.unbuildable)) != self._shown:
+            ctx.metrics.elections(view, ctx.policy)
+            self._shown = shown
         ctx.metrics.node_up(node.running, node.peers_connected)
         self._reminders.remind()
         ctx.metrics.node_restarted(node.restarts - self._node_restarts)

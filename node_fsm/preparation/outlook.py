@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import starmap
 
 from node_fsm.block0.checks.ballot import private_objectives
 from node_fsm.block0.checks.capacity import blocks_too_large
@@ -12,6 +13,7 @@ from node_fsm.block0.checks.voters import expected_size
 from node_fsm.block0.forecast import PlanForecast, build_seconds, plan_forecast, plan_forecasts
 from node_fsm.block0.specification import chain_dates, doubts, specification_problems
 from node_fsm.block0.template import Template, load_template
+from node_fsm.core.calendar import chain_calendar
 from node_fsm.core.chain_time import ChainDates, chain_start
 from node_fsm.core.cluster_status import ClusterNode, ClusterStatus, NodeKind, Stage, Standing, stage
 from node_fsm.core.decryption import DecryptionLimit
@@ -20,8 +22,7 @@ from node_fsm.core.model import ElectionOverview, ElectionSpec, Overview
 from node_fsm.core.progress import Progress
 from node_fsm.core.view import Deadline
 from node_fsm.database.administration import election_unknown
-from node_fsm.database.cluster_status import cluster_status
-from node_fsm.database.overview import Overviews
+from node_fsm.database.cluster_status import read_cluster
 from node_fsm.database.plans import read_plans
 from node_fsm.database.session import BULK_SECONDS, Session
 from node_fsm.database.specification import read_specification
@@ -71,8 +72,7 @@ async def outlooks(
     at. PermanentError
     ``ElectionUnknown`` when there is none of this name, TemporaryError when the database is away.
     """
-    status = await cluster_status(session)
-    overview = await Overviews(session, specifications=None).overview([])
+    overview, status = await read_cluster(session)
     known = {election.name: election for election in (*overview.elections, *overview.missed)}
     unreadable = [
         Outlook(row.name, Stage.UNREADABLE, status.at, problems=(row.why,))
@@ -193,14 +193,8 @@ class _Looker:
         )
 
     def _deadlines(self, dates: ChainDates) -> tuple[Deadline, ...]:
-        end = dates.committee_end_time
-        return (
-            Deadline("chain_start", dates.clock.start),
-            Deadline("voting_start", dates.vote_start_time),
-            Deadline("voting_end", dates.vote_end_time),
-            Deadline("tallying_end", end),
-            Deadline("close", end + timedelta(minutes=self._settings.close_grace_minutes)),
-        )
+        close = dates.committee_end_time + timedelta(minutes=self._settings.close_grace_minutes)
+        return tuple(starmap(Deadline, chain_calendar(dates, close).items()))
 
     def _row_deadlines(self, election: ElectionOverview) -> tuple[Deadline, ...]:
         names = ("voting_start", "voting_end", "tallying_end")

@@ -3,11 +3,10 @@
 They are in memory alone, and go to jcli over standard input.
 """
 
-import asyncio
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from node_fsm.aio.processors import processors
+from node_fsm.aio.beside import side_by_side
 from node_fsm.chain.address import MEMBER_SECRET_PREFIX
 from node_fsm.core.committee import PostedShare
 from node_fsm.core.conditions import ConditionType
@@ -59,11 +58,10 @@ async def _make(
     before: Collection[tuple[str, str]],
 ) -> None:
     """Add to *made* the shares that are missing, as many at a time as there are cores; then raise what kept others."""
-    at_once = asyncio.Semaphore(processors())
 
-    async def make(plan: PrivatePlan, public_key: str) -> None:
-        async with at_once:
-            share = await ctx.jcli.decryption_shares(plan.snapshot, plan.id, keys[public_key])
+    async def make(one: tuple[PrivatePlan, str]) -> None:
+        plan, public_key = one
+        share = await ctx.jcli.decryption_shares(plan.snapshot, plan.id, keys[public_key])
         made.append(PostedShare(plan.id, plan.snapshot_hash, public_key, share))
 
     wanted = [
@@ -72,10 +70,7 @@ async def _make(
         for public_key in (plan.members[member] for member in plan.missing)
         if public_key in keys and (plan.id, public_key) not in before
     ]
-    ends = await asyncio.gather(*(make(plan, public_key) for plan, public_key in wanted), return_exceptions=True)
-    for error in ends:
-        if error is not None:
-            raise error
+    await side_by_side(make, wanted)
 
 
 async def _read(ctx: Context, where: str, members: Collection[str]) -> tuple[list[tuple[str, str]], dict[str, Secret]]:

@@ -1,7 +1,6 @@
 """The whole service but its adapters, among fakes: killed and started again, while the rest of its world lives on."""
 
 import asyncio
-import json
 import shutil
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
@@ -12,7 +11,7 @@ from uuid import uuid4
 
 from node_fsm.chain.fragments import FragmentKind
 from node_fsm.core.cluster import ChainCopy
-from node_fsm.core.committee import PostedShare, SavedSnapshot
+from node_fsm.core.committee import SavedSnapshot
 from node_fsm.core.machine import build_machine
 from node_fsm.core.model import ArchiveKind
 from node_fsm.core.payload_type import PayloadType
@@ -26,7 +25,7 @@ from tests.phases.world import World
 from tests.support.chain_node import ChainNode
 from tests.support.fakes import STOPPED
 from tests.support.memory_database import MemoryDatabase
-from tests.support.private_jcli import decryption_shares, member_public_key
+from tests.support.private_jcli import share_of
 from tests.support.private_votes import vote
 
 LONGEST_LIFE = 7200.0
@@ -143,17 +142,12 @@ class Cluster:
 
     async def _post_share(self, block0_hash: str, snapshot: SavedSnapshot) -> None:
         for member, secret in enumerate(MEMBERS):
-            key, mine = member_public_key(secret), (block0_hash, snapshot.plan_id, member)
+            mine = (block0_hash, snapshot.plan_id, member)
             if mine in self._shared:
                 continue
             await asyncio.sleep(3 * member)
-            file = self._directory / f"member-{member}.json"
-            file.write_text(json.dumps(snapshot.printed))
-            share = decryption_shares(file, snapshot.plan_id, secret)
             self._shared.add(mine)
-            await MemoryDatabase.post_shares(
-                self.database, block0_hash, [PostedShare(snapshot.plan_id, snapshot.hash, key, share)]
-            )
+            await MemoryDatabase.post_shares(self.database, block0_hash, [share_of(snapshot, secret)])
             self.world.ctx.mailbox.database_changed()
 
     async def _end(self) -> None:

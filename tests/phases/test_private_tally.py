@@ -17,7 +17,7 @@ from node_fsm_sandbox.formats import certificates
 
 from node_fsm.archive.manifest import Manifest
 from node_fsm.chain.block0 import Block0Summary
-from node_fsm.core.committee import PostedShare, Results
+from node_fsm.core.committee import PostedShare, Results, SavedSnapshot
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.current import closing_time
 from node_fsm.core.errors import PermanentError, TemporaryError
@@ -78,11 +78,13 @@ async def posted(world: World, members: Iterable[int] = (0, 1)) -> None:
 
 def share(world: World, plan: VotePlan, member: int) -> PostedShare:
     """A member's share of a plan, of the account that stands."""
+    return private_jcli.share_of(snapshot_of(world, plan), MEMBERS[member])
+
+
+def snapshot_of(world: World, plan: VotePlan) -> SavedSnapshot:
+    """The account of a plan that stands."""
     (snapshot,) = [saved for saved in world.database.snapshots_of(world.hash) if saved.plan_id == plan.id]
-    file = world.chain.path.parent / "members-own.json"
-    file.write_text(json.dumps(snapshot.printed))
-    made = private_jcli.decryption_shares(file, plan.id, MEMBERS[member])
-    return PostedShare(plan.id, snapshot.hash, KEYS[member], made)
+    return snapshot
 
 
 def state_in_record(world: World, plan: VotePlan) -> set[str]:
@@ -290,10 +292,8 @@ async def test_what_others_post_in_a_members_name_takes_nothing_from_a_share_tha
         await ended.database.post_shares(ended.hash, [forged(good, other, how) for how in FORGED.values()])
         secret = new_member_secret()
         stranger = member_public_key(secret)
-        own = private_jcli.decryption_shares(ended.chain.path.parent / "members-own.json", plan.id, secret)
-        await ended.database.post_shares(
-            ended.hash, [replace(other, member_key=stranger), replace(other, member_key=stranger, share=own)]
-        )
+        own = private_jcli.share_of(snapshot_of(ended, plan), secret)
+        await ended.database.post_shares(ended.hash, [replace(other, member_key=stranger), own])
         await ended.until(lambda: ended.condition(ConditionType.SHARE_REFUSED) is not None)
         assert stranger in ended.message(ConditionType.SHARE_REFUSED)
         assert KEYS[1] not in ended.message(ConditionType.SHARE_REFUSED), "theirs is there already"

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from node_fsm.core.committee import PostedShare, SavedSnapshot
+from node_fsm.core.committee import SavedSnapshot
 from node_fsm.core.model import ArchiveKind, NodeRow, PlanResult, Publication
 from node_fsm.core.payload_type import PayloadType
 from node_fsm.core.phases import Phase, Role
@@ -28,7 +28,7 @@ from tests.simulation.promises import Accepted, BrokenPromiseError, Promises
 from tests.simulation.scenario import SLOT_SECONDS, SLOTS_PER_EPOCH, Edit, Planned, Say, Scenario
 from tests.support.fake_jcli import new_secret, public_key
 from tests.support.memory_store import MemoryStore
-from tests.support.private_jcli import decryption_shares, member_public_key
+from tests.support.private_jcli import share_of
 from tests.support.private_votes import vote
 from tests.support.template import TEMPLATE
 
@@ -221,7 +221,7 @@ class Cluster:
         )
 
     def _later(self, seconds: float) -> float:
-        return max(self.clock.monotonic() + seconds, 0.0)
+        return self.clock.monotonic() + seconds
 
     def _keep_up(self) -> None:
         """Containers that have ended are started again, once they may be."""
@@ -282,13 +282,8 @@ class Cluster:
             mine = (block0_hash, snapshot.plan_id, member)
             if mine in self._shared:
                 continue
-            with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-                json.dump(snapshot.printed, file)
-                file.flush()
-                share = decryption_shares(Path(file.name), snapshot.plan_id, secret)
             self._shared.add(mine)
-            key = member_public_key(secret)
-            await self.database.post_shares(block0_hash, [PostedShare(snapshot.plan_id, snapshot.hash, key, share)])
+            await self.database.post_shares(block0_hash, [share_of(snapshot, secret)])
 
     def _check(self) -> None:
         for host in self.hosts.values():
@@ -336,11 +331,9 @@ def _ballot(publication: Publication, say: Say) -> bytes:
     )
 
 
-def simulate(
-    scenario: Scenario, disturbances: tuple[Disturbance, ...], seed: int, directory: Path | None = None
-) -> Cluster:
+def simulate(scenario: Scenario, disturbances: tuple[Disturbance, ...], seed: int) -> Cluster:
     """Have a cluster live through *scenario* and *disturbances*; raises :class:`BrokenPromiseError`."""
-    home = Path(tempfile.mkdtemp(prefix="simulation-", dir=directory or _fast_directory()))
+    home = Path(tempfile.mkdtemp(prefix="simulation-", dir=_fast_directory()))
     random.seed(seed)  # delays between attempts are spread by it
     loop = SimulationLoop()
     try:

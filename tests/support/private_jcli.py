@@ -4,6 +4,7 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from node_fsm_sandbox.formats import ballots, ristretto
@@ -11,7 +12,7 @@ from node_fsm_sandbox.formats.ballots import EncryptedTally, SharesError
 
 from node_fsm.chain import bech32
 from node_fsm.chain.address import ELECTION_KEY_PREFIX, MEMBER_KEY_PREFIX, MEMBER_SECRET_PREFIX
-from node_fsm.core.committee import Share
+from node_fsm.core.committee import PostedShare, SavedSnapshot, Share
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.secret import Secret
 
@@ -35,6 +36,15 @@ def decryption_shares(plans: Path, plan_id: str, secret: Secret) -> Share:
     """A share for each proposal of a plan whose sums are encrypted; none for one whose sums are not."""
     scalar, sums = _scalar(secret), map(_encrypted, _plan(plans, plan_id)["proposals"])
     return tuple(b64encode(tally.share(scalar)).decode() for tally in sums if tally)
+
+
+def share_of(snapshot: SavedSnapshot, secret: Secret) -> PostedShare:
+    """A member's share of a plan, as the member posts it."""
+    with NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(snapshot.printed, file)
+        file.flush()
+        share = decryption_shares(Path(file.name), snapshot.plan_id, secret)
+    return PostedShare(snapshot.plan_id, snapshot.hash, member_public_key(secret), share)
 
 
 def merge_shares(members: Sequence[Path], merged: Path) -> None:

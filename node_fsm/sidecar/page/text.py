@@ -1,9 +1,9 @@
 """How times, numbers and what others wrote are said on the page."""
 
-import itertools
 import re
 from datetime import UTC, datetime, timedelta
 
+from node_fsm.core.spans import spoken
 from node_fsm.log import redact
 
 LONGEST_TEXT = 400
@@ -11,7 +11,6 @@ LONGEST_TEXT = 400
 
 # What turns the writing around it about, and what no font shows; lines may break.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def utc(at: datetime) -> str:
@@ -27,12 +26,7 @@ def relative(at: datetime, now: datetime) -> str:
 
 def lasting(time: timedelta) -> str:
     """A length of time by its two largest units."""
-    seconds = int(time.total_seconds())
-    for (unit, name), (smaller, of) in itertools.pairwise(_UNITS):
-        if seconds >= unit:
-            rest = seconds % unit // smaller
-            return f"{seconds // unit} {name} {rest} {of}" if rest else f"{seconds // unit} {name}"
-    return f"{seconds} s"
+    return spoken(int(time.total_seconds()))
 
 
 def size(count: int) -> str:
