@@ -28,13 +28,14 @@ demo: setup     ## two elections on three nodes, with a service killed in each: 
 	$(BIN)/node-fsm demo $(ARGS)
 
 test: setup     ## run all tests (those on the real node only where jcli and jormungandr are found)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not long" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not long and not faults" $(ARGS)
 
 test-network: setup  ## elections on the real node whose network is cut, and votes by the thousand: three quarters of an hour, as root
 	$(BIN)/python -m pytest -m long tests/netns $(ARGS)
 
-test-faults: setup  ## ten thousand simulated elections with faults: about as many minutes as there are thousands
-	$(BIN)/python -m tests.simulation --elections 10000 $(ARGS)
+test-faults: setup  ## each fault in each phase by real means, then ten thousand simulated elections with faults
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m faults tests/faults
+	$(BIN)/python -m tests.simulation --elections 10000
 
 lint: setup     ## ruff: style and format
 	$(BIN)/ruff check .
