@@ -104,7 +104,12 @@ class Service:
             mailbox=mailbox,
             looked=Pulse(),
         )
-        machine = build_machine(TABLES[settings.role], states_of(settings.role))
+        states = states_of(settings.role)
+        if settings.failpoints:  # before anybody takes a port from the context
+            from node_fsm_sandbox.failpoints.around import arm  # noqa: PLC0415 - production does not have it
+
+            arm(settings.failpoints, self.ctx, states)
+        machine = build_machine(TABLES[settings.role], states)
         self._rescan_seconds = settings.rescan_seconds
         self.engine = Engine(self.ctx, machine, self._rescan_seconds, advertise=settings.node_p2p_advertise)
         self.lease = None

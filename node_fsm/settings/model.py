@@ -173,6 +173,10 @@ class Settings(DatabaseSettings):
     expose_state: Boolean = Field(
         False, description="Whether /state and the status page answer others than loopback clients"
     )
+    failpoints: Annotated[str, AfterValidator(types.failpoints)] | None = Field(
+        None,
+        description="Where the service fails on purpose, for tests; refused without node-fsm-sandbox",
+    )
 
     @field_validator("signing_key_s3_uri", "archive_s3_uri")
     @classmethod

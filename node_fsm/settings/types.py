@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
 from typing import TypeVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -147,6 +148,13 @@ def advertised(address: str) -> str:
     if parsed is None or (parsed.ip and parsed.ip.is_unspecified):
         raise ValueError("must be /dns4/NAME/tcp/PORT or /ip4/ADDRESS/tcp/PORT")
     return address
+
+
+def failpoints(text: str) -> str:
+    """Where the service is to fail on purpose, which only an installation for tests can do."""
+    if not find_spec("node_fsm_sandbox"):
+        raise ValueError("has the service fail on purpose, which needs node-fsm-sandbox; remove it in production")
+    return text
 
 
 def _parsed(parse: Callable[[str], T], text: str) -> T | None:
