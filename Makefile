@@ -3,8 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 UV ?= uv
-# More than two cores' worth, because whole elections mostly wait for the clock.
-WORKERS ?= 3
+# Twice as many as two cores, because whole elections mostly wait for the clock.
+WORKERS ?= 4
 
 .PHONY: help setup demo test test-network test-faults lint types layers check docs lock clean
 
