@@ -1,6 +1,7 @@
 """The servers and binaries that tests share."""
 
 import os
+import signal
 import uuid
 from collections.abc import AsyncIterator
 from itertools import count
@@ -39,6 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
     patch.setenv("AWS_CONFIG_FILE", os.devnull)
     patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     patch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell without job control
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # which programs of the tests are to hear
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

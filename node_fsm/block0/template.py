@@ -9,6 +9,9 @@ from pydantic_core import ErrorDetails
 
 from node_fsm.core.errors import PermanentError
 
+_Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Ten times faster where libyaml is."""
+
 _U64_MAX = 2**64 - 1
 
 _U32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
@@ -107,7 +110,7 @@ def load_template(path: Path) -> Template:
     PermanentError ``TemplateInvalid`` names the file, every wrong field and what to do about it.
     """
     try:
-        return Template.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Template.model_validate(yaml.load(path.read_text(encoding="utf-8"), _Loader))  # noqa: S506 - a safe loader
     except OSError as error:
         problems = f"cannot be read ({error.strerror}); set NODE_FSM_BLOCK0_TEMPLATE to a readable file"
     except UnicodeDecodeError as error:

@@ -180,7 +180,7 @@ def _is_closed(block0: Block0Ref, work: Work, overview: Overview) -> bool:
 
 
 def _running_node(work: Work, block0: Block0Ref, view: View, now: datetime, policy: Policy) -> Decision | None:
-    if now >= closing_time(block0.dates.committee_end_time, policy):
+    if now >= closing_time(block0.dates.committee_end_time, policy) and not view.clock_wrong:
         return Decision(Event.ELECTION_CLOSED, f"the time to tally {work.election_name} and its grace have passed")
     if view.overview is UNKNOWN:
         return None
@@ -204,7 +204,12 @@ def _posted(block0: Block0Ref, work: Work, overview: Overview) -> ElectionOvervi
 
 
 def _tallying(block0: Block0Ref, view: View, now: datetime, policy: Policy) -> Decision | None:
-    """Past the grace what a person would have to mend is not waited for, and what does not answer only a little."""
+    """Past the grace what a person would have to mend is not waited for, and what does not answer only a little.
+
+    By a clock that is wrong nothing is given up.
+    """
+    if view.clock_wrong:
+        return None
     closing = closing_time(block0.dates.committee_end_time, policy)
     is_over = now >= closing and isinstance(view.failure, PermanentError)
     # Results cannot be recorded while the database is away, nor that there are none.

@@ -64,7 +64,8 @@ class View:
 
     *slot_duration* is the block 0 template's, in seconds; *generation* that of the lease held, None without one;
     *tip* the date of the newest block of the chain in work; *failure* how the phase's task last ended, None when it
-    has not failed; *clock_wrong* whether this machine's clock and the database's differ by more than they may;
+    has not failed; *clock_wrong* whether this machine's clock and the database's differ by more than they
+    may, or it was set since they were compared;
     *unbuildable* are the ids of elections of which no block 0 can be made as they stand now.
     """
 

@@ -21,6 +21,7 @@ from node_fsm.core.observe import observations
 from node_fsm.core.phases import NODE_MUST_RUN, Role
 from node_fsm.core.view import UNKNOWN, LocalChain, Unknown, View
 from node_fsm.engine.faults import Faults
+from node_fsm.ports import Clock
 from node_fsm.steps.context import Context
 from node_fsm.steps.set_aside import with_deferred
 
@@ -29,6 +30,14 @@ DATABASE_RETRY_SECONDS = 5.0
 
 CLOCK_TOLERANCE_SECONDS = 1.0
 """By how much this machine's clock may differ from the database's: less than the shortest slot."""
+
+CLOCK_SET = (
+    "ClockSet",
+    (
+        "this machine's clock was set, and the database, by whose clock it is checked, does not answer: nothing is"
+        " begun or given up by it until it does; bring the database back, and see that the clock is right"
+    ),
+)
 
 T = TypeVar("T")
 
@@ -43,6 +52,8 @@ class Look:
         self._overview: Overview | Literal[Unknown.UNKNOWN] = UNKNOWN
         self._asked: frozenset[str] = frozenset()
         """The block 0 hashes that the last reading of the database was asked about."""
+        self._wall_ahead: float | None = None
+        """By how much the wall clock was ahead of the monotonic one when it was last compared with the database's."""
         self.next_scan = 0.0
         """When the database is read anew without a signal, in seconds of the monotonic clock."""
 
@@ -51,7 +62,7 @@ class Look:
         ctx = self._ctx
         local = await self._read(ConditionType.STORAGE_UNREADABLE, "reading NODE_FSM_STORAGE_DIR", self._storage)
         hashes = self._hashes(local)
-        is_due = ctx.clock.monotonic() >= self.next_scan
+        is_due = ctx.clock.monotonic() >= self.next_scan or self._clock_was_set()
         if ctx.mailbox.take_database_change() or is_due or not hashes <= self._asked:
             await self._read_database(hashes)
         template = await self._read(ConditionType.TEMPLATE_INVALID, "reading NODE_FSM_BLOCK0_TEMPLATE", ctx.template)
@@ -95,13 +106,22 @@ class Look:
             self._overview = UNKNOWN
             self.next_scan = ctx.clock.monotonic() + min(DATABASE_RETRY_SECONDS, self._rescan_seconds)
             self._unreadable(ConditionType.DATABASE_UNAVAILABLE, "reading the database", error)
+            if self._clock_was_set():
+                ctx.conditions.set(ConditionType.CLOCK_WRONG, CLOCK_SET)
         else:
             self._overview = await in_thread(DISK, with_deferred, overview, ctx.workspace)
             ctx.conditions.clear(ConditionType.DATABASE_UNAVAILABLE)
             self._compare_clocks(overview.database_time, took=ctx.clock.monotonic() - asked)
 
+    def _clock_was_set(self) -> bool:
+        """Whether somebody set the wall clock since it was last compared: until it is again, it may be wrong."""
+        if self._wall_ahead is None:
+            return False
+        return abs(wall_ahead(self._ctx.clock) - self._wall_ahead) >= CLOCK_TOLERANCE_SECONDS
+
     def _compare_clocks(self, database_time: datetime, took: float) -> None:
         """Say whether the clocks differ by more than they may; the database's was read within *took* seconds."""
+        self._wall_ahead = wall_ahead(self._ctx.clock)
         problem = clock_problem(self._ctx.clock.now(), database_time, took)
         self._ctx.conditions.set(ConditionType.CLOCK_WRONG, problem)
 
@@ -129,6 +149,11 @@ class Look:
         if phase in NODE_MUST_RUN and work and work.block0 and work.block0.hash == node.block0_hash:
             return node.tip_date
         return None
+
+
+def wall_ahead(clock: Clock) -> float:
+    """By how many seconds the wall clock is ahead of the monotonic one; constant unless somebody sets it."""
+    return clock.now().timestamp() - clock.monotonic()
 
 
 def clock_problem(now: datetime, database_time: datetime, took: float) -> tuple[str, str] | None:

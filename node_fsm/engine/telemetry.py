@@ -30,6 +30,7 @@ class Telemetry:
         self._statement: ChainStatement | None = None
         self._shown: object = None
         """What the metrics of elections were made of."""
+        self._deadline: Deadline | None = None
         self._reminders = Reminders(ctx.conditions, ctx.clock.monotonic)
         ctx.conditions.listeners.append(self._condition_changed)
 
@@ -42,8 +43,11 @@ class Telemetry:
         """The engine has looked at the world, and the clock calls it next at *deadline*."""
         ctx, node = self._ctx, self._ctx.node.state
         ctx.metrics.ticked(ctx.clock.now())
-        ctx.metrics.deadline(deadline)
-        if (shown := (view.overview, view.slot_duration, view.unbuildable)) != self._shown:
+        if deadline != self._deadline:
+            ctx.metrics.deadline(deadline)
+            self._deadline = deadline
+        elections = None if view.overview is UNKNOWN else view.overview.elections
+        if (shown := (elections, view.slot_duration, view.unbuildable)) != self._shown:
             ctx.metrics.elections(view, ctx.policy)
             self._shown = shown
         ctx.metrics.node_up(node.running, node.peers_connected)

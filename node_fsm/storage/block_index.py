@@ -5,6 +5,7 @@ A chain has a block every few seconds for weeks, and a vote for most of its vote
 
 from array import array
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -104,7 +105,7 @@ class FragmentSet:
     _BUCKETS = 4096
 
     def __init__(self) -> None:
-        self._buckets = [bytearray() for _ in range(self._BUCKETS)]
+        self._buckets: defaultdict[int, bytearray] = defaultdict(bytearray)
 
     def add(self, ids: Iterable[str]) -> None:
         """Add each of *ids*, 64 hex digits."""

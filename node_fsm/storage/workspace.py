@@ -259,6 +259,7 @@ def _lock(descriptor: int, root: Path) -> None:
 
 def _subdirectories(path: Path) -> list[Path]:
     try:
-        return [entry for entry in path.iterdir() if entry.is_dir()]
+        with os.scandir(path) as entries:
+            return [path / entry.name for entry in entries if entry.is_dir()]
     except FileNotFoundError:
         return []

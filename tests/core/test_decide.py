@@ -308,6 +308,16 @@ def test_a_tally_is_given_up_only_past_the_grace_and_for_good_reason() -> None:
     assert leader0(Phase.TALLYING, missing, worlds.CLOSE, work) == Decision(Event.TALLY_WINDOW_CLOSED, why)
 
 
+def test_by_a_wrong_clock_nothing_is_given_up() -> None:
+    work, late = worlds.work(worlds.block0()), worlds.CLOSE + worlds.DAY
+    for failure in (PermanentError("SharesMissing", "none"), TemporaryError("NodeNotReady", "the node is not ready")):
+        failed = worlds.view(worlds.overview(worlds.election(worlds.block0())), failure=failure)
+        assert leader0(Phase.TALLYING, failed, late, work)
+        assert leader0(Phase.TALLYING, replace(failed, clock_wrong=True), late, work) is None
+    assert node(Phase.RUNNING, worlds.view(UNKNOWN), late, work)
+    assert node(Phase.RUNNING, replace(worlds.view(UNKNOWN), clock_wrong=True), late, work) is None
+
+
 def test_what_does_not_answer_has_a_little_longer_and_the_database_must() -> None:
     work, silent = worlds.work(worlds.block0()), TemporaryError("NodeNotReady", "the node is not ready")
     last = worlds.CLOSE + LAST_ATTEMPTS

@@ -14,7 +14,7 @@ from tests.demo.process import DemoProcess
 from tests.election.test_importing import add_up
 from tests.support.polling import HANGING
 
-LIMIT = 600
+LIMIT = 700
 """For hanging: it takes two minutes, and longer beside other work."""
 
 

@@ -37,7 +37,7 @@ def test_a_machine_that_is_too_slow_is_told_so_with_the_figure(
     assert run_demo(Options(report=tmp_path / "report.json")) == 1
     *_, heading, last = capsys.readouterr().out.splitlines()
     assert heading.startswith("the demo stopped after ")
-    assert last.startswith("  this machine cannot hold both elections in 3 minutes; the last that happened was: start")
+    assert last.startswith("  this machine cannot hold both elections in 10 minutes; the last that happened was: start")
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["ok"] is False
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]

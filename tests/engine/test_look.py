@@ -299,6 +299,27 @@ async def test_a_clock_that_is_wrong_is_a_condition_until_it_is_mended(
         assert world.condition("clock_wrong") is None
 
 
+async def test_a_clock_that_is_set_is_compared_at_once_and_doubted_while_it_cannot_be(
+    due: Callable[..., World],
+) -> None:
+    world = due()
+    world.database.answer = overview()
+    async with world.running():
+        await world.looks(2)
+        world.clock.advance(hours=1)
+        world.database.ahead = timedelta(hours=-1)
+        world.ctx.mailbox.look_again()
+        await world.until(lambda: world.condition("clock_wrong") == "ClockWrong")
+        world.clock.advance(hours=-1)
+        world.database.ahead = timedelta(0)
+        world.database.failure = TemporaryError("DatabaseUnavailable", "refused")
+        world.ctx.mailbox.look_again()
+        await world.until(lambda: world.condition("clock_wrong") == "ClockSet")
+        world.database.failure = None
+        await world.rereads()
+        assert world.condition("clock_wrong") is None
+
+
 async def test_a_slow_answer_is_not_taken_for_a_wrong_clock(due: Callable[..., World]) -> None:
     world = due()
     answer = world.database.overview

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from node_fsm.chain.fragment_log import FragmentLog
 from node_fsm.core.committee import SavedSnapshot
 from node_fsm.core.model import ArchiveKind, NodeRow, PlanResult, Publication
 from node_fsm.core.payload_type import PayloadType
@@ -215,10 +216,19 @@ class Cluster:
             return False
         if host.node.chain is None or not host.node.chain.tip.height:
             return True
+        if not self._logged(host) <= {fragment.id for fragment in host.node.chain.fragments()}:
+            return False
         return bool(host.node.required) and any(
             other.leader_id and other.chain and other.blocks[: len(host.node.blocks)] == host.node.blocks
             for other in self.nodes.reached_by(host.node)
         )
+
+    @staticmethod
+    def _logged(host: Host) -> set[str]:
+        """What the node of *host* has accepted, by its logs."""
+        here = [(one.election_id, one.block0_hash) for one in host.workspace.chains() if one.block0_hash]
+        logs = [FragmentLog(host.workspace.chain(*chain).fragments) for chain in here]
+        return {entry.fragment.id for log in logs for entry in log.read()}
 
     def _later(self, seconds: float) -> float:
         return self.clock.monotonic() + seconds

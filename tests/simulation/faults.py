@@ -73,9 +73,12 @@ class Faulty:
         if name in self._never:
             return attribute
         if inspect.iscoroutinefunction(attribute):
-            return self._call(name, attribute)
-        if inspect.isasyncgenfunction(attribute):
-            return self._stream(name, attribute)
+            attribute = self._call(name, attribute)
+        elif inspect.isasyncgenfunction(attribute):
+            attribute = self._stream(name, attribute)
+        else:
+            return attribute
+        setattr(self, name, attribute)  # found at once from now on
         return attribute
 
     def _call(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from collections.abc import Coroutine
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -175,7 +175,7 @@ class Host:
             self.ctx.mailbox.look_again()
 
     def _context(self, database: SimulatedDatabase) -> Context:
-        metrics, mailbox = Metrics(self.role), Mailbox()
+        mailbox = Mailbox()
         return Context(
             settings=PhaseSettings(
                 hostname=self.name,
@@ -197,7 +197,7 @@ class Host:
             node=cast("Node", _FaultyNode(self.node, self._port(self.node, "node", NODE_AWAY))),
             workspace=self.workspace,
             conditions=Conditions(self.clock.now),
-            metrics=metrics,
+            metrics=_metrics(self.role),
             mailbox=mailbox,
             looked=Pulse(),
             decryption_speed=DecryptionSpeed("jcli of the tests", 1, 0.01, 1e-4, 1e-6, 1e-6),
@@ -222,6 +222,12 @@ class _FaultyNode:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._node, name)
+
+
+@cache
+def _metrics(role: Role) -> Metrics:
+    """Those of all services of a role: to make them takes longer than an election, and nobody reads them here."""
+    return Metrics(role)
 
 
 def _forget(database: SimulatedDatabase, listener: Any) -> None:

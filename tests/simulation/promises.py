@@ -90,16 +90,16 @@ class Promises:
         for plan in publication.plans:
             votes = counted.get(plan.id)
             for index, proposal in enumerate(plan.proposals):
+                # Who said two things said one of them; if either is on record, then perhaps nothing.
                 said = [
                     {
-                        one.say.choice
+                        None if one.raw in lost else one.say.choice
                         for one in accepted
                         if (one.say.plan, one.say.proposal, one.say.voter) == (plan.index, index, voter)
-                        if one.raw not in lost
                     }
                     for voter in range(len(POWERS))
                 ]
-                choices = product(*(one or (None,) for one in said))  # who said two things said one of them
+                choices = product(*(one or (None,) for one in said))
                 if votes is None or votes[index] not in {_sums(one, len(proposal.options)) for one in choices}:
                     raise BrokenPromiseError(
                         f"{planned.name}: proposal {index} of plan {plan.index} has {votes and votes[index]}; accepted"

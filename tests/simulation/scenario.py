@@ -9,7 +9,7 @@ from tests.phases.small_election import edited, row
 from tests.support.fakes import START
 from tests.support.memory_database import Row
 
-SLOT_SECONDS = 10
+SLOT_SECONDS = 20
 SLOTS_PER_EPOCH = 20
 LEAD_SECONDS = 120
 """From the row to the start of its chain, at least."""

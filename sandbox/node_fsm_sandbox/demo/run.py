@@ -103,7 +103,7 @@ def _too_slow(display: Display) -> str:
         if type_ != ConditionType.SANDBOX
     ]
     held = f"; conditions that hold: {'; '.join(complaints)}" if complaints else ""
-    return f"this machine cannot hold both elections in 3 minutes; the last that happened was: {display.latest}{held}"
+    return f"this machine cannot hold both elections in 10 minutes; the last that happened was: {display.latest}{held}"
 
 
 def _begin(file: Path) -> None:
