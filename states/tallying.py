@@ -6,7 +6,6 @@ from functools import partial
 
 from loguru import logger
 
-from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.chain_time import ChainDates
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError, TemporaryError
@@ -25,7 +24,7 @@ from node_fsm.steps.put_back import put_back_if_forgotten
 from node_fsm.steps.recover import recover_if_forgotten
 from node_fsm.steps.resubmission import Resubmission
 from node_fsm.steps.split import Neighbours
-from node_fsm.steps.tally import check_count, count, read_snapshot, record, results
+from node_fsm.steps.tally import check_count, count, is_recorded, read_snapshot, record, results
 from node_fsm.steps.tally_chain import (
     check_still_there,
     follow_tallies,
@@ -175,7 +174,7 @@ async def _follow(ctx: Context, copy: BlockCopy, others: Neighbours, last: Copie
 async def _is_complete(chain: ChainDirectory, copy: BlockCopy, ctx: Context) -> bool:
     """Whether everything that the count needs of the node is here."""
     has_ended = copy.tip.date >= ctx.block0_in_work().dates.vote_end
-    return has_ended and await in_thread(DISK, chain.record.exists)
+    return has_ended and await is_recorded(chain, copy)
 
 
 def _last_counted(copy: BlockCopy, dates: ChainDates) -> CopiedBlock:

@@ -43,10 +43,9 @@ async def record(ctx: Context, chain: ChainDirectory, copy: BlockCopy, block: Co
     Once per election, unless *block*, the first after voting, is another one than then: what was recorded of a chain
     that was given up since says nothing of this one. TemporaryError when the answer about the plans is none.
     """
+    if await is_recorded(chain, copy):
+        return
     if await in_thread(DISK, chain.record.exists):
-        block_id = await in_thread(DISK, _recorded_at, chain)
-        if block_id is None or copy.has_block(block_id):
-            return
         logger.warning("the chain has turned since the votes were recorded; they are recorded anew")
         await in_thread(DISK, shutil.rmtree, chain.record)
     made = unfinished(chain.record)
@@ -55,8 +54,16 @@ async def record(ctx: Context, chain: ChainDirectory, copy: BlockCopy, block: Co
     await in_thread(LONG, _keep, chain, made, block)
 
 
-def _recorded_at(chain: ChainDirectory) -> str | None:
-    return chain.record_block.read_text() if chain.record_block.exists() else None
+async def is_recorded(chain: ChainDirectory, copy: BlockCopy) -> bool:
+    """Whether what the node says of the votes was recorded, and on the chain that *copy* has."""
+
+    def recorded_at() -> str | None:
+        return chain.record_block.read_text() if chain.record_block.exists() else None
+
+    if not await in_thread(DISK, chain.record.exists):
+        return False
+    block_id = await in_thread(DISK, recorded_at)
+    return block_id is None or copy.has_block(block_id)
 
 
 def _keep(chain: ChainDirectory, made: Path, block: CopiedBlock) -> None:
