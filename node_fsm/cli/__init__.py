@@ -5,6 +5,7 @@ the shell do not wait for the database's, S3's or HTTP's libraries.
 """
 
 import os
+import resource
 import sys
 from typing import Annotated, Any
 
@@ -71,10 +72,21 @@ def common(
     """Runs an on-chain election by itself: a finite-state machine around a jormungandr node."""
     from node_fsm.log import configure_logging, known_format, known_level
 
+    write_no_core_files()
     # Also where nothing is set: loguru's own default shows the values of variables. What is set wrongly is said where
     # settings are loaded.
     level = known_level(os.environ.get("NODE_FSM_LOG_LEVEL", ""))
     configure_logging(level or "WARNING", known_format(os.environ.get("NODE_FSM_LOG_FORMAT", "")) or "text")
+
+
+def write_no_core_files() -> None:
+    """Have neither this process nor any that it starts, jcli and the node, leave a core file: keys would be in it.
+
+    The limit is one byte where it may be: a program that ``kernel.core_pattern`` names gets cores past a limit of 0.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    limit = min(1, hard) if hard != resource.RLIM_INFINITY else 1
+    resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
 
 
 @app.command("version")
