@@ -10,10 +10,14 @@ from node_fsm.archive.manifest import Manifest, ResultEntry, Tip
 from node_fsm.archive.watched import Watched
 from node_fsm.chain.block0 import summarise
 from node_fsm.chain.recount import Recount, recount
+from node_fsm.core.errors import NOT_AS_EXPECTED
 from node_fsm.core.progress import Progress
 
 UNCOUNTED: Final = "record/uncounted-votes.json"
 """Votes that are not counted: a list of objects with the ``weight`` of each, and more."""
+
+MAX_DOCUMENT_BYTES = 256 * 2**20
+"""Of a document of an archive that is read as a whole."""
 
 _BUFFER_BYTES = 2**20
 
@@ -73,8 +77,10 @@ def check_chain(blocks: Path, claims: Claims, progress: Progress = lambda _done,
 def check_uncounted(record: Path) -> Check:
     """What the archive says of votes that nodes had accepted in time and that are not counted."""
     try:
+        if record.stat().st_size > MAX_DOCUMENT_BYTES:
+            return Check(UNCOUNTED, ok=False, detail=f"has more than {MAX_DOCUMENT_BYTES} bytes")
         weights = [int(vote["weight"]) for vote in json.loads(record.read_bytes())]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, *NOT_AS_EXPECTED) as error:
         return Check(UNCOUNTED, ok=False, detail=f"is no list of votes: {error!r}")
     said = f"{len(weights)} votes of weight {sum(weights)}, which nodes had accepted in time, are not counted"
     return Check(UNCOUNTED, ok=True, detail=said)

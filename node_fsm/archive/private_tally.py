@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from node_fsm.archive.check import Check
+from node_fsm.archive.check import MAX_DOCUMENT_BYTES, Check
 from node_fsm.archive.manifest import Manifest, ResultEntry
 from node_fsm.archive.watched import Watched
 from node_fsm.chain.ballot_sums import BallotSums
@@ -21,13 +21,13 @@ from node_fsm.chain.certificates import PlanCertificate
 from node_fsm.chain.decryption import EncryptedTally, read_encrypted_tally, result_problem, share_problem
 from node_fsm.chain.recount import Recount, TallyFound, recount
 from node_fsm.core.committee import Results, Share, read_share
+from node_fsm.core.errors import NOT_AS_EXPECTED
 from node_fsm.core.progress import Progress
 from node_fsm.ports.answers import VotePlanStatus, encrypted_tallies
 
 VOTE_PLANS: Final = "record/vote-plans.json"
 """What the node said of all plans after voting, with the encrypted sums."""
 
-_MAX_BYTES = 256 * 2**20
 _BUFFER_BYTES = 2**20
 
 
@@ -231,10 +231,10 @@ def _read(directory: Path, name: str, parse: Any) -> Any:
     if not path.exists():
         return None
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise UnreadableError(f"{name} has more than {_MAX_BYTES} bytes")
+        if path.stat().st_size > MAX_DOCUMENT_BYTES:
+            raise UnreadableError(f"{name} has more than {MAX_DOCUMENT_BYTES} bytes")
         return parse(json.loads(path.read_bytes()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, *NOT_AS_EXPECTED) as error:
         raise UnreadableError(f"{name} is not what it should be: {error!r}") from error
 
 

@@ -7,7 +7,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from node_fsm.core.errors import PermanentError
+from node_fsm.core.errors import NOT_AS_EXPECTED, PermanentError
+from node_fsm.core.printable import shortened
 
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Ten times faster where libyaml is."""
@@ -119,11 +120,14 @@ def load_template(path: Path) -> Template:
         problems = f"is not YAML, correct it: {' '.join(str(error).split())}"
     except ValidationError as error:
         problems = "; ".join(map(_problem, error.errors(include_url=False)))
+    except NOT_AS_EXPECTED as error:  # of a date, a number or a tag that there cannot be, or of nesting without end
+        problems = f"has a value that cannot be read, correct it: {error}"
     raise PermanentError("TemplateInvalid", f"the block 0 template {path}: {problems}")
 
 
 def _problem(error: ErrorDetails) -> str:
     field = ".".join(map(str, error["loc"]))
+    given = shortened(error["input"])  # a few lines with aliases in them may stand for gigabytes
     if source := _SET_BY_THE_SERVICE.get(field):
         return f"{field} is set by the service, from {source}; remove it"
     if error["type"] == "missing":
@@ -131,8 +135,8 @@ def _problem(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         return f"{field} is not a field of the template; remove it or correct its spelling"
     if error["type"] in {"model_type", "invalid_key"}:
-        return f"{field or 'the file'} must be a mapping of field names to values; it is {error['input']!r}"
+        return f"{field or 'the file'} must be a mapping of field names to values; it is {given}"
     if field.startswith("blockchain_configuration.linear_fees."):
-        return f"{field} must be 0, because tallies are posted without a fee; it is {error['input']!r}"
+        return f"{field} must be 0, because tallies are posted without a fee; it is {given}"
     requirement = error["msg"].removeprefix("Input should be ")
-    return f"{field} must be {requirement}; it is {error['input']!r}"
+    return f"{field} must be {requirement}; it is {given}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from node_fsm.chain.decryption import share_problem
 from node_fsm.cli.times import utc
 from node_fsm.core.committee import PostedShare, SavedSnapshot
-from node_fsm.core.errors import PermanentError, TemporaryError
+from node_fsm.core.errors import NOT_AS_EXPECTED, PermanentError, TemporaryError
 from node_fsm.core.secret import Secret
 from node_fsm.database.committee import CommitteeElection, CommitteePlan, committee_election
 from node_fsm.database.results import hash_of
@@ -168,14 +168,14 @@ def members_of(snapshot: SavedSnapshot) -> tuple[str, ...]:
     """The public keys of the members in the plan's order; PermanentError ``SnapshotDamaged``."""
     try:
         return tuple(map(str, snapshot.printed["committee_member_keys"]))
-    except (KeyError, TypeError):
+    except NOT_AS_EXPECTED:
         raise _damaged(snapshot) from None
 
 
 def _encrypted(snapshot: SavedSnapshot) -> list[str]:
     try:
         tallies = encrypted_tallies(snapshot.printed)
-    except (KeyError, TypeError, ValueError):
+    except NOT_AS_EXPECTED:
         raise _damaged(snapshot) from None
     encrypted = [sums for sums in tallies if sums is not None]
     if len(encrypted) < len(tallies):

@@ -21,6 +21,10 @@ _SHORTAGES = {
 _DEPTH = 20
 """Causes of an error that are looked at."""
 
+NOT_AS_EXPECTED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading a document raises that is of another shape than it should be: other types, figures beyond all limits,
+deeper than Python goes."""
+
 
 class ServiceError(Exception):
     """A failure with a *reason* (one CamelCase word, a metric label) and a *message* for a person.

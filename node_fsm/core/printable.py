@@ -1,4 +1,6 @@
-"""Text that is shown to people, without what a terminal would obey instead of showing it."""
+"""Text that is shown to people, without what a terminal would obey instead of showing it, and in few words."""
+
+from reprlib import Repr
 
 _OBEYED = (
     *range(0x20),  # C0 controls
@@ -7,6 +9,18 @@ _OBEYED = (
     *range(0x2066, 0x206A),
 )
 _ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _OBEYED if chr(code) not in "\n\t"}
+
+_SHORT = Repr()
+_SHORT.maxlevel = 2
+_SHORT.maxstring = _SHORT.maxother = 60
+
+
+def shortened(value: object) -> str:
+    """What *value* is, in a line, however much there is in it."""
+    try:
+        return _SHORT.repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 def printable(text: str) -> str:

@@ -16,6 +16,7 @@ from loguru import logger
 
 from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.backoff import Backoff
+from node_fsm.core.errors import NOT_AS_EXPECTED
 from node_fsm.core.model import JournalEntry
 from node_fsm.engine.faults import Unwritten
 from node_fsm.ports import Database
@@ -94,6 +95,6 @@ def _read(file: Path) -> list[JournalEntry]:
         return [JournalEntry(**value | {"at": datetime.fromisoformat(value["at"])}) for value in values]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, *NOT_AS_EXPECTED) as error:
         logger.warning("what the journal lacks is not known, {} cannot be read: {}", file, error)
         return []

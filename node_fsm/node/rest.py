@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from node_fsm.aio.threads import DISK, in_thread
-from node_fsm.core.errors import PermanentError, TemporaryError, shortage
+from node_fsm.core.errors import NOT_AS_EXPECTED, PermanentError, TemporaryError, shortage
 from node_fsm.ports.answers import (
     Account,
     ChainSettings,
@@ -19,6 +19,8 @@ from node_fsm.ports.answers import (
     NodeStats,
     Posted,
     VotePlanStatus,
+    hash_of,
+    whole_number,
 )
 from node_fsm.storage.files import new_file
 
@@ -49,12 +51,14 @@ RECORD_SECONDS = 300.0
 """For one such answer."""
 
 _PIECE_BYTES = 2**20
+_SAID_CHARACTERS = 200
+"""So much of what the node said is in an error."""
 _HASH_BYTES = 32
 _STATUSES_AT_ONCE = 100  # ids of 64 characters in one URL
 BOOTSTRAPPING = "NodeBootstrapping"
 """The reason of the TemporaryError that says: the node is there, its chain not yet."""
 
-_CONTEXT_MISSING = "context not available"
+_CONTEXT_MISSING = b"context not available"
 
 T = TypeVar("T")
 
@@ -70,7 +74,10 @@ class NodeRest:
     def __init__(self, base_url: str, timeout: float = 10.0) -> None:
         # No proxy, whatever the environment says: the node is ours, mostly on the loopback interface.
         self._timeout = timeout
-        self._client = httpx.AsyncClient(base_url=base_url, timeout=timeout, trust_env=False)
+        # Nothing is unpacked: of a few kilobytes that would make gigabytes.
+        self._client = httpx.AsyncClient(
+            base_url=base_url, timeout=timeout, trust_env=False, headers={"Accept-Encoding": "identity"}
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -104,7 +111,11 @@ class NodeRest:
 
     async def tip(self) -> str:
         """The hex hash of the newest block."""
-        return (await self._request("GET", TIP)).content.decode("ascii", errors="replace").strip()
+        answer = await self._request("GET", TIP)
+        try:
+            return hash_of(answer.content.decode("ascii").strip())
+        except ValueError as error:
+            raise _unknown(TIP, error) from error
 
     async def block(self, block_id: str) -> bytes | None:
         """A block's bytes; None when the node does not have it."""
@@ -161,7 +172,11 @@ class NodeRest:
         response = await self._request("GET", path, absent_is_fine=True)
         if response.status == httpx.codes.NOT_FOUND:
             return {}
-        return _parse(path, response, lambda answer: {plan["vote_plan_id"]: tuple(plan["votes"]) for plan in answer})
+        return _parse(
+            path,
+            response,
+            lambda answer: {hash_of(plan["vote_plan_id"]): tuple(map(whole_number, plan["votes"])) for plan in answer},
+        )
 
     async def _get(self, path: str, parse: Callable[[Any], T]) -> T:
         return _parse(path, await self._request("GET", path), parse)
@@ -196,10 +211,10 @@ class NodeRest:
         try:
             async with asyncio.timeout(seconds), self._client.stream(method, path, **request) as response:
                 if response.is_server_error:
-                    said = (await _whole(path, response)).text
+                    answer = await _whole(path, response)
                     raise TemporaryError(
-                        BOOTSTRAPPING if _CONTEXT_MISSING in said else "NodeUnavailable",
-                        f"the node answers {method} {path} with HTTP {response.status_code}: {said[:200].strip()}",
+                        BOOTSTRAPPING if _CONTEXT_MISSING in answer.content else "NodeUnavailable",
+                        f"the node answers {method} {path} with HTTP {answer.status}: {answer.said}",
                     )
                 yield response
         except TimeoutError as error:
@@ -224,8 +239,8 @@ class _Answer:
         return httpx.codes.is_success(self.status)
 
     @property
-    def text(self) -> str:
-        return self.content.decode(errors="replace")
+    def said(self) -> str:
+        return self.content[:_SAID_CHARACTERS].decode(errors="replace").strip()
 
 
 async def _whole(path: str, response: httpx.Response) -> _Answer:
@@ -238,7 +253,7 @@ async def _whole(path: str, response: httpx.Response) -> _Answer:
 async def _pieces(path: str, response: httpx.Response, limit: int) -> AsyncIterator[bytes]:
     """The body in pieces; TemporaryError ``NodeAnswerUnknown`` when it has more than *limit* bytes."""
     size = 0
-    async for piece in response.aiter_bytes(_PIECE_BYTES):
+    async for piece in response.aiter_raw(_PIECE_BYTES):
         size += len(piece)
         if size > limit:
             raise _unknown(path, ValueError(f"it has more than {limit} bytes"))
@@ -248,16 +263,17 @@ async def _pieces(path: str, response: httpx.Response, limit: int) -> AsyncItera
 def _parse(path: str, answer: _Answer, parse: Callable[[Any], T]) -> T:
     try:
         return parse(json.loads(answer.content))
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+    except NOT_AS_EXPECTED as error:
         raise _unknown(path, error) from error
 
 
 def _unknown(path: str, error: Exception) -> TemporaryError:
-    return TemporaryError("NodeAnswerUnknown", f"the node's answer to {path} is not understood: {error!r}")
+    said = repr(error)[:_SAID_CHARACTERS]
+    return TemporaryError("NodeAnswerUnknown", f"the node's answer to {path} is not understood: {said}")
 
 
 def _refused(method: str, path: str, answer: _Answer) -> PermanentError:
     return PermanentError(
         "NodeRefused",
-        f"the node refuses {method} {path} with HTTP {answer.status}: {answer.text[:200].strip()}",
+        f"the node refuses {method} {path} with HTTP {answer.status}: {answer.said}",
     )

@@ -1,5 +1,10 @@
-"""What the node's REST interface answers, as records. The parsers raise KeyError, TypeError or ValueError."""
+"""What the node's REST interface answers, as records.
 
+The parsers raise NOT_AS_EXPECTED: also for a figure, date or time that the chain has no room for, so that nobody counts
+with it later.
+"""
+
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +13,39 @@ from typing import Any, Self
 
 from node_fsm.chain.limits import LANES
 from node_fsm.core.chain_time import BlockDate, ChainClock
+from node_fsm.core.printable import shortened
 
 _LANE_BITS = 29
+_U32, _U64 = 2**32, 2**64
+
+
+def hash_of(value: object) -> str:
+    """The 64 hex digits of a hash, in lower case."""
+    if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
+        raise ValueError(f"{shortened(value)} is no hash")
+    return value
+
+
+def whole_number(value: object, below: int = _U64, least: int = 0) -> int:
+    """A whole number, which the node also writes as text."""
+    number = int(value) if isinstance(value, int | str) else None
+    if number is None or not least <= number < below:
+        raise ValueError(f"{shortened(value)} is no whole number from {least} to {below - 1}")
+    return number
+
+
+def _date(value: object) -> BlockDate:
+    date = BlockDate.parse(str(value))
+    if max(date) >= _U32:
+        raise ValueError(f"{date} is no date of a chain")
+    return date
+
+
+def _time(value: object) -> datetime:
+    time = datetime.fromisoformat(str(value))
+    if time.tzinfo is None:
+        raise ValueError(f"{shortened(value)} has no time zone")
+    return time
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +66,11 @@ class NodeStats:
         return cls(
             version=str(answer["version"]),
             state=str(answer["state"]),
-            height=int(answer["lastBlockHeight"]),
-            tip=str(answer["lastBlockHash"]),
-            tip_date=BlockDate.parse(answer["lastBlockDate"]),
-            last_block_time=datetime.fromisoformat(time) if time else None,
-            peers_connected=int(answer["peerConnectedCnt"]),
+            height=whole_number(answer["lastBlockHeight"], _U32),
+            tip=hash_of(answer["lastBlockHash"]),
+            tip_date=_date(answer["lastBlockDate"]),
+            last_block_time=_time(time) if time else None,
+            peers_connected=whole_number(answer["peerConnectedCnt"], _U32),
         )
 
 
@@ -48,11 +84,11 @@ class ChainSettings:
     @classmethod
     def parse(cls, answer: Mapping[str, Any]) -> Self:
         return cls(
-            block0_hash=str(answer["block0Hash"]),
+            block0_hash=hash_of(answer["block0Hash"]),
             clock=ChainClock(
-                start=datetime.fromisoformat(answer["block0Time"]),
-                slot_duration=int(answer["slotDuration"]),
-                slots_per_epoch=int(answer["slotsPerEpoch"]),
+                start=_time(answer["block0Time"]),
+                slot_duration=whole_number(answer["slotDuration"], 256, least=1),
+                slots_per_epoch=whole_number(answer["slotsPerEpoch"], _U32, least=1),
             ),
         )
 
@@ -67,12 +103,13 @@ class Account:
 
     @classmethod
     def parse(cls, answer: Mapping[str, Any]) -> Self:
-        counters = tuple(int(counter) - (lane << _LANE_BITS) for lane, counter in enumerate(answer["counters"]))
+        told = [whole_number(counter, _U32) for counter in answer["counters"]]
+        counters = tuple(counter - (lane << _LANE_BITS) for lane, counter in enumerate(told))
         if len(counters) != LANES:
             raise ValueError(f"{len(counters)} counters instead of {LANES}")
         return cls(
-            value=int(answer["value"]),
-            tokens={str(token): int(amount) for token, amount in answer["tokens"].items()},
+            value=whole_number(answer["value"]),
+            tokens={str(token): whole_number(amount) for token, amount in answer["tokens"].items()},
             counters=counters,
         )
 
@@ -101,7 +138,7 @@ class FragmentStatus:
         ((name, details),) = answer.items()
         state = FragmentState(name)
         if state is FragmentState.IN_A_BLOCK:
-            return cls(state, block=str(details["block"]), date=BlockDate.parse(details["date"]))
+            return cls(state, block=hash_of(details["block"]), date=_date(details["date"]))
         return cls(state, reason=str(details["reason"]))
 
 
@@ -138,9 +175,9 @@ class ProposalStatus:
         counted = tally if kind == "Public" else tally["state"].get("Decrypted")
         return cls(
             id=str(answer["proposal_id"]),
-            options=int(answer["options"]["end"]),
-            votes_cast=int(answer["votes_cast"]),
-            results=tuple(map(int, counted["result"]["results"])) if counted else None,
+            options=whole_number(answer["options"]["end"], _U32),
+            votes_cast=whole_number(answer["votes_cast"]),
+            results=tuple(map(whole_number, counted["result"]["results"])) if counted else None,
         )
 
 
@@ -169,9 +206,9 @@ class VotePlanStatus:
         return cls(
             id=str(answer["id"]),
             payload_type=str(answer["payload"]),
-            vote_start=BlockDate.parse(answer["vote_start"]),
-            vote_end=BlockDate.parse(answer["vote_end"]),
-            committee_end=BlockDate.parse(answer["committee_end"]),
+            vote_start=_date(answer["vote_start"]),
+            vote_end=_date(answer["vote_end"]),
+            committee_end=_date(answer["committee_end"]),
             voting_token=str(answer["voting_token"]),
             committee_member_keys=tuple(map(str, answer["committee_member_keys"])),
             proposals=tuple(map(ProposalStatus.parse, proposals)),

@@ -11,7 +11,7 @@ from node_fsm.archive.check import UNCOUNTED
 from node_fsm.archive.manifest import Election, Tip
 from node_fsm.archive.store import ArchiveRequest, archive_chain
 from node_fsm.chain.recount import Recount
-from node_fsm.core.errors import PermanentError
+from node_fsm.core.errors import NOT_AS_EXPECTED, PermanentError
 from node_fsm.core.events import Fact
 from node_fsm.core.model import ArchiveKind, PlanResult, StoredArchive, UncountedVote
 from node_fsm.steps.context import Context
@@ -65,7 +65,7 @@ class About:
         try:
             values = json.loads((chain.path / ABOUT).read_bytes())
             return cls(**values | {"kind": ArchiveKind(values["kind"])})
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, *NOT_AS_EXPECTED):
             return None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from node_fsm.chain.certificates import PlanCertificate
 from node_fsm.core.committee import Results, SavedSnapshot, Share
-from node_fsm.core.errors import PermanentError
+from node_fsm.core.errors import NOT_AS_EXPECTED, PermanentError
 from node_fsm.ports.answers import VotePlanStatus, encrypted_tallies
 from node_fsm.storage.files import make_private, write_private
 from node_fsm.storage.workspace import ChainDirectory
@@ -102,7 +102,7 @@ def read_private_plan(
         encrypted = encrypted_sums(printed)
         for sums in encrypted:
             b64decode(sums, validate=True)
-    except (KeyError, TypeError, ValueError) as error:
+    except NOT_AS_EXPECTED as error:
         raise PermanentError(
             "RecordDamaged",
             f"vote_plan.tally_snapshot of plan {certificate.id} is not the node's account of it ({error!r}); restore"
@@ -129,7 +129,7 @@ def read_result(file: Path) -> Results | None:
     """The votes in what jcli wrote; None when there is no such file, or it is none."""
     try:
         return VotePlanStatus.parse(json.loads(file.read_bytes())).results
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, *NOT_AS_EXPECTED):
         return None
 
 

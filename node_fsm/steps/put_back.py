@@ -11,7 +11,7 @@ from typing import Any
 from loguru import logger
 
 from node_fsm.aio.threads import DISK, in_thread
-from node_fsm.core.errors import PermanentError
+from node_fsm.core.errors import NOT_AS_EXPECTED, PermanentError
 from node_fsm.core.events import Fact
 from node_fsm.core.model import Proposal, Publication, Published, VotePlan
 from node_fsm.core.payload_type import PayloadType
@@ -82,7 +82,7 @@ def _kept(chain: ChainDirectory) -> Published:
     try:
         document = json.loads(chain.publication.read_bytes())
         return Published(tuple(map(_plan, document["plans"])), document["specification"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, *NOT_AS_EXPECTED) as error:
         raise PermanentError(
             "PublicationLost",
             f"the database has no plans of the running chain, and {chain.publication} does not say what they were"

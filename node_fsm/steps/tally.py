@@ -17,7 +17,7 @@ from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.chain.errors import ChainDataError
 from node_fsm.chain.recount import PlanCount, ProposalCount, Recount, recount
 from node_fsm.core.committee import Results
-from node_fsm.core.errors import PermanentError, TemporaryError
+from node_fsm.core.errors import NOT_AS_EXPECTED, PermanentError, TemporaryError
 from node_fsm.core.model import PlanResult
 from node_fsm.core.payload_type import PayloadType
 from node_fsm.ports.answers import ProposalStatus, VotePlanStatus
@@ -69,7 +69,7 @@ async def is_recorded(chain: ChainDirectory, copy: BlockCopy) -> bool:
 def _keep(chain: ChainDirectory, made: Path, block: CopiedBlock) -> None:
     try:
         _by_id((made / VOTE_PLANS_RECORD).read_bytes())
-    except (FileNotFoundError, KeyError, ValueError) as error:
+    except (FileNotFoundError, ValueError) as error:
         raise TemporaryError("NodeAnswerUnknown", f"the node's account of the vote plans is none: {error}") from error
     write_private(chain.record_block, block.id.encode())
     move(made, chain.record)
@@ -99,14 +99,14 @@ def _by_id(answer: bytes) -> dict[str, Any]:
     """The plans in the node's answer, also those of others, whose shape is not ours to judge; ValueError."""
     try:
         return {str(plan["id"]): plan for plan in json.loads(answer)}
-    except (KeyError, RecursionError, TypeError) as error:
+    except NOT_AS_EXPECTED as error:
         raise ValueError(f"it is no list of plans ({error!r})") from error
 
 
 def _parse(plan: Any) -> VotePlanStatus:
     try:
         return VotePlanStatus.parse(plan)
-    except (AttributeError, KeyError, TypeError) as error:
+    except NOT_AS_EXPECTED as error:
         raise ValueError(f"plan {plan['id']} is not understood ({error!r})") from error
 
 
