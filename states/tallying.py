@@ -21,7 +21,7 @@ from node_fsm.steps.context import Context
 from node_fsm.steps.lost_votes import LostVotes
 from node_fsm.steps.private_tally import PrivateTally, keep_tally
 from node_fsm.steps.put_back import put_back_if_forgotten
-from node_fsm.steps.recover import recover_if_forgotten
+from node_fsm.steps.recover import recover_archive, recover_if_forgotten
 from node_fsm.steps.resubmission import Resubmission
 from node_fsm.steps.split import Neighbours
 from node_fsm.steps.tally import check_count, count, is_recorded, read_snapshot, record, results
@@ -33,13 +33,15 @@ from node_fsm.steps.tally_chain import (
     tally_on_chain,
     window_open,
 )
-from node_fsm.steps.wiring import rewire
+from node_fsm.steps.wiring import STORAGE_LOST, rewire
 from node_fsm.storage.block_copy import BlockCopy
 from node_fsm.storage.block_index import CopiedBlock
 from node_fsm.storage.workspace import ChainDirectory
 from states.base import PhaseState
 
 READY_SECONDS = 60.0
+
+_FOUND = "the results were found in a verified archive, and stand again"
 
 
 class Tallying(PhaseState):
@@ -54,19 +56,29 @@ class Tallying(PhaseState):
 
     async def run(self, ctx: Context) -> Decision:
         """Post the results, unless they stand already and are not disputed."""
+        try:
+            return await self._tally(ctx)
+        except PermanentError as error:
+            if error.reason == STORAGE_LOST and await recover_archive(ctx):
+                return Decision(Event.RESULTS_POSTED, _FOUND)
+            raise
+
+    async def _tally(self, ctx: Context) -> Decision:
         block0 = ctx.block0_in_work()
         standing, disputed = await _posted(ctx, block0.hash)
-        if not standing and await recover_if_forgotten(ctx):
-            return Decision(Event.RESULTS_POSTED, "the results were found in a verified archive, and stand again")
         chain, head = await adopt_block0(ctx)
         copy, votes = await open_copy(chain), Resubmission(chain)
         others = Neighbours(ctx, head.leader_ids)
         is_open = window_open(ctx, copy)
-        if is_open or not await _is_complete(chain, copy, ctx):
+        needs_node = is_open or not await _is_complete(chain, copy, ctx)
+        if needs_node:
             if not ctx.node.state.running:
                 await rewire(ctx, chain, head.leader_ids)
             await ctx.node.ready(READY_SECONDS)
             await settle(ctx, copy, block0.dates.vote_end, votes)
+        if not standing and await recover_if_forgotten(ctx):
+            return Decision(Event.RESULTS_POSTED, _FOUND)
+        if needs_node:
             if not standing:
                 disputed = await agree(ctx, others, copy, votes, _patience(block0.dates))
             await note(chain, disputed)

@@ -83,7 +83,7 @@ async def _verify_packed(
             whole &= check.ok
             yield check
         if manifest and whole:
-            async for check in _verify_private(manifest, Path(name), stages):
+            async for check in verify_private(manifest, Path(name), stages):
                 yield check
 
 
@@ -130,7 +130,7 @@ async def _verify_unpacked(text: bytes, directory: Path, stages: Stages) -> Asyn
             whole &= check.ok
             yield check
     if whole:
-        async for check in _verify_private(manifest, directory, stages):
+        async for check in verify_private(manifest, directory, stages):
             yield check
 
 
@@ -139,8 +139,8 @@ def tally_files(manifest: Manifest) -> list[str]:
     return [file.name for file in manifest.files if file.name == VOTE_PLANS or file.name.startswith("tally/")]
 
 
-async def _verify_private(manifest: Manifest, directory: Path, stages: Stages) -> AsyncGenerator[Check, None]:
-    """Check the tallies of private plans, of an archive that is whole."""
+async def verify_private(manifest: Manifest, directory: Path, stages: Stages = untold) -> AsyncGenerator[Check, None]:
+    """Check the tallies of private plans, of an archive that is whole and whose chain and files are in *directory*."""
     if manifest.kind is not ArchiveKind.SALVAGE:
         progress = stages("adding up the encrypted votes")
         checks = await in_thread(LONG, lambda: list(check_private_plans(directory, manifest, progress)))

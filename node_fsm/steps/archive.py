@@ -162,8 +162,11 @@ def _shown(vote: UncountedVote) -> dict[str, object]:
 
 
 def read_uncounted(document: bytes) -> list[UncountedVote]:
-    """The votes in what the archive has of them."""
-    return [UncountedVote(**vote | {"raw": bytes.fromhex(vote["raw"])}) for vote in json.loads(document)]
+    """The votes in what the archive has of them; PermanentError when it is something else."""
+    try:
+        return [UncountedVote(**vote | {"raw": bytes.fromhex(vote["raw"])}) for vote in json.loads(document)]
+    except NOT_AS_EXPECTED as error:
+        raise PermanentError("ArchiveNotVerified", f"{UNCOUNTED} is no list of votes ({error!r})") from error
 
 
 def _counts(counted: Recount) -> list[dict[str, object]]:

@@ -1,4 +1,8 @@
-"""A final archive that the database has forgotten, restored to a copy of before: it is recorded again."""
+"""A final archive that the database has forgotten, restored to a copy of before: it is recorded again.
+
+Every node may write archives, and an archive shows that it is whole, not who made it. So it counts only if it goes on
+to the end of voting, has the chain that this machine has itself, where it has one, and proves its private results.
+"""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,11 +14,13 @@ from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.archive.check import UNCOUNTED
 from node_fsm.archive.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, TAR_NAME, Election, Manifest
 from node_fsm.archive.store import chain_uri
-from node_fsm.archive.verify import unpack_verified
+from node_fsm.archive.verify import tally_files, unpack_verified, verify_private
+from node_fsm.core.block_date import BlockDate
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.events import Fact
 from node_fsm.core.model import ArchiveKind, PlanResult, StoredArchive
 from node_fsm.ports.object_errors import STORE_UNAVAILABLE
+from node_fsm.steps.adopt import open_copy
 from node_fsm.steps.archive import DISPUTED, read_uncounted
 from node_fsm.steps.context import Context
 from node_fsm.steps.tally import VOTE_PLANS_RECORD, read_snapshot
@@ -25,6 +31,8 @@ from node_fsm.storage.workspace import ChainDirectory
 LISTING_SECONDS = 5.0
 """Votes wait to be counted meanwhile."""
 
+_SENTENCE_CHARACTERS = 4096
+
 _RECORDS = frozenset({f"record/{VOTE_PLANS_RECORD}", f"record/{DISPUTED}", UNCOUNTED})
 """The files from which more is recorded again than the manifest says."""
 
@@ -32,19 +40,21 @@ _RECORDS = frozenset({f"record/{VOTE_PLANS_RECORD}", f"record/{DISPUTED}", UNCOU
 async def recover_if_forgotten(ctx: Context) -> bool:
     """As :func:`recover_archive`, before votes are counted of which the database knows no results.
 
-    That it was restored to a copy of before is seldom, and S3 is not needed to count: what fails there is no news.
+    An archive without all results is left: they may be counted yet. Our copy of the chain goes on to the end of voting.
+    That the database was restored to a copy of before is seldom, and S3 is not needed to count: what fails there is no
+    news.
     """
     try:
-        return await recover_archive(ctx)
+        return await recover_archive(ctx, tallied=True)
     except ServiceError as error:
         logger.debug("whether there is an archive of the chain already is not known: {}", error)
         return False
 
 
-async def recover_archive(ctx: Context) -> bool:
+async def recover_archive(ctx: Context, *, tallied: bool = False) -> bool:
     """Look in S3 for a final archive of the chain in work; record its results and itself when it is whole.
 
-    TemporaryError when S3 does not say soon whether there is one.
+    *tallied* leaves those that lack results. TemporaryError when S3 does not say soon whether there is one.
     """
     if ctx.settings.archive_uri is None:
         return False
@@ -53,21 +63,25 @@ async def recover_archive(ctx: Context) -> bool:
     async with deadline(LISTING_SECONDS, STORE_UNAVAILABLE, f"S3 did not list {where}"):
         found = await ctx.store.uris(f"{where}/{ArchiveKind.FINAL}-")
     for manifest_uri in found:
-        if manifest_uri.endswith(f"/{MANIFEST_NAME}") and await _recover(ctx, manifest_uri.rpartition("/")[0]):
+        if manifest_uri.endswith(f"/{MANIFEST_NAME}") and await _recover(ctx, manifest_uri.rpartition("/")[0], tallied):
             return True
     return False
 
 
-async def _recover(ctx: Context, uri: str) -> bool:
+async def _recover(ctx: Context, uri: str, tallied: bool) -> bool:
     text = await ctx.store.read(f"{uri}/{MANIFEST_NAME}", MAX_MANIFEST_BYTES)
     with TemporaryDirectory(dir=ctx.workspace.root, prefix="node-fsm-verify-") as name:
         unpacked = ChainDirectory(Path(name))
-        async for check in unpack_verified(text, ctx.store.download(f"{uri}/{TAR_NAME}"), unpacked.path, _RECORDS):
-            if not check.ok:
-                logger.warning("the archive {} does not hold: {}: {}", uri, check.name, check.detail)
-                return False
+        if problem := await _unpack(ctx, text, uri, unpacked):
+            logger.warning("the archive {} does not hold: {}", uri, problem)
+            return False
         manifest, work = Manifest.parse(text), ctx.election_in_work()
         if manifest.kind is not ArchiveKind.FINAL or manifest.block0_hash != ctx.block0_in_work().hash:
+            return False
+        if tallied and (manifest.results is None or manifest.untallied is not None):
+            return False
+        if problem := await _disagreement(ctx, manifest, unpacked):
+            logger.warning("the archive {} is not believed: {}", uri, problem)
             return False
         logger.warning("the archive {} is whole, and the database does not know it; it is recorded again", uri)
         blocks = await in_thread(LONG, blocks_with_fragments, unpacked.blocks)
@@ -94,6 +108,40 @@ async def _recover(ctx: Context, uri: str) -> bool:
     return True
 
 
+async def _unpack(ctx: Context, text: bytes, uri: str, unpacked: ChainDirectory) -> str | None:
+    """Check the whole archive, of which all that is needed is in *unpacked* then; what is wrong with it."""
+    try:
+        manifest = Manifest.parse(text)
+    except ValueError as error:
+        return str(error)
+    records, tar = _RECORDS | set(tally_files(manifest)), ctx.store.download(f"{uri}/{TAR_NAME}")
+    for checks in (unpack_verified(text, tar, unpacked.path, records), verify_private(manifest, unpacked.path)):
+        async for check in checks:
+            if not check.ok:
+                return f"{check.name}: {check.detail}"
+    return None
+
+
+async def _disagreement(ctx: Context, manifest: Manifest, unpacked: ChainDirectory) -> str | None:
+    """Why an archive is none of the whole chain as this machine knows it; None when there is nothing against it."""
+    end = ctx.block0_in_work().dates.vote_end
+    if BlockDate.parse(manifest.tip.date) < end:
+        return f"its last block is dated {manifest.tip.date}, before the end of voting {end}"
+    chain = ctx.chain()
+    if not await in_thread(DISK, chain.blocks.exists):
+        return None
+    own, archived = await open_copy(chain), await open_copy(unpacked)
+    last = own.first_at(end) or own.tip  # what comes after voting may be cut off and made anew
+    if not archived.has_block(last.id):
+        return f"it lacks block {last.id} of height {last.height}, which this machine has"
+    return None
+
+
+def _sentence(file: Path) -> str:
+    with file.open(errors="replace") as stream:
+        return stream.read(_SENTENCE_CHARACTERS)
+
+
 async def _record_end(ctx: Context, manifest: Manifest, unpacked: ChainDirectory, uri: str) -> None:
     """Record what Tallying had: votes that were not counted, the node's account of the others, and the results."""
     work, hash_, names = ctx.election_in_work(), manifest.block0_hash, {file.name for file in manifest.files}
@@ -107,7 +155,7 @@ async def _record_end(ctx: Context, manifest: Manifest, unpacked: ChainDirectory
         await ctx.database.save_tally_snapshot(hash_, snapshot.printed)
     disputed = None
     if f"record/{DISPUTED}" in names:
-        disputed = await in_thread(DISK, (unpacked.record / DISPUTED).read_text)
+        disputed = await in_thread(DISK, _sentence, unpacked.record / DISPUTED)
     entry = ctx.fact(
         Fact.RESULTS_WRITTEN,
         work.election_id,
