@@ -22,6 +22,7 @@ from node_fsm.cli.output import (
     text,
 )
 from node_fsm.core.errors import TemporaryError
+from node_fsm.core.printable import one_line
 
 if TYPE_CHECKING:
     from node_fsm.database.session import Session
@@ -74,7 +75,7 @@ def entry_lines(row: dict[str, Any], width: int | None) -> Iterator[str]:
     """An entry for people: what happened, and below it why."""
     what = row["event"] if row["from"] == row["to"] else f"{row['event']}: {row['from']} -> {row['to']}"
     of = f"  {text(row['election'])}" if row["election"] else ""
-    yield f"{text(row['at'])}  {text(row['hostname'])}{of}  {text(what)}"
+    yield one_line(f"{text(row['at'])}  {text(row['hostname'])}{of}  {text(what)}")
     yield from block_lines([("", text(row["reason"]))], width)
 
 

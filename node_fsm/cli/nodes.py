@@ -10,6 +10,7 @@ from node_fsm.cli.database import on_database
 from node_fsm.cli.node_key import keygen
 from node_fsm.cli.output import Column, TableOption, TableOutput, print_table, say
 from node_fsm.core.cluster_status import NodeKind, Standing
+from node_fsm.core.printable import argument
 
 app = typer.Typer(no_args_is_help=True, help="The nodes of the cluster.")
 app.command("keygen")(keygen)
@@ -42,7 +43,10 @@ def list_(output: TableOption = TableOutput.TEXT) -> None:
     if output is TableOutput.TEXT:
         for node in seen.nodes:
             if not node.is_listed:
-                say(f"`node-fsm node remove {node.hostname}` forgets a host that is gone or had another name", err=True)
+                say(
+                    f"`node-fsm node remove {argument(node.hostname)}` forgets a host that is gone or had another name",
+                    err=True,
+                )
 
 
 @app.command("add")

@@ -22,7 +22,7 @@ import typer
 
 from node_fsm.cli.times import utc
 from node_fsm.core.errors import InvalidInputError, PermanentError, ServiceError
-from node_fsm.core.printable import printable
+from node_fsm.core.printable import one_line, printable
 from node_fsm.settings.errors import SettingsError
 
 _MIN_WRAP = 20
@@ -114,7 +114,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, 
 
 def say(words: str, *, err: bool = False) -> None:
     """Print a sentence for people, on standard error if it is none of what was asked for."""
-    typer.echo(printable(words), err=err)
+    typer.echo(one_line(words), err=err)
 
 
 def print_pairs(pairs: Iterable[tuple[str, object]]) -> None:
@@ -130,7 +130,7 @@ def print_title(words: str) -> None:
 
 def title(words: str) -> str:
     """The line above what follows."""
-    return typer.style(printable(words), bold=True)
+    return typer.style(one_line(words), bold=True)
 
 
 def print_json(value: object) -> None:

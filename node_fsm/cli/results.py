@@ -9,7 +9,7 @@ import typer
 
 from node_fsm.cli.database import on_database
 from node_fsm.cli.output import Column, TableOption, TableOutput, print_table, table_lines, terminal_width, title
-from node_fsm.core.printable import printable
+from node_fsm.core.printable import one_line
 
 RESULTS = (
     Column("election", None, "The election's name."),
@@ -52,14 +52,14 @@ def lines(rows: Sequence[dict[str, Any]], width: int | None) -> Iterator[str]:
         if why := of_chain[0]["disputed"]:
             stands = "a person said that it stands" if of_chain[0]["confirmed_at"] else "it may not stand"
             yield title(f"The count of chain {block0_hash} is disputed, and {stands}:")
-            yield printable(why)
+            yield one_line(why)
             yield ""
         for (plan, number), options in groupby(of_chain, key=lambda row: (row["plan"], row["proposal_index"])):
             of_proposal = list(options)
             first = of_proposal[0]
             total = sum(row["votes"] for row in of_proposal)
             yield title(first["proposal"] or f"proposal {number} of plan {plan}")
-            yield printable(f"{first['objective'] or 'of an objective that is gone'}, {first['payload_type']} votes")
+            yield one_line(f"{first['objective'] or 'of an objective that is gone'}, {first['payload_type']} votes")
             cells = [
                 [row["option"] or row["option_index"], row["votes"], f"{row['votes'] / max(total, 1):.1%}"]
                 for row in of_proposal

@@ -16,6 +16,7 @@ from node_fsm.cli.output import (
     block_lines,
     print_json,
     print_table,
+    say,
     table_lines,
     terminal_width,
     text,
@@ -51,7 +52,7 @@ def list_(output: TableOption = TableOutput.TEXT) -> None:
     if output is TableOutput.TEXT:
         for election in found:
             if election["fault"]:
-                typer.echo(f"{text(election['name'])} is left out: {text(election['fault'])}")
+                say(f"{election['name']} is left out: {election['fault']}")
 
 
 def show(

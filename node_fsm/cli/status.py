@@ -14,7 +14,7 @@ from node_fsm.cli.output import ExitCode, Output, OutputOption, block_lines, pri
 from node_fsm.cli.times import span, utc, when
 from node_fsm.core.cluster_status import ClusterElection, ClusterNode, ClusterStatus, Standing
 from node_fsm.core.errors import ServiceError
-from node_fsm.core.printable import printable
+from node_fsm.core.printable import one_line, printable
 
 REFRESH_SECONDS = 2.0
 
@@ -196,7 +196,7 @@ def _results(seen: ClusterStatus, width: int | None) -> Iterator[str]:
 def _events(seen: ClusterStatus, now: datetime, width: int | None) -> Iterator[str]:
     events = [
         (
-            printable(f"{span(now - entry.at)} ago, {entry.hostname}"),
+            one_line(f"{span(now - entry.at)} ago, {entry.hostname}"),
             printable(f"{entry.event}{f' ({entry.election_name})' if entry.election_name else ''}: {entry.reason}"),
         )
         for entry in seen.journal[:_EVENTS]

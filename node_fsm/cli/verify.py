@@ -12,7 +12,7 @@ import typer
 from node_fsm.cli.object_store import command_settings, object_store
 from node_fsm.cli.output import Column, ExitCode, Output, OutputOption, print_json, say
 from node_fsm.cli.progress import progress_stages
-from node_fsm.core.printable import printable
+from node_fsm.core.printable import one_line
 
 if TYPE_CHECKING:
     from node_fsm.archive.check import Check
@@ -76,5 +76,5 @@ async def _told(checks: "AsyncIterator[Check]", output: Output) -> "list[Check]"
         found.append(check)
         if output is Output.TEXT:
             outcome = ("ok    ", "green") if check.ok else ("FAILED", "bold red")
-            console.print(Text.assemble(outcome, printable(f"  {check.name}: {check.detail}")))
+            console.print(Text.assemble(outcome, one_line(f"  {check.name}: {check.detail}")))
     return found

@@ -11,6 +11,7 @@ from node_fsm.core.chain_time import ChainDates
 from node_fsm.core.model import ArchiveKind, ElectionOverview, JournalEntry
 from node_fsm.core.payload_type import PayloadType
 from node_fsm.core.phases import Described
+from node_fsm.core.printable import argument
 from node_fsm.core.view import Deadline
 
 SILENT_AFTER = timedelta(minutes=3)
@@ -223,18 +224,18 @@ class ClusterStatus:
 
 
 def _problems(node: ClusterNode) -> Iterator[str]:
-    name = node.hostname
+    name, removing = node.hostname, f"node-fsm node remove {argument(node.hostname)}"
     if not node.is_listed:
         yield (
-            f"{name} has told of itself and is not in jorm_nodes: `node-fsm node remove {name}` forgets a host that is"
-            f" gone or had another name; a new one is added with `node-fsm node add {name}`"
+            f"{name} has told of itself and is not in jorm_nodes: `{removing}` forgets a host that is gone or had"
+            f" another name; a new one is added with `node-fsm node add {argument(name)}`"
         )
         if node.standing is not Standing.HEARD:
             return
     if node.standing is Standing.SILENT and node.heard_at:
         yield f"{name} was last heard of at {node.heard_at.isoformat(timespec='seconds')}: see whether its service runs"
     elif node.standing is Standing.STOPPED:
-        yield f"the service of {name} has stopped: start it, or remove the node with `node-fsm node remove {name}`"
+        yield f"the service of {name} has stopped: start it, or remove the node with `{removing}`"
     elif node.standing is Standing.NEVER_HEARD:
         yield f"nothing was ever heard of {name}: start its service with NODE_FSM_HOSTNAME={name}"
     else:

@@ -26,6 +26,10 @@ NOT_AS_EXPECTED = (ArithmeticError, AttributeError, LookupError, RecursionError,
 deeper than Python goes."""
 
 
+LONGEST_MESSAGE = 10_000
+"""Characters of an error's message: what others wrote is repeated in it, and may have millions."""
+
+
 class ServiceError(Exception):
     """A failure with a *reason* (one CamelCase word, a metric label) and a *message* for a person.
 
@@ -33,6 +37,8 @@ class ServiceError(Exception):
     """
 
     def __init__(self, reason: str, message: str) -> None:
+        if len(message) > LONGEST_MESSAGE:
+            message = f"{message[:LONGEST_MESSAGE]}…"
         super().__init__(f"{reason}: {message}")
         self.reason = reason
         self.message = message

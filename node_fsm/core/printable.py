@@ -1,5 +1,6 @@
 """Text that is shown to people, without what a terminal would obey instead of showing it, and in few words."""
 
+import shlex
 from reprlib import Repr
 
 _OBEYED = (
@@ -26,3 +27,13 @@ def shortened(value: object) -> str:
 def printable(text: str) -> str:
     """*text* with escapes for control characters, turns of direction and lone surrogates; lines and tabs stay."""
     return text.translate(_ESCAPES).encode(errors="backslashreplace").decode()
+
+
+def one_line(text: str) -> str:
+    """*text* with escapes for line breaks and tabs as well, so that it begins no line that looks like another's."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def argument(name: str) -> str:
+    """*name* as a shell takes it for one argument, for a command that a person is told to run."""
+    return shlex.quote(name)

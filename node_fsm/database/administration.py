@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import NodeRow
+from node_fsm.core.printable import argument
 from node_fsm.database import tables
 from node_fsm.database.session import Session
 
@@ -118,7 +119,7 @@ async def add_node(session: Session, hostname: str, leader_id: str | None) -> No
             raise PermanentError(
                 "KeyOfAnotherNode",
                 f"{other} has this key in jorm_nodes, and every leader needs one of its own; when {hostname} takes its"
-                f" place, first run `node-fsm node remove {other}`",
+                f" place, first run `node-fsm node remove {argument(other)}`",
             )
         before = (await connection.execute(known)).one_or_none()
         row = insert(node).values(hostname=hostname, leader_id=leader_id)

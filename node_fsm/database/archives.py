@@ -13,7 +13,7 @@ from node_fsm.core.model import ArchiveKind, JournalEntry, StoredArchive
 from node_fsm.database import tables
 from node_fsm.database.journal import write_entries
 from node_fsm.database.session import BULK_SECONDS, Session
-from node_fsm.database.times import readable
+from node_fsm.database.times import RowUnreadableError, readable
 
 ID_SIZE = 32
 
@@ -114,7 +114,10 @@ class Archives:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
             return None
-        verified_at = readable(row.verified_at, f"archive.verified_at of run {row.run_id} of block 0 {block0_hash}")
+        run = f"run {row.run_id} of block 0 {block0_hash}"
+        verified_at = readable(row.verified_at, f"archive.verified_at of {run}")
+        if row.kind not in set(ArchiveKind):
+            raise RowUnreadableError(f"archive.kind of {run}", f"is {row.kind[:40]!r}, which is none of them")
         return StoredArchive(
             election_id=row.election,
             election_name=row.election_name,

@@ -10,6 +10,7 @@ from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.confirmation import Confirmation
 from node_fsm.core.errors import TemporaryError
+from node_fsm.core.printable import argument
 from node_fsm.steps.context import Context
 from node_fsm.steps.next_election import is_held_up
 from node_fsm.steps.resubmission import Resubmission
@@ -125,7 +126,7 @@ def _say_who_is_missing(ctx: Context, confirmation: Confirmation, until: datetim
         "MajorityMissing",
         f"the votes of {name} are not counted yet: {confirmation.why_not}; it is waited for until"
         f" {until.isoformat()}, then counted as disputed. Start the missing leaders and let them reach each other; if"
-        f" they are gone for good, `node-fsm election confirm {name}` has this chain counted at once",
+        f" they are gone for good, `node-fsm election confirm {argument(name)}` has this chain counted at once",
     )
 
 

@@ -7,6 +7,7 @@ from node_fsm.aio.threads import LONG, in_thread
 from node_fsm.chain.decryption import share_problem
 from node_fsm.core.committee import PostedShare
 from node_fsm.core.conditions import ConditionType
+from node_fsm.core.printable import argument
 from node_fsm.core.tally_progress import MemberProgress, TallyProgress
 from node_fsm.steps.context import Context
 from node_fsm.steps.private_plan import PrivatePlan
@@ -92,8 +93,9 @@ def say_who_is_missing(ctx: Context, plans: Sequence[PrivatePlan], until: dateti
         ConditionType.SHARES_MISSING,
         "SharesMissing",
         f"the private votes of {name} cannot be opened yet, shares are missing of {members}; each of them posts theirs"
-        f" with `node-fsm committee share --election {name} --key-file FILE`: until {committee_end.isoformat()} for"
-        f" the tally to come onto the chain, until {until.isoformat()} for results at all",
+        f" with `node-fsm committee share --election {argument(name)} --key-file FILE`: until"
+        f" {committee_end.isoformat()} for the tally to come onto the chain, until {until.isoformat()} for results at"
+        " all",
     )
 
 

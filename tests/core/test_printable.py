@@ -1,8 +1,10 @@
 """Text from elsewhere does nothing to the terminal that shows it."""
 
+import shlex
+
 import pytest
 
-from node_fsm.core.printable import printable
+from node_fsm.core.printable import argument, one_line, printable, shortened
 
 
 @pytest.mark.parametrize(
@@ -19,3 +21,22 @@ from node_fsm.core.printable import printable
 )
 def test_what_a_terminal_would_obey_is_escaped(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+def test_what_must_be_one_line_is() -> None:
+    assert one_line("Fund 1\n2030-01-01 forged\t\x1b[2J") == "Fund 1\\n2030-01-01 forged\\t\\x1b[2J"
+
+
+@pytest.mark.parametrize("name", ["leader0", "Fund 1", "it's", "x; rm -rf ~", "$(id)", ""])
+def test_a_name_in_a_command_is_one_argument(name: str) -> None:
+    assert shlex.split(f"node-fsm node remove {argument(name)}")[3:] == [name]
+    assert argument("leader0") == "leader0"
+
+
+def test_much_is_said_in_few_words() -> None:
+    deep: list[object] = []
+    for _ in range(20):
+        deep = [deep] * 10
+    for value in ("x" * 10**6, 10**6000, deep, {"a" * 1000: deep}):
+        assert len(shortened(value)) < 500
+    assert shortened("short") == "'short'"

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from node_fsm import __version__
 from node_fsm.core.cluster_status import ClusterElection, ClusterStatus, Standing
+from node_fsm.core.printable import argument
 from node_fsm.core.table import TABLES
 from node_fsm.engine.status import ServiceStatus
 from node_fsm.sidecar.page import text
@@ -98,6 +99,7 @@ class Renderer:
             "size": text.size,
             "number": text.number,
             "told": text.told,
+            "argument": argument,
         }
         self._environment.globals |= {"version": __version__, "ROLES": ROLES, "draw": draw, "plot": plot}
         self._anchor = anchor
