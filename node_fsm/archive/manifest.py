@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from node_fsm.core.model import ArchiveKind, PlanResult
 
@@ -55,6 +55,9 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Hash = Sha256
 """A block's hash or a plan's id, in hex."""
 
+Count = Annotated[int, Field(ge=0, lt=2**64)]
+"""Of bytes, blocks or votes: none has more on any chain, or in any tar."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -72,14 +75,14 @@ class Tip(_Part):
 
     hash: Hash
     date: Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+$")]
-    height: NonNegativeInt
+    height: Count
 
 
 class ResultEntry(_Part):
     """The counted votes of one plan, as :class:`~node_fsm.core.model.PlanResult` has them."""
 
     plan_id: Hash
-    votes: tuple[tuple[NonNegativeInt, ...], ...]
+    votes: tuple[tuple[Count, ...], ...]
     fragment_id: Hash | None
     on_chain: bool
 
@@ -101,7 +104,7 @@ class TarEntry(_Part):
     """The archive's one object beside the manifest."""
 
     name: Literal["archive.tar.zst"]
-    bytes: NonNegativeInt
+    bytes: Count
     sha256: Sha256
 
 
@@ -109,7 +112,7 @@ class FileEntry(_Part):
     """A file in the tar."""
 
     name: Annotated[str, AfterValidator(_archived)]
-    bytes: NonNegativeInt
+    bytes: Count
     sha256: Sha256
 
 
