@@ -14,6 +14,7 @@ from node_fsm.aio.deadline import deadline
 from node_fsm.aio.threads import DISK, in_thread, to_the_end
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.secret import Secret
+from node_fsm.log import redact
 from node_fsm.node.config import NodeConfig
 from node_fsm.node.exit import Remedy, explain
 from node_fsm.node.output import Lines, log_error_line, log_line
@@ -195,7 +196,7 @@ class _Output(asyncio.SubprocessProtocol):
     def _log(self, fd: int, lines: list[str]) -> None:
         for line in lines:
             if fd == _STDERR:
-                self.stderr.append(line)
+                self.stderr.append(redact(line))
                 log_error_line(line)
             else:
                 log_line(line)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from node_fsm.core.errors import PermanentError, TemporaryError, shortage
+from node_fsm.log import redact
 
 MAX_STDOUT = 64 * 2**20
 MAX_STDERR = 64 * 2**10
@@ -55,6 +56,7 @@ async def run_command(argv: Sequence[str], *, setting: str, timeout: float, stdi
     reason = stderr.decode(errors="replace")
     if stdin:
         reason = reason.replace(stdin.decode(errors="replace").strip(), "***")
+    reason = redact(reason)  # of a part of a key, too: what is said here goes into the database and onto terminals
     if process.returncode:
         first_lines = " ".join(line.strip() for line in reason.strip().splitlines()[:_REASON_LINES])
         raise PermanentError(
