@@ -10,6 +10,7 @@ from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision, LocalChain
 from node_fsm.steps.archive import About, archive, record_archive
 from node_fsm.steps.context import Context
+from node_fsm.steps.edits import withdraw_if_cancelled
 from node_fsm.steps.next_election import is_held_up
 from states.base import PhaseState
 
@@ -28,7 +29,7 @@ class Archiving(PhaseState):
     async def run(self, ctx: Context) -> Decision:
         """Archive the chain in work, unless that is done already."""
         block0 = ctx.block0_in_work()
-        withdrawn = block0.hash in ctx.known_overview().withdrawn
+        withdrawn = await withdraw_if_cancelled(ctx)
         about = About.in_work(ctx, ArchiveKind.SUPERSEDED if withdrawn else ArchiveKind.FINAL)
         found = await ctx.database.archive(block0.hash)
         if found and found.kind is about.kind:

@@ -76,11 +76,10 @@ def cancel(name: Annotated[str, typer.Argument(help="The election.")], yes: YesO
     from node_fsm.database.administration import cancel_election, election_state
 
     seen = on_database(partial(election_state, name=name))
-    if seen.published and not seen.cancelled and not seen.archived:
-        counted = "Its results are posted already. " if seen.counted else "Votes on its chain are not counted. "
+    if seen.published and not seen.cancelled and not seen.archived and not seen.counted:
         confirm(
             f"Block 0 {seen.block0_hash or 'that vanished from the row'} of {name} is published. Leader 0 withdraws it,"
-            f" and all nodes stop and let go of its chain. {counted}This cannot be undone.",
+            " and all nodes stop and let go of its chain. Votes on its chain are not counted. This cannot be undone.",
             name,
             yes=yes,
         )

@@ -32,7 +32,7 @@ def decide(phase: Phase, work: Work | None, view: View, now: datetime, policy: P
         running = _running_leader0 if policy.role is Role.LEADER0 else _running_node
         return running(work, work.block0, view, now, policy)
     if phase is Phase.TALLYING and work.block0:
-        return _tallying(work.block0, view, now, policy)
+        return _tallying(work, work.block0, view, now, policy)
     return None
 
 
@@ -203,11 +203,19 @@ def _posted(block0: Block0Ref, work: Work, overview: Overview) -> ElectionOvervi
     return election if election and election.block0 and election.block0.hash == block0.hash else None
 
 
-def _tallying(block0: Block0Ref, view: View, now: datetime, policy: Policy) -> Decision | None:
+def is_cancelled(block0: Block0Ref, work: Work, overview: Overview) -> bool:
+    """Whether the election in work was cancelled before results of its chain stood, so that there are to be none."""
+    posted = _posted(block0, work, overview)
+    return block0.hash in overview.withdrawn or (posted is not None and posted.cancelled and not posted.results_posted)
+
+
+def _tallying(work: Work, block0: Block0Ref, view: View, now: datetime, policy: Policy) -> Decision | None:
     """Past the grace what a person would have to mend is not waited for, and what does not answer only a little.
 
     By a clock that is wrong nothing is given up.
     """
+    if view.overview is not UNKNOWN and is_cancelled(block0, work, view.overview):
+        return Decision(Event.ELECTION_CHANGED, f"{work.election_name} was cancelled before its results stood")
     if view.clock_wrong:
         return None
     closing = closing_time(block0.dates.committee_end_time, policy)

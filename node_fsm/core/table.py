@@ -66,6 +66,8 @@ LEADER0: tuple[Transition, ...] = (
                "the results stand in the database; disputed ones, when the others cannot come back in time any more"),
     Transition(Phase.TALLYING, Event.TALLY_WINDOW_CLOSED, Phase.ARCHIVING,
                "the time to tally and its grace have passed, and no result can be had"),
+    Transition(Phase.TALLYING, Event.ELECTION_CHANGED, Phase.ARCHIVING,
+               "the election was cancelled before its results stood; block 0 is withdrawn"),
 
     Transition(Phase.ARCHIVING, Event.ARCHIVED, Phase.RESET,
                "the archive was read back and verified, or the chain was set aside, to be archived later"),

@@ -153,7 +153,7 @@ async def cancel_election(session: Session, name: str, *, seen: ElectionState | 
     """Mark an election cancelled; the hash of its block 0, which leader 0 then withdraws, if one is published.
 
     Of one that was *seen*, only if its chain is still the one that was. PermanentError ``ElectionUnknown``, or
-    ``ElectionArchived`` when it is over. Cancelled already is a no-op.
+    ``ElectionArchived`` or ``ElectionCounted`` when it is over. Cancelled already is a no-op.
     """
     async with session.transaction("cancel_election") as connection:
         row = (await connection.execute(_CANCEL, {"name": name})).one_or_none()
@@ -163,6 +163,10 @@ async def cancel_election(session: Session, name: str, *, seen: ElectionState | 
         if state.archived:
             raise PermanentError(
                 "ElectionArchived", f"election {name!r} is over, and its chain is archived; there is nothing to cancel"
+            )
+        if state.counted:
+            raise PermanentError(
+                "ElectionCounted", f"the results of election {name!r} stand already; there is nothing to cancel"
             )
         if seen and row.block0_hash != seen.block0_hash:
             raise _changed(f"block 0 of {name!r} is {row.block0_hash or 'not there'}, and was {seen.block0_hash}")

@@ -114,9 +114,13 @@ class Block0s:
             await require_lease(connection, publication.generation)
 
     async def withdraw_block0(self, election_id: int, block0_hash: str, generation: int, entry: JournalEntry) -> None:
-        """Remove exactly this block 0 and mark its plans withdrawn; withdrawn already is a no-op."""
+        """Remove exactly this block 0 and mark its plans withdrawn; withdrawn already is a no-op.
+
+        PermanentError ``ElectionCounted`` when results of its chain stand.
+        """
         plan = tables.vote_plan.c
         of_chain = (plan.election == election_id, plan.block0_hash == block0_hash)
+        of_tally = tables.tally.c.block0_hash == block0_hash
         async with self._session.transaction("withdraw_block0", BULK_SECONDS) as connection:
             await _lock(connection, election_id)
             if await connection.scalar(select(plan.id).where(*of_chain).limit(1)) is None:
@@ -126,6 +130,9 @@ class Block0s:
                 update(tables.vote_plan).where(*of_chain, plan.withdrawn_at.is_(None)).values(withdrawn_at=func.now())
             )
             if removed.rowcount or withdrawn.rowcount:
+                # Asked with the plans locked, as those are who post results.
+                if await connection.scalar(select(tables.tally.c.block0_hash).where(of_tally).limit(1)):
+                    raise PermanentError("ElectionCounted", f"block 0 {block0_hash} stays: results of its chain stand")
                 await write_entries(connection, [entry])
                 await require_lease(connection, generation)
 

@@ -10,6 +10,7 @@ from loguru import logger
 
 from node_fsm.aio.threads import LONG, in_thread
 from node_fsm.core.conditions import ConditionType
+from node_fsm.core.decide import is_cancelled
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Fact
 from node_fsm.core.model import Block0Ref, ElectionOverview, Overview
@@ -18,6 +19,8 @@ from node_fsm.steps.context import Context
 from node_fsm.steps.publish import build_block0, build_vote_plans
 from node_fsm.steps.put_back import keep_publication, put_back, put_back_if_gone
 from node_fsm.storage.workspace import ChainDirectory
+
+CANCELLED = "the election was cancelled"
 
 
 class SpecificationWatch:
@@ -48,7 +51,7 @@ class SpecificationWatch:
         if election.cancelled:
             if election.block0 is None and await ctx.database.publication(block0.hash) is None:
                 await put_back(ctx, self._chain)  # a database of before the publication knows nothing to withdraw
-            await self._withdraw(ctx, election, block0, "the election was cancelled")
+            await withdraw(ctx, election, block0, CANCELLED)
         elif election.block0 is None:
             await put_back(ctx, self._chain)
         elif election.block0.hash != block0.hash:
@@ -82,7 +85,7 @@ class SpecificationWatch:
             ctx.publishing_lease()  # a build is dear, and for nothing without the right to publish
             self._refused = await _dry_build(ctx, election)
         if self._refused is None:
-            await self._withdraw(ctx, election, block0, f"it was edited in hot-reload mode: {differs}")
+            await withdraw(ctx, election, block0, f"it was edited in hot-reload mode: {differs}")
             return
         ctx.conditions.raise_(
             ConditionType.SPEC_DRIFT,
@@ -91,13 +94,27 @@ class SpecificationWatch:
             f" published: {self._refused[1]}",
         )
 
-    async def _withdraw(self, ctx: Context, election: ElectionOverview, block0: Block0Ref, why: str) -> None:
-        lease = ctx.publishing_lease()
-        logger.warning("block 0 {} of {} is withdrawn: {}", block0.hash, election.name, why)
-        entry = ctx.fact(Fact.BLOCK0_WITHDRAWN, election.id, election.name, f"block 0 {block0.hash}: {why}")
-        await ctx.database.withdraw_block0(election.id, block0.hash, lease.generation, entry)
-        ctx.conditions.clear(ConditionType.SPEC_DRIFT)
-        ctx.database_changed()
+
+async def withdraw(ctx: Context, election: ElectionOverview, block0: Block0Ref, why: str) -> None:
+    """Withdraw a block 0, by the lease; PermanentError ``ElectionCounted`` when results of its chain stand."""
+    lease = ctx.publishing_lease()
+    logger.warning("block 0 {} of {} is withdrawn: {}", block0.hash, election.name, why)
+    entry = ctx.fact(Fact.BLOCK0_WITHDRAWN, election.id, election.name, f"block 0 {block0.hash}: {why}")
+    await ctx.database.withdraw_block0(election.id, block0.hash, lease.generation, entry)
+    ctx.conditions.clear(ConditionType.SPEC_DRIFT)
+    ctx.database_changed()
+
+
+async def withdraw_if_cancelled(ctx: Context) -> bool:
+    """Whether the chain in work is of a withdrawn block 0; one of an election cancelled in Tallying is so first."""
+    work, block0, overview = ctx.election_in_work(), ctx.block0_in_work(), ctx.known_overview()
+    if block0.hash in overview.withdrawn:
+        return True
+    election = overview.election(work.election_id)
+    if election is None or not is_cancelled(block0, work, overview):
+        return False
+    await withdraw(ctx, election, block0, CANCELLED)
+    return True
 
 
 def _drifted(now: str, published: str) -> bool:

@@ -171,6 +171,8 @@ class World:
                 return self.failing() if self.shares_lost else counted
             case Phase.TALLYING:
                 return self._recorded()
+            case Phase.ARCHIVING if self.is_posted and self.in_work.cancelled and self.chain.hash not in self.results:
+                return self.without_block0(self.in_work)
             case Phase.ARCHIVING if self.is_posted:
                 return replace(self, closed=self.closed | {self.chain.hash})
             case Phase.ARCHIVING:

@@ -125,6 +125,11 @@ def no_longer_posted(facts: Facts) -> bool:
     return facts.row is not None and posted(facts) != "same"
 
 
+def cancelled_uncounted(facts: Facts) -> bool:
+    row = facts.row
+    return withdrawn(facts) or (row is not None and posted(facts) == "same" and row.cancelled and not row.results)
+
+
 def untalliable(facts: Facts) -> bool:
     if isinstance(facts.failure, PermanentError):
         return facts.now >= worlds.CLOSE
@@ -145,7 +150,10 @@ RULES: dict[tuple[Role, Phase], Rules] = {
         (Event.ELECTION_CHANGED, lambda facts: withdrawn(facts) or archived_elsewhere(facts)),
         (Event.VOTING_ENDED, chain_ended),
     ],
-    (Role.LEADER0, Phase.TALLYING): [(Event.TALLY_WINDOW_CLOSED, untalliable)],
+    (Role.LEADER0, Phase.TALLYING): [
+        (Event.ELECTION_CHANGED, cancelled_uncounted),
+        (Event.TALLY_WINDOW_CLOSED, untalliable),
+    ],
     (Role.LEADER0, Phase.ARCHIVING): [],
     (Role.LEADER0, Phase.RESET): [],
     (Role.NODE, Phase.WAITING): [(Event.LEFTOVERS_FOUND, leftovers), (Event.BLOCK0_POSTED, own_published)],

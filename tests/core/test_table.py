@@ -22,6 +22,7 @@ GeneratingBlock0  block0_found         Running
 GeneratingBlock0  election_changed     Waiting
 Running           election_changed     Archiving
 Running           voting_ended         Tallying
+Tallying          election_changed     Archiving
 Tallying          results_posted       Archiving
 Tallying          tally_window_closed  Archiving
 Archiving         archived             Reset

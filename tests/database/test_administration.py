@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import asyncpg
+import pytest
 
+from node_fsm.core.errors import PermanentError
 from node_fsm.core.model import ArchiveKind, StoredArchive
 from node_fsm.database.adapter import PostgresDatabase
 from node_fsm.database.administration import cancel_election, confirm_tally
@@ -21,6 +23,17 @@ async def test_cancelling_a_published_election_leaves_the_withdrawal_to_leader0(
     assert overview.elections[0].cancelled
     assert overview.elections[0].block0 is not None
     assert overview.withdrawn == frozenset()
+
+
+async def test_an_election_whose_results_stand_is_not_cancelled(
+    database: PostgresDatabase, election: int, tmp_path: Path
+) -> None:
+    publication, _ = await publish(database, election, tmp_path)
+    await database.post_results(election, publication.hash, results_of(publication), FACT)
+    with pytest.raises(PermanentError) as caught:
+        await cancel_election(database.session, "Fund 1")
+    assert caught.value.reason == "ElectionCounted"
+    assert not (await database.overview([])).elections[0].cancelled
 
 
 async def test_cancelling_gives_up_a_block0_that_vanished(

@@ -75,6 +75,16 @@ async def test_a_chain_that_was_withdrawn_is_never_begun_again(stand: Stand, tmp
     assert "would count again" in await refusal(stand.database, publication, file)
 
 
+async def test_a_chain_whose_results_stand_is_not_withdrawn(stand: Stand, tmp_path: Path) -> None:
+    election = await stand.add_election()
+    publication, _ = await publish(stand.database, election, tmp_path)
+    await stand.database.post_results(election, publication.hash, results_of(publication), FACT)
+    with pytest.raises(PermanentError, match="results of its chain stand"):
+        await stand.database.withdraw_block0(election, publication.hash, publication.generation, FACT)
+    assert (await stand.database.overview([publication.hash])).withdrawn == set()
+    assert await standing(stand) == publication.hash
+
+
 async def test_no_other_chain_is_begun_while_one_is_missing(stand: Stand, tmp_path: Path) -> None:
     election = await stand.add_election()
     published, _ = await publish(stand.database, election, tmp_path)
@@ -227,16 +237,22 @@ async def test_each_deed_is_journalled_with_itself_and_once(stand: Stand, tmp_pa
         if hour == 0:
             await stand.vanish(election)
         await stand.database.restore_block0(publication, file, entries[Fact.BLOCK0_RESTORED], "")
-    for hour in range(2):
-        entry = replace(FACT, event=Fact.BLOCK0_WITHDRAWN, at=START + timedelta(hours=hour))
-        await stand.database.withdraw_block0(election, publication.hash, publication.generation, entry)
     assert [event for _, event, _ in await stand.journalled()] == [
         Fact.BLOCK0_WRITTEN,
         Fact.RESULTS_WRITTEN,
         Fact.ARCHIVE_WRITTEN,
         Fact.BLOCK0_RESTORED,
-        Fact.BLOCK0_WITHDRAWN,
     ]
+
+
+async def test_a_withdrawal_is_journalled_once(stand: Stand, tmp_path: Path) -> None:
+    election = await stand.add_election()
+    publication, _ = await publish(stand.database, election, tmp_path)
+    before = await stand.journalled()
+    for hour in range(2):
+        entry = replace(FACT, event=Fact.BLOCK0_WITHDRAWN, at=START + timedelta(hours=hour))
+        await stand.database.withdraw_block0(election, publication.hash, publication.generation, entry)
+    assert [event for _, event, _ in (await stand.journalled())[len(before) :]] == [Fact.BLOCK0_WITHDRAWN]
 
 
 async def test_results_are_posted_once(stand: Stand, tmp_path: Path) -> None:

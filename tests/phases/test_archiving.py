@@ -127,6 +127,26 @@ async def test_a_withdrawn_chain_is_archived_as_superseded_with_its_votes_counte
     assert plan["proposals"][0]["votes"] == [1, 10, 0]
 
 
+async def test_an_election_that_was_cancelled_while_it_was_tallied_is_withdrawn_first(withdrawn: World) -> None:
+    withdrawn.database.withdrawn.clear()
+    row = withdrawn.database.rows[1]
+    row.block0, row.cancelled = (withdrawn.database.published[withdrawn.hash], b""), True
+    await withdrawn.look()
+    await withdrawn.finish(Archiving())
+    (record,) = withdrawn.database.archives
+    assert record.kind is ArchiveKind.SUPERSEDED
+    assert withdrawn.database.withdrawn == {withdrawn.hash}
+    assert row.block0 is None
+
+
+async def test_results_that_stand_are_archived_though_somebody_marks_the_row_cancelled(tallied: World) -> None:
+    tallied.database.rows[1].cancelled = True
+    await tallied.look()
+    await tallied.finish(Archiving())
+    assert manifest(tallied)["kind"] == "final"
+    assert tallied.database.withdrawn == set()
+
+
 async def test_an_archive_that_is_recorded_is_not_made_again(tallied: World) -> None:
     await tallied.finish(Archiving())
     requests = len(tallied.store.requests)

@@ -154,7 +154,7 @@ def _draw_election(random: Random, id_: int, at: float, hosts: tuple[str, ...]) 
     if random.random() < 0.15:
         edits.append(Edit(random.uniform(0, at + VOTING_SECONDS - 40), EditKind.OPTION_ADDED))
     if random.random() < 0.1:
-        edits.append(Edit(random.uniform(0, at + VOTING_SECONDS - 20), EditKind.CANCELLED))
+        edits.append(Edit(random.uniform(0, at + VOTING_SECONDS + TALLYING_SECONDS / 2), EditKind.CANCELLED))
     written = random.uniform(0, at + 30) if random.random() < 0.2 else 0.0
     edits = [replace(edit, at=max(edit.at, written + 1)) for edit in edits]
     return Planned(id_, at, written, groups, private, tuple(sorted(edits, key=lambda edit: edit.at)), tuple(says))

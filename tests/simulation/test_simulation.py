@@ -1,5 +1,7 @@
 """Elections that are disturbed in every way end as undisturbed ones do; see also ``python -m tests.simulation``."""
 
+from dataclasses import replace
+from datetime import timedelta
 from itertools import product
 
 import pytest
@@ -9,6 +11,7 @@ from tests.simulation.disturbance import Disturbance, Kind, draw_disturbances
 from tests.simulation.history import differences, run
 from tests.simulation.network import DATABASE
 from tests.simulation.scenario import Edit, EditKind, Planned, Say, Scenario
+from tests.support.fakes import START
 
 SEEDS_AT_ONCE = 30
 
@@ -76,11 +79,22 @@ def test_other_results_are_a_difference() -> None:
 
 
 def test_a_cancelled_election_leaves_no_results() -> None:
-    edits = (Edit(250, EditKind.CANCELLED),)
-    cancelled = Planned(**{field: getattr(ELECTION, field) for field in ELECTION.__slots__} | {"edits": edits})
-    cluster = live(Scenario(0, leaders=(), followers=(), standby=(), hot_reload=False, elections=(cancelled,)))
+    cancelled = replace(ELECTION, edits=(Edit(250, EditKind.CANCELLED),))
+    cluster = live(replace(ALONE, elections=(cancelled,)))
     assert cluster.database.posted == {}
     assert [archive.kind for archive in cluster.database.archives] == ["superseded"]
+
+
+def test_an_election_whose_tally_waits_for_ever_can_be_cancelled() -> None:
+    """Its node never comes up again, and is not asked to: no results, and what was voted is archived."""
+    edits = (Edit(ELECTION.voting_end + 60, EditKind.CANCELLED),)
+    cancelled = replace(ELECTION, edits=edits)
+    broken = Disturbance(ELECTION.voting_end + 1, 4000, Kind.NODE_BROKEN, "leader0", "", 0)
+    cluster = live(replace(ALONE, elections=(cancelled,)), broken)
+    assert cluster.database.posted == {}
+    assert [archive.kind for archive in cluster.database.archives] == ["superseded"]
+    (end,) = [entry.at for entry in cluster.database.journalled if entry.event == "archived"]
+    assert end < START + timedelta(seconds=ELECTION.voting_end + 120)
 
 
 def test_a_disputed_count_is_of_the_chain_that_is_archived() -> None:

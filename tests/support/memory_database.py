@@ -238,6 +238,8 @@ class MemoryDatabase(MemoryVotes):
             stands = row.block0 is not None and row.block0[0].hash == block0_hash
             if block0_hash in self.withdrawn and not stands:
                 return
+            if block0_hash in self.posted:
+                raise PermanentError("ElectionCounted", f"block 0 {block0_hash} stays: results of its chain stand")
             self._require_lease(generation)
             if stands:
                 row.block0 = None
