@@ -6,6 +6,8 @@ import os
 import random
 import shutil
 import tempfile
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -89,37 +91,53 @@ class Cluster:
         self._down_until: dict[str, float] = {}
         self.promises = Promises(self.database, self.store, self.nodes)
         self._shared: set[tuple[str, str, int]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._last = 0.0
+        """When the last disturbance is over."""
 
-    async def live(self) -> None:
-        """Until all elections are over and nothing is left of them, or a promise is broken."""
-        loop = asyncio.get_running_loop()
-        last = max((one.at + one.seconds for one in self.disturbances), default=0.0)
-        until = max(last, self.scenario.elections[-1].tallying_end) + LONGEST_SECONDS
-        tasks = [
-            *(asyncio.create_task(self._disturb(one)) for one in self.disturbances),
-            *(asyncio.create_task(self._write(planned)) for planned in self.elections if planned.written),
-            *(asyncio.create_task(self._edit(planned, edit)) for planned in self.elections for edit in planned.edits),
-            *(asyncio.create_task(self._vote(planned, say)) for planned in self.elections for say in planned.says),
-            asyncio.create_task(self._post_shares()),
+    async def begin(self) -> None:
+        """Have everything happen that is planned, as time passes."""
+        planned: list[Coroutine[Any, Any, None]] = [
+            *(self._write(election) for election in self.elections if election.written),
+            *(self._edit(election, edit) for election in self.elections for edit in election.edits),
+            *(self._vote(election, say) for election in self.elections for say in election.says),
+            self._post_shares(),
         ]
-        try:
-            while not (loop.time() >= last and self._is_over()):
-                if loop.time() > until:
-                    raise BrokenPromiseError(f"it does not end: {self._state()}")
-                self._keep_up()
-                self.nodes.tick()
-                self._check()
-                await asyncio.sleep(TICK_SECONDS)
-            for task in tasks:
-                if task.done():
-                    task.result()
-            for planned in self.elections:
-                self.promises.check_end(planned, self.accepted[planned.id])
-        finally:
-            for task in tasks:
-                task.cancel()
-            for host in self.hosts.values():
-                host.bury()
+        self._tasks = list(map(asyncio.create_task, planned))
+        for one in self.disturbances:
+            self.disturb(one)
+
+    def disturb(self, one: Disturbance) -> None:
+        """Have this happen, too, so many seconds from now as it says."""
+        self._last = max(self._last, self.clock.monotonic() + one.at + one.seconds)
+        self._tasks.append(asyncio.create_task(self._disturb(one)))
+
+    async def tick(self) -> None:
+        """Let a moment pass. Raises BrokenPromiseError."""
+        self._keep_up()
+        self.nodes.tick()
+        self._check()
+        await asyncio.sleep(TICK_SECONDS)
+
+    async def finish(self) -> None:
+        """Until all elections are over and nothing is left of them. Raises BrokenPromiseError."""
+        until = max(self._last, self.elections[-1].tallying_end) + LONGEST_SECONDS
+        while not (self.clock.monotonic() >= self._last and self._is_over()):
+            if self.clock.monotonic() > until:
+                raise BrokenPromiseError(f"it does not end: {self._state()}")
+            await self.tick()
+        for task in self._tasks:
+            if task.done():
+                task.result()
+        for planned in self.elections:
+            self.promises.check_end(planned, self.accepted[planned.id])
+
+    def bury(self) -> None:
+        """Let go of everything."""
+        for task in self._tasks:
+            task.cancel()
+        for host in self.hosts.values():
+            host.bury()
 
     @property
     def elections(self) -> tuple[Planned, ...]:
@@ -341,19 +359,30 @@ def _ballot(publication: Publication, say: Say) -> bytes:
     )
 
 
-def simulate(scenario: Scenario, disturbances: tuple[Disturbance, ...], seed: int) -> Cluster:
-    """Have a cluster live through *scenario* and *disturbances*; raises :class:`BrokenPromiseError`."""
+@contextmanager
+def living(
+    scenario: Scenario, disturbances: tuple[Disturbance, ...], seed: int
+) -> Iterator[tuple[Cluster, SimulationLoop]]:
+    """A cluster that has begun to live through *scenario* and *disturbances*, and the loop on which it does."""
     home = Path(tempfile.mkdtemp(prefix="simulation-", dir=_fast_directory()))
     random.seed(seed)  # delays between attempts are spread by it
     loop = SimulationLoop()
+    cluster = Cluster(scenario, disturbances, seed, home)
     try:
-        cluster = Cluster(scenario, disturbances, seed, home)
         with threads_at_once(cluster.faults.at_a_thread):
-            loop.run_until_complete(cluster.live())
-        return cluster
+            loop.run_until_complete(cluster.begin())
+            yield cluster, loop
     finally:
+        cluster.bury()
         loop.close()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def simulate(scenario: Scenario, disturbances: tuple[Disturbance, ...], seed: int) -> Cluster:
+    """Have a cluster live through *scenario* and *disturbances*; raises :class:`BrokenPromiseError`."""
+    with living(scenario, disturbances, seed) as (cluster, loop):
+        loop.run_until_complete(cluster.finish())
+    return cluster
 
 
 def _fast_directory() -> Path | None:
