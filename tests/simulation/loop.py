@@ -134,6 +134,11 @@ class SimulationLoop(VirtualTimeLoop):
         call.handle = timer = super().call_at(when, call, context=_NOBODY)
         return timer
 
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """A task of a killed process that was closed before it began is no news."""
+        if context.get("message") != "Task was destroyed but it is pending!":
+            super().call_exception_handler(context)
+
     def create_task(self, coro: Any, **options: Any) -> Any:
         task = super().create_task(coro, **options)
         process = _PROCESS.get()
