@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 UV ?= uv
 # Twice as many as two cores, because whole elections mostly wait for the clock.
 WORKERS ?= 4
+# About four minutes on two cores; ten thousand are a quarter of an hour.
+ELECTIONS ?= 3000
 
 .PHONY: help setup demo test test-network test-faults lint types layers check docs lock clean
 
@@ -33,9 +35,9 @@ test: setup     ## run all tests (those on the real node only where jcli and jor
 test-network: setup  ## elections on the real node whose network is cut, and votes by the thousand: three quarters of an hour, as root
 	$(BIN)/python -m pytest -m long tests/netns $(ARGS)
 
-test-faults: setup  ## each fault in each phase by real means, then ten thousand simulated elections with faults
+test-faults: setup  ## each fault in each phase by real means, then thousands of simulated elections with faults
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m faults tests/faults
-	$(BIN)/python -m tests.simulation --elections 10000
+	$(BIN)/python -m tests.simulation --elections $(ELECTIONS)
 
 lint: setup     ## ruff: style and format
 	$(BIN)/ruff check .
