@@ -6,7 +6,6 @@ the shell do not wait for the database's, S3's or HTTP's libraries.
 
 import os
 import resource
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -113,8 +112,3 @@ app.add_typer(nodes.app, name="node")
 app.add_typer(elections.app, name="election")
 app.add_typer(lease.app, name="lease")
 app.add_typer(committee.app, name="committee")
-
-
-def main() -> None:
-    """The console script."""
-    sys.exit(app())

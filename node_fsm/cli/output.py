@@ -36,6 +36,7 @@ class ExitCode(IntEnum):
     FAILED = 1
     USAGE = 2
     PERSON = 3
+    INTERRUPTED = 130
 
 
 EXIT_CODES: Mapping[ExitCode, str] = {
@@ -44,6 +45,7 @@ EXIT_CODES: Mapping[ExitCode, str] = {
     " answered with no. The same command may succeed later.",
     ExitCode.USAGE: "The arguments or the settings are wrong, or a confirmation is missing where nobody can be asked.",
     ExitCode.PERSON: "A person must mend something first, and the message says what. The same command fails again.",
+    ExitCode.INTERRUPTED: "Ctrl-C ended it before it was done. What only Ctrl-C ends, like `status --watch`, gives 0.",
 }
 
 

@@ -171,7 +171,7 @@ def on_a_terminal(arguments: list[str], typed: str, **environment: str) -> tuple
     """What the program prints on a terminal where *typed* is typed once it asks, and what it ends with."""
     child, terminal = pty.fork()
     if child == 0:
-        command = [sys.executable, "-c", "from node_fsm.cli import main; main()", *arguments]
+        command = [sys.executable, "-c", "from node_fsm.__main__ import main; main()", *arguments]
         os.execve(sys.executable, command, os.environ | environment)  # noqa: S606
     said, deadline, answered = b"", time.monotonic() + HANGING, False
     try:

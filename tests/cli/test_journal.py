@@ -77,7 +77,7 @@ def test_what_other_programs_said_does_nothing_to_the_terminal() -> None:
 
 async def test_what_comes_is_followed_once_each_until_it_is_interrupted(database_url: str) -> None:
     await write(database_url, [entry(number) for number in range(3)])
-    command = [sys.executable, "-c", "from node_fsm.cli import main; main()"]
+    command = [sys.executable, "-c", "from node_fsm.__main__ import main; main()"]
     process = await asyncio.create_subprocess_exec(
         *command,
         "journal",

@@ -32,7 +32,7 @@ def run(source: str, *arguments: str, **environment: str) -> tuple[str, set[str]
 
 def node_fsm(*arguments: str, **environment: str) -> tuple[str, set[str]]:
     """The same of the program."""
-    return run("from node_fsm.cli import main; main()", *arguments, **environment)
+    return run("from node_fsm.__main__ import main; main()", *arguments, **environment)
 
 
 @pytest.fixture(scope="module")

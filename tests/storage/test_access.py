@@ -146,7 +146,7 @@ def without_a_directory(tmp_path: Path) -> dict[str, str]:
 
 
 def run(environment: dict[str, str], stderr: int) -> "subprocess.CompletedProcess[bytes]":
-    command = [sys.executable, "-c", "from node_fsm.cli import main; main()", "run"]
+    command = [sys.executable, "-c", "from node_fsm.__main__ import main; main()", "run"]
     return subprocess.run(command, env=os.environ | environment, stderr=stderr, timeout=HANGING, check=False)
 
 
