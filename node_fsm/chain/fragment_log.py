@@ -109,7 +109,7 @@ class PostAgain:
         A vote that waits is left out when a later one spends the same counter: a voter uses a counter again only
         because the earlier vote was refused. That holds also when the later one is in a block or has expired.
         """
-        if entry.transaction is None:
+        if entry.transaction is None or entry.fragment.id in self._stood:
             return
         fragment_id, spent = entry.fragment.id, entry.spent
         if spent and self._spending.get(spent, fragment_id) != fragment_id:
@@ -117,7 +117,7 @@ class PostAgain:
         self._expired.pop(spent or fragment_id, None)
         if _is_over(entry, date):
             self._expire(entry)
-        if _is_over(entry, date) or fragment_id in in_blocks or fragment_id in self._stood:
+        if _is_over(entry, date) or fragment_id in in_blocks:
             return
         self._waiting.setdefault(fragment_id, entry)
         if spent:
@@ -133,10 +133,14 @@ class PostAgain:
         for fragment_id in entries:
             self._forget(fragment_id)
 
-    def fragments(self, date: BlockDate, in_blocks: Container[str]) -> list[Fragment]:
-        """All that a block of *date* could still take and no block holds, each once, in the order to post it.
+    def fragments(
+        self, date: BlockDate, in_blocks: Container[str], refused: Container[str] = frozenset()
+    ) -> list[Fragment]:
+        """What to post of all that a block of *date* could still take and no block holds, each once and in order.
 
-        What stood in lost blocks goes first, for the chain had accepted it; the rest in the order of its arrival.
+        What stood in lost blocks goes first, for the chain had accepted it; the rest in the order of its arrival. As
+        long as it can come into a block again, being neither expired nor among the *refused* (ids), nothing is posted
+        that spends the same: that was refused because of it.
         """
         for entry in (*self._stood.values(), *self._waiting.values()):
             if _is_over(entry, date) and entry.fragment.id not in in_blocks:
@@ -147,10 +151,12 @@ class PostAgain:
         for id_, entry in list(self._waiting.items()):
             if _is_over(entry, date) or id_ in in_blocks:
                 self._forget(id_)
-        return [entry.fragment for entry in (*self._stood.values(), *self._waiting.values())]
+        spent = {entry.spent for id_, entry in self._stood.items() if entry.spent and id_ not in refused}
+        waiting = (entry for entry in self._waiting.values() if entry.spent not in spent)
+        return [entry.fragment for entry in (*self._stood.values(), *waiting)]
 
     def waiting(self) -> list[LoggedFragment]:
-        """What :meth:`fragments` gave last."""
+        """What :meth:`fragments` gave last, and what it kept back."""
         return [*self._stood.values(), *self._waiting.values()]
 
     def expired(self, in_blocks: Container[str]) -> list[LoggedFragment]:

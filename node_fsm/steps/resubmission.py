@@ -71,6 +71,7 @@ class Resubmission:
         """What the node says it has: the height at which it was first found to be in no block nevertheless."""
         self._restarted_at: float | None = None
         self._offered: list[LoggedFragment] = []
+        self._to_post: list[Fragment] = []
 
     async def follow(self, ctx: Context, copy: BlockCopy) -> None:
         """Post what has not expired, was not refused and is in no block of *copy*, which is at the node's tip.
@@ -83,9 +84,10 @@ class Resubmission:
         dates = ctx.block0_in_work().dates
         if not dates.vote_start <= copy.tip.date < dates.vote_end:
             return
+        is_new = self._is_new_occasion((ctx.node.state.starts, copy.losses))
         waiting = await in_thread(LONG, self._waiting, copy, dates)
         height = copy.tip.height
-        self._look_at(waiting, height, (ctx.node.state.starts, copy.losses))
+        self._look_at(waiting, height - YOUNG_BLOCKS if is_new else height)
         due = [
             fragment
             for fragment in waiting
@@ -105,8 +107,8 @@ class Resubmission:
         return [entry.fragment for entry in self._again.waiting() if entry.fragment.id in ids]
 
     def waiting(self) -> list[Fragment]:
-        """What was in no block when that was last looked at, and may still come into one."""
-        return [entry.fragment for entry in self._again.waiting()]
+        """What was to be posted when that was last looked at: it was in no block, and may still come into one."""
+        return self._to_post
 
     def take(self, entry: LoggedFragment) -> None:
         """Have a fragment of another node posted here, as if it had come now, and at once: it has waited there."""
@@ -139,17 +141,20 @@ class Resubmission:
         waits = any(entry.fragment.id == fragment_id for entry in self._again.waiting())
         return "in no block" if waits else "expired"
 
-    def _look_at(self, waiting: Sequence[Fragment], height: int, occasion: tuple[int, int]) -> None:
-        """Note what waits; on a new *occasion* nothing holds that was known of the mempool."""
-        came = height
-        if occasion != self._occasion:
-            self._occasion = occasion
-            self._seen.clear()
-            self._unknown.clear()
-            self._posted.clear()
-            self._refused.clear()
-            self._stuck.clear()
-            came = height - YOUNG_BLOCKS
+    def _is_new_occasion(self, occasion: tuple[int, int]) -> bool:
+        """Whether it is another one than before: then nothing holds that was known of the mempool."""
+        if occasion == self._occasion:
+            return False
+        self._occasion = occasion
+        self._seen.clear()
+        self._unknown.clear()
+        self._posted.clear()
+        self._refused.clear()
+        self._stuck.clear()
+        return True
+
+    def _look_at(self, waiting: Sequence[Fragment], came: int) -> None:
+        """Note what waits; what is new *came* at that height."""
         ids = {fragment.id for fragment in waiting}
         self._seen = {id_: self._seen.get(id_, came) for id_ in ids}
         self._unknown &= ids
@@ -241,4 +246,5 @@ class Resubmission:
         for entry in (*self._log.read(), *offered):
             if entry.fragment.kind is not FragmentKind.VOTE_CAST or was_in_time(entry, dates):
                 self._again.logged(entry, date, copy)
-        return self._again.fragments(date, copy)
+        self._to_post = self._again.fragments(date, copy, self._refused)
+        return self._to_post

@@ -2,11 +2,13 @@
 
 ``blocks.bin`` is block 0 and every block after it up to the node's tip, raw, one after the other. Recount, archive
 and verification read only this file: the node's own store is not meant for others. When the node's main chain turns
-away from the copy (a reorganisation, or blocks that a killed node lost), the copy is cut back to where both agree.
+away from the copy (a reorganisation, or blocks that a killed node lost), the copy is cut back to where both agree. What
+was cut off with fragments in it is kept beside the copy: later lives, too, must know which votes the chain had taken.
 """
 
 import io
 import os
+from collections.abc import Iterable
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Protocol
@@ -21,9 +23,10 @@ from node_fsm.chain.fragments import Fragment, FragmentKind
 from node_fsm.core.block_date import BlockDate
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.storage.block_index import BlockContent, BlockIndex, CopiedBlock
-from node_fsm.storage.files import copy_private
+from node_fsm.storage.files import copy_private, write_private
 
 IDS_AT_ONCE = 100
+LOST = "lost-blocks.bin"
 
 
 class BlockSource(Protocol):
@@ -36,10 +39,10 @@ class BlockSource(Protocol):
 class BlockCopy:
     """The copy in one file; made by :meth:`open`. Its coroutines are called one at a time."""
 
-    def __init__(self, file: Path, index: BlockIndex) -> None:
+    def __init__(self, file: Path, index: BlockIndex, lost: Iterable[bytes]) -> None:
         self._file = file
         self._index = index
-        self._lost: list[bytes] = []
+        self._lost = list(lost)
         """The blocks with fragments in them that were cut off, in that order: of one loss the newest block first."""
         self.losses = 0
         """How many blocks with fragments in them were cut off in the life of this object."""
@@ -59,7 +62,7 @@ class BlockCopy:
             index = _read(file)
         if not len(index) or index.id_at(0) != wanted:
             raise _damaged(file, f"it does not begin with block 0 {wanted}")
-        return cls(file, index)
+        return cls(file, index, _read_lost(file.with_name(LOST)))
 
     @property
     def tip(self) -> CopiedBlock:
@@ -75,7 +78,7 @@ class BlockCopy:
         return self._index.votes
 
     def take_lost(self) -> list[Fragment]:
-        """The fragments of the blocks that were cut off since this was last asked.
+        """The fragments of the blocks that were cut off since this was last asked, at first in earlier lives, too.
 
         They come in the order in which they stood in the chain; what was lost last goes before what was lost earlier,
         since the chain had taken it without that.
@@ -182,12 +185,14 @@ class BlockCopy:
                     dropped.append((raw, _copied(_only_block(raw), parent.end)[1]))
                 except ChainDataError as error:
                     raise _damaged(self._file, str(error)) from error
+        lost = [raw for raw, content in dropped if content.fragments]
+        if lost:  # before the copy is cut: else nobody would know of them after an end in between
+            _add_lost(self._file.with_name(LOST), lost)
         os.truncate(self._file, self._index[kept].end)
-        for raw, content in dropped:
+        for _, content in dropped:
             self._index.drop_last(content)
-            if content.fragments:
-                self._lost.append(raw)
-                self.losses += 1
+        self._lost += lost
+        self.losses += len(lost)
         logger.warning(
             "{} blocks from height {} on, up to {}, are no longer on the chain", len(dropped), kept + 1, tip.id
         )
@@ -210,6 +215,25 @@ def blocks_with_fragments(file: Path) -> list[str]:
     except ChainDataError as error:
         raise _damaged(file, str(error)) from error
     return found
+
+
+def _read_lost(file: Path) -> list[bytes]:
+    """The raw blocks that stand in *file*, which need not be there, up to the first that is damaged."""
+    if not file.exists():
+        return []
+    data, ends = file.read_bytes(), [0]
+    try:
+        for block in read_blocks(io.BytesIO(data)):
+            block.skip()
+            ends.append(block.end)
+    except ChainDataError as error:
+        logger.warning("{} is not all that the chain had lost: {}", file, error)
+    return [data[start:end] for start, end in pairwise(ends)]
+
+
+def _add_lost(file: Path, blocks: Iterable[bytes]) -> None:
+    before = file.read_bytes() if file.exists() else b""
+    write_private(file, before + b"".join(blocks))
 
 
 def _read(file: Path) -> BlockIndex:

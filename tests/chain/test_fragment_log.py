@@ -154,7 +154,11 @@ def test_a_tally_with_the_proof_of_another_kind_is_refused() -> None:
 
 
 def again(
-    *fragments: bytes, in_blocks: Iterable[bytes] = (), lost: Iterable[bytes] = (), date: tuple[int, int] = (1, 5)
+    *fragments: bytes,
+    in_blocks: Iterable[bytes] = (),
+    lost: Iterable[bytes] = (),
+    refused: Iterable[bytes] = (),
+    date: tuple[int, int] = (1, 5),
 ) -> list[bytes]:
     """What is posted again of a log of *fragments*."""
     held, stood = set(map(fragment_id, in_blocks)), [Fragment.from_bytes(raw) for raw in lost]
@@ -167,7 +171,8 @@ def again(
             again.logged(entry, BlockDate(*date), held)
         if first == "logged":
             again.lost(stood)
-        return [fragment.raw for fragment in again.fragments(BlockDate(*date), held)]
+        known = set(map(fragment_id, refused))
+        return [fragment.raw for fragment in again.fragments(BlockDate(*date), held, known)]
 
     assert posted("lost") == posted("logged"), "whatever is heard of first"
     return posted("lost")
@@ -214,9 +219,33 @@ def test_what_stood_in_lost_blocks_goes_first_and_in_their_order() -> None:
 
 
 def test_a_vote_that_the_chain_had_taken_gives_way_to_none() -> None:
+    taken, refused, other = build.vote(PLAN), build.vote(PLAN, choice=1), build.vote(PLAN, build.BOB)
+    assert again(taken, refused, other, lost=[taken]) == [taken, other]
+    assert again(refused, taken, other, lost=[taken]) == [taken, other]
+    assert again(taken, refused, taken, refused, lost=[taken]) == [taken], "posted again, it was logged again"
+
+
+def test_what_was_refused_has_its_turn_when_what_the_chain_had_taken_has_expired() -> None:
+    taken, refused = build.vote(PLAN, expiry=(1, 4)), build.vote(PLAN, choice=1, expiry=(2, 0))
+    assert again(taken, refused, lost=[taken], date=(1, 4)) == [taken]
+    assert again(taken, refused, lost=[taken], date=(1, 5)) == [refused]
+
+
+def test_what_was_refused_has_its_turn_when_what_the_chain_had_taken_is_refused_itself() -> None:
+    """As its voter's say on that proposal came into a block otherwise, and this one is on another."""
+    taken, refused = build.vote(PLAN), build.vote(PLAN, proposal=1)
+    assert again(taken, refused, lost=[taken], refused=[taken]) == [taken, refused]
+
+
+def test_what_is_kept_back_still_waits() -> None:
+    """It is on record as not counted if it comes to nothing."""
     taken, refused = build.vote(PLAN), build.vote(PLAN, choice=1)
-    assert again(taken, refused, lost=[taken]) == [taken, refused]
-    assert again(refused, taken, lost=[taken]) == [taken]
+    held = PostAgain()
+    held.lost([Fragment.from_bytes(taken)])
+    for entry in logged([refused, taken]):
+        held.logged(entry, BlockDate(1, 0), set())
+    assert [fragment.raw for fragment in held.fragments(BlockDate(1, 0), set())] == [taken]
+    assert [entry.fragment.raw for entry in held.waiting()] == [taken, refused]
 
 
 def test_fragments_that_are_no_votes_of_an_account_replace_none() -> None:

@@ -133,11 +133,29 @@ async def test_a_vote_that_stood_in_a_lost_block_goes_before_all_that_arrived(vo
     await copy.advance(voting.node)
     log(voting, vote(voting, 5, choice=0))
     voting.node.kill(lost_blocks=2)
-    assert await resubmitted(voting, None if restarted else copy) == [
-        *taken,
-        vote(voting, 7),
-        vote(voting, 5, choice=0),
-    ]
+    assert await resubmitted(voting, None if restarted else copy) == [*taken, vote(voting, 7)]
+
+
+@pytest.mark.parametrize("is_posted", [False, True], ids=["cut back only", "posted again"])
+async def test_it_still_does_when_node_and_service_die_once_more_before_a_block_has_it(
+    voting: World, is_posted: bool
+) -> None:
+    voting.clock.advance(seconds=1)
+    copy = BlockCopy.open(voting.chain.blocks, voting.chain.block0)
+    await copy.advance(voting.node)
+    taken, refused = vote(voting, 5, choice=1), vote(voting, 5, choice=0)
+    await voting.node.post_fragment(taken)
+    log(voting, taken)
+    voting.clock.advance(seconds=1)
+    await copy.advance(voting.node)
+    log(voting, refused)
+    voting.node.kill(lost_blocks=1)
+    await copy.advance(voting.node)
+    if is_posted:
+        assert await resubmitted(voting, copy) == [taken]
+        log(voting, taken, refused)  # its voter tries again, too
+        voting.node.kill()
+    assert await resubmitted(voting) == [taken], "by a new life of the service"
 
 
 async def test_each_is_posted_once_and_in_the_order_of_arrival(voting: World) -> None:

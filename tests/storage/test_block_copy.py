@@ -7,7 +7,7 @@ import pytest
 
 from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.errors import PermanentError, TemporaryError
-from node_fsm.storage.block_copy import BlockCopy, blocks_with_fragments
+from node_fsm.storage.block_copy import LOST, BlockCopy, blocks_with_fragments
 from tests.chain import build
 from tests.support.genesis_encoder import fragment_id, public_tally_content, tally
 from tests.support.main_chain import MainChain
@@ -164,7 +164,40 @@ async def test_fragments_of_blocks_that_were_cut_off_are_remembered_in_the_order
     assert copy.take_lost() == []
     assert copy.losses == 4
     assert fragment_id(one) in copy
-    assert BlockCopy.open(*files).take_lost() == []
+    later = BlockCopy.open(*files)
+    assert [fragment.raw for fragment in later.take_lost()] == lost, "in a later life, too"
+    assert (later.take_lost(), later.losses) == ([], 0)
+
+
+async def test_what_was_cut_off_is_known_though_the_service_died_as_it_was(
+    chain: MainChain, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = BlockCopy.open(*files)
+    await copy.advance(chain)
+    chain.lose(2)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as death:
+        death.setattr("node_fsm.storage.block_copy.os.truncate", die)
+        with pytest.raises(KeyboardInterrupt):
+            await copy.advance(chain)
+    later = BlockCopy.open(*files)
+    assert [fragment.raw for fragment in later.take_lost()] == VOTES[3:]
+    await later.advance(chain)
+    assert [fragment.raw for fragment in later.take_lost()] == VOTES[3:]
+    assert files[0].read_bytes() == chain.raw
+
+
+async def test_what_is_damaged_of_the_blocks_cut_off_stops_nothing(chain: MainChain, files: tuple[Path, Path]) -> None:
+    copy = BlockCopy.open(*files)
+    await copy.advance(chain)
+    chain.lose(3)
+    await copy.advance(chain)
+    lost = files[0].with_name(LOST)
+    lost.write_bytes(lost.read_bytes()[:-1])
+    assert [fragment.raw for fragment in BlockCopy.open(*files).take_lost()] == VOTES[3:]
 
 
 async def test_a_cut_survives_a_crash_right_after_it(
