@@ -62,7 +62,7 @@ class DemoProcess:
         self._watching.join()
         processes = [" ".join(command) for pid, command in self._descendants.items() if is_running(pid)]
         # The directories of the servers, which are not under TMPDIR, are arguments of their guards.
-        guarded = [Path(command[-1]) for command in self._descendants.values() if "guard.py" in " ".join(command)]
+        guarded = [Path(command[-2]) for command in self._descendants.values() if "guard.py" in " ".join(command)]
         return processes + [str(path) for path in (*guarded, *self.temporary.iterdir()) if path.exists()]
 
     def _watch(self) -> None:

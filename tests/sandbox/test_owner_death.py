@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -58,11 +57,14 @@ async def test_guards_are_not_ended_by_a_signal_to_the_whole_group() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
-async def test_servers_do_not_outlive_their_guards() -> None:
+async def test_servers_do_not_outlive_their_guards_and_the_next_owner_removes_their_directories() -> None:
     async with owner() as (itself, descendants, directories):
         for guard in [process for process in descendants if process.ppid() == itself.pid]:
             guard.kill()
         itself.kill()
         await eventually(lambda: gone(descendants))
-        for directory in directories:  # which only the guards would have removed
-            shutil.rmtree(directory)
+        assert all(directory.exists() for directory in directories)
+    async with owner() as (_, _, others):
+        assert not any(directory.exists() for directory in directories), "the next to start clears away"
+        async with owner():
+            assert all(directory.exists() for directory in others), "and leaves alone what is in use"

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile, mkdtemp
+from tempfile import TemporaryFile, gettempdir
 
 from node_fsm_sandbox.election.errors import SandboxError, UsageError
+from node_fsm_sandbox.servers.claims import claimed_directory
 from node_fsm_sandbox.servers.server import GuardProcess
 
 
@@ -24,8 +25,8 @@ def directories(keep: Path | None) -> Iterator[Directories]:
     if keep is not None:
         _make_empty(keep)
     try:
-        temporary = Path(mkdtemp(prefix="node-fsm-demo-"))
-        guard = GuardProcess(temporary)  # which removes it also when this process is killed
+        temporary, claim = claimed_directory("demo", Path(gettempdir()))
+        guard = GuardProcess(temporary, claim)  # which removes it also when this process is killed
     except OSError as error:
         raise SandboxError(f"there is no temporary directory to work in: {error.strerror}") from None
     try:

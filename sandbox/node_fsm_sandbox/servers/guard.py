@@ -1,8 +1,9 @@
 """The guard: a process that keeps one embedded server and its directory for an owner, and outlives them both.
 
-    python -I guard.py DIRECTORY
+    python -I guard.py DIRECTORY CLAIM
 
-The directory may also be guarded alone, without a server.
+The directory may also be guarded alone, without a server. CLAIM is a descriptor that says that the directory is in use
+as long as a process has it, which the server is given, too.
 
 Standard input is a stream socket. Each line on it is a request ``[method, {argument: value}]`` in JSON, answered by
 one line, ``{"result": …}`` or ``{"error": "…"}``. The end of its stream, which the kernel brings about even when the
@@ -39,7 +40,8 @@ _PR_SET_PDEATHSIG = 1
 class Guard:
     """What an owner may ask for; each method is a request."""
 
-    def __init__(self) -> None:
+    def __init__(self, claim: int) -> None:
+        self._claim = claim
         self._process: subprocess.Popen[bytes] | None = None
 
     def spawn(self, argv: list[str], user: str | None, log: str) -> int:
@@ -55,6 +57,7 @@ class Guard:
                 user=user,
                 group=user and pwd.getpwnam(user).pw_gid,
                 extra_groups=None if user is None else [],
+                pass_fds=(self._claim,),
                 preexec_fn=_follow_parent() if sys.platform == "linux" else None,  # noqa: PLW1509 - no threads here
             )
         return self._process.pid
@@ -130,11 +133,11 @@ def _answer(guard: Guard, request: str) -> dict[str, Any]:
         return {"error": str(error)}
 
 
-def main(directory: Path) -> None:
+def main(directory: Path, claim: int) -> None:
     """Serve requests until the owner closes its end, then leave nothing behind."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)  # sent to a whole group or service; only the owner's end ends us
-    guard = Guard()
+    guard = Guard(claim)
     try:
         with suppress(ConnectionError), socket.socket(fileno=0) as control, control.makefile("rw") as channel:
             for request in channel:
@@ -146,4 +149,4 @@ def main(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from node_fsm_sandbox.servers import guard
+from node_fsm_sandbox.servers.claims import claimed_directory
 
 LOOPBACK = "127.0.0.1"
 
@@ -73,7 +73,7 @@ class EmbeddedServer(ABC):
     async def start(self) -> None:
         """Start the server, after kill() on the same port, and return when it serves."""
         if self._guard is None:
-            self._guard = GuardProcess(self._make_directory())
+            self._guard = GuardProcess(*self._make_directory())
         elif await self._guard.call("wait", timeout=0) is None:
             raise EmbeddedServerError(f"{self.name} is running already")
         try:
@@ -148,10 +148,10 @@ class EmbeddedServer(ABC):
         except TimeoutError as error:
             raise self._failure(f"does not serve after {timeout:g} s") from error
 
-    def _make_directory(self) -> Path:
+    def _make_directory(self) -> tuple[Path, int]:
         parent = _MEMORY if self._in_memory and _has_room(_MEMORY) else _DISK
         try:
-            return Path(tempfile.mkdtemp(prefix=f"node-fsm-{self.name.lower()}-", dir=parent))
+            return claimed_directory(self.name.lower(), parent)
         except OSError as error:
             raise EmbeddedServerError(f"{self.name} gets no directory in {parent}: {error.strerror}") from error
 
@@ -170,22 +170,28 @@ class EmbeddedServer(ABC):
 
 
 class GuardProcess:
-    """The owner's end of a guard process; the directory is gone after close(), or soon after the owner's death."""
+    """The owner's end of a guard process; the directory is gone after close(), or soon after the owner's death.
 
-    def __init__(self, directory: Path) -> None:
+    *claim* is the descriptor by which the directory is claimed; see :mod:`~node_fsm_sandbox.servers.claims`.
+    """
+
+    def __init__(self, directory: Path, claim: int) -> None:
         self.directory = directory
+        self._claim = claim
         self._socket, theirs = socket.socketpair()
         try:
             with theirs:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-I", str(guard.__file__), str(self.directory)],
+                    [sys.executable, "-I", str(guard.__file__), str(self.directory), str(claim)],
                     stdin=theirs.fileno(),
+                    pass_fds=(claim,),
                     stdout=subprocess.DEVNULL,
                     start_new_session=True,  # out of the reach of Ctrl-C
                 )
         except OSError:
             self._socket.close()
             shutil.rmtree(self.directory)
+            os.close(claim)
             raise
         self._socket.settimeout(_CALL_SECONDS)
         self._channel = self._socket.makefile("rw")
@@ -223,6 +229,7 @@ class GuardProcess:
                 self._channel.close()
             self._socket.close()
         code = self._process.wait(_CALL_SECONDS)
+        os.close(self._claim)
         if code:
             raise EmbeddedServerError(
                 f"the guard of {self.directory} ended with code {code}; remove what it left there"
