@@ -8,7 +8,7 @@ WORKERS ?= 4
 # About four minutes on two cores; ten thousand are a quarter of an hour.
 ELECTIONS ?= 3000
 
-.PHONY: help setup demo test test-network test-faults lint types layers check docs lock clean
+.PHONY: help setup demo test test-network test-faults soak lint types layers check docs lock clean
 
 help:           ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -38,6 +38,14 @@ test-network: setup  ## elections on the real node whose network is cut, and vot
 test-faults: setup  ## each fault in each phase by real means, then thousands of simulated elections with faults
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m faults tests/faults
 	$(BIN)/python -m tests.simulation --elections $(ELECTIONS)
+
+# So many that wait for the clock, 45 s each, and so many on time that jumps.
+ELECTIONS ?= 200
+VIRTUAL ?= 1000
+
+soak: setup     ## ELECTIONS=200 in a row in one set of processes that are killed, then 1,000 on virtual time: two hours and a half
+	$(BIN)/python -m tests.soak --elections $(ELECTIONS)
+	$(BIN)/python -m tests.soak.virtual --elections $(VIRTUAL)
 
 lint: setup     ## ruff: style and format
 	$(BIN)/ruff check .
