@@ -15,6 +15,7 @@ import re
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, closing
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from loguru import logger
@@ -37,12 +38,14 @@ from node_fsm.archive.manifest import (
 )
 from node_fsm.archive.tarball import DamagedError, Packer, measure
 from node_fsm.archive.verify import check_tar
-from node_fsm.core.errors import PermanentError
+from node_fsm.core.errors import PermanentError, ServiceError
 from node_fsm.core.model import ArchiveKind, PlanResult, StoredArchive
 from node_fsm.ports import Clock, ObjectStore
 from node_fsm.ports.object_errors import ObjectExistsError, ObjectMissingError
 
 MAX_RUNS = 10
+BROKEN_AFTER = timedelta(days=1)
+"""An upload that was begun so long ago is no other node's that is still under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ async def archive_chain(store: ObjectStore, archive_uri: str, request: ArchiveRe
     May be called again after any failure. Raises what *store* raises; PermanentError when the files are not what the
     request says of them, hold a secret key or cannot be read, or when no archive could be verified.
     """
+    await _end_broken_uploads(store, archive_uri, clock)
     names = await in_thread(DISK, files_to_archive, request.directory)
     for run_id in _run_ids(request):
         uri = f"{chain_uri(archive_uri, request.election, request.block0_hash)}/{run_id}"
@@ -113,6 +117,20 @@ async def archive_chain(store: ObjectStore, archive_uri: str, request: ArchiveRe
         f"{MAX_RUNS} archives of chain {request.block0_hash} in {archive_uri} are not what they should be;"
         " look at them with `node-fsm verify URI` and mend or empty the bucket",
     )
+
+
+async def _end_broken_uploads(store: ObjectStore, archive_uri: str, clock: Clock) -> None:
+    """End what uploads of killed services left, also of archives that nobody tried to make again: it takes up room.
+
+    Where that is not possible it is for a lifecycle rule of the bucket, and no reason not to archive.
+    """
+    try:
+        ended = await store.end_uploads(f"{archive_uri.rstrip('/')}/", clock.now() - BROKEN_AFTER)
+    except ServiceError as error:
+        logger.info("uploads that broke off are not looked for: {}", error)
+        return
+    if ended:
+        logger.warning("ended {} uploads under {} that broke off", ended, archive_uri)
 
 
 def _run_ids(request: ArchiveRequest) -> Iterator[str]:

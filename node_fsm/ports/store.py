@@ -1,6 +1,7 @@
 """S3, as phases use it."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Protocol
 
 
@@ -25,4 +26,8 @@ class ObjectStore(Protocol):
 
     def download(self, uri: str) -> AsyncIterator[bytes]:
         """The object's bytes in chunks; PermanentError when it is missing or forbidden."""
+        ...
+
+    async def end_uploads(self, prefix: str, begun_before: datetime) -> int:
+        """End the multipart uploads to objects that begin with *prefix*, begun before then; how many there were."""
         ...

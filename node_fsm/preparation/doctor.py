@@ -119,6 +119,7 @@ async def _objects(settings: Settings, database: DatabaseChecks) -> AsyncGenerat
                 "read": objects.read,
                 "missing objects": objects.missing,
                 "parts": objects.multipart,
+                "uploads": objects.uploads,
                 "what was written": objects.leftovers,
             },
         ):

@@ -1,7 +1,9 @@
 """What a service needs of S3: its key, and a place for archives that is never written over."""
 
+from datetime import UTC, datetime
 from uuid import uuid4
 
+from node_fsm.archive.store import BROKEN_AFTER
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.model import Overview
 from node_fsm.core.phases import Role
@@ -66,6 +68,22 @@ class ObjectChecks:
         return Doubt(
             "parts are taken, but the server does not refuse to complete them over what is there; archives are looked"
             " for before they are written"
+        )
+
+    async def uploads(self) -> str | Doubt:
+        """Whether there is anything of uploads that broke off."""
+        if self._settings.archive_s3_uri is None:
+            raise NotTriedError("NODE_FSM_ARCHIVE_S3_URI is not set: this node archives nothing")
+        rule = "a lifecycle rule of the bucket that aborts incomplete multipart uploads"
+        try:
+            found = await self._store.uploads(f"{self._settings.archive_s3_uri}/", datetime.now(UTC) - BROKEN_AFTER)
+        except PermanentError as error:
+            return Doubt(f"uploads that broke off cannot be looked for ({error.message}); {rule} ends them")
+        if not found:
+            return "none that broke off"
+        return Doubt(
+            f"{len(found)} uploads broke off more than a day ago, that to {found[0].uri} among them, and take up room;"
+            f" the next archive ends them, as does {rule}"
         )
 
     async def leftovers(self) -> str | Doubt:

@@ -11,9 +11,10 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, aclosing, closing, nullcontext, suppress
+from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
 import boto3
@@ -38,6 +39,14 @@ Observe = Callable[[str], AbstractContextManager[None]]
 """Entered around each request, with the name of the S3 operation; the request's error passes through it."""
 
 
+class Upload(NamedTuple):
+    """A multipart upload to *uri* that is neither completed nor aborted; *begun_at* is by the server's clock."""
+
+    uri: str
+    id: str
+    begun_at: datetime
+
+
 class _Checksum(TypedDict, total=False):
     ChecksumAlgorithm: Literal["CRC32"]
 
@@ -53,6 +62,8 @@ PARTS_AT_ONCE = 3
 _THREADS = 8
 _SDK_ATTEMPTS = 2
 _PIECE_BYTES = 256 * 2**10
+_UNKNOWN = datetime.max.replace(tzinfo=UTC)
+"""When an upload was begun of which a server does not say so: it is never taken for an old one."""
 
 
 class S3Store:
@@ -299,17 +310,34 @@ class S3Store:
 
         return await patiently(lambda: self._request("upload_part", target, send))
 
+    async def uploads(self, prefix: str, begun_before: datetime) -> list[Upload]:
+        """The multipart uploads to objects that begin with *prefix*, begun before then; a thousand at most."""
+        return [one for one in await self._uploads(parse_object(prefix)) if one.begun_at < begun_before]
+
+    async def end_uploads(self, prefix: str, begun_before: datetime) -> int:
+        """End these; how many there were."""
+        found = await self.uploads(prefix, begun_before)
+        for upload in found:
+            await self._abort(parse_object(upload.uri), upload.id)
+        return len(found)
+
+    async def _uploads(self, prefix: S3Uri) -> list[Upload]:
+        listed = await self._request(
+            "list_multipart_uploads",
+            prefix,
+            lambda: self._client.list_multipart_uploads(Bucket=prefix.bucket, Prefix=prefix.key),
+        )
+        return [
+            Upload(f"s3://{prefix.bucket}/{one['Key']}", one["UploadId"], one.get("Initiated", _UNKNOWN))
+            for one in listed.get("Uploads", [])
+        ]
+
     async def _abort_leftovers(self, target: S3Uri) -> None:
         """Abort what uploads of this object left behind when their process was killed."""
         try:
-            listed = await self._request(
-                "list_multipart_uploads",
-                target,
-                lambda: self._client.list_multipart_uploads(Bucket=target.bucket, Prefix=target.key),
-            )
-            for upload in listed.get("Uploads", []):
-                if upload["Key"] == target.key:
-                    await self._abort(target, upload["UploadId"])
+            for upload in await self._uploads(target):
+                if upload.uri == str(target):
+                    await self._abort(target, upload.id)
         except PermanentError:
             return  # not allowed to list or to abort: a lifecycle rule of the bucket has to clean up
 

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +20,7 @@ from node_fsm.archive.manifest import Election, Manifest, results_hash
 from node_fsm.archive.store import MAX_RUNS, archive_chain
 from node_fsm.archive.tarball import measure
 from node_fsm.archive.verify import check_tar
-from node_fsm.core.errors import PermanentError, TemporaryError
+from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.model import ArchiveKind
 from node_fsm.s3.store import S3Store
 from tests.archive.helpers import (
@@ -35,6 +36,7 @@ from tests.archive.helpers import (
     make_chain,
     request_of,
 )
+from tests.s3.helpers import unfinished_uploads
 from tests.support.bucket import Bucket
 from tests.support.polling import HANGING
 
@@ -126,6 +128,12 @@ class CrashingStore(MemoryStore):
         self._point()
         await super().upload(uri, self._crashing(chunks))
         self._point()
+
+    async def end_uploads(self, prefix: str, begun_before: datetime) -> int:
+        self._point()
+        ended = await super().end_uploads(prefix, begun_before)
+        self._point()
+        return ended
 
     async def download(self, uri: str) -> AsyncIterator[bytes]:
         self._point()
@@ -290,6 +298,28 @@ async def test_an_archive_in_s3(chain: Path, s3_bucket: Bucket) -> None:
     key = record.uri.removeprefix(f"s3://{s3_bucket.name}/")
     assert found == {f"{key}/archive.tar.zst": record.bytes, f"{key}/manifest.json": len(record.manifest.encode())}
     await store.close()
+
+
+async def test_what_uploads_of_killed_services_left_is_ended_by_the_next_archive(
+    chain: Path, s3_bucket: Bucket
+) -> None:
+    client, bucket = s3_bucket.client, s3_bucket.name
+    client.create_multipart_upload(Bucket=bucket, Key="deep/prefix/9-other/hash/final-1/archive.tar.zst")
+    client.create_multipart_upload(Bucket=bucket, Key="deep/prefix-of-others/archive.tar.zst")
+    store = S3Store(s3_bucket.endpoint_url)
+    await archive_chain(store, f"s3://{bucket}/deep/prefix", request_of(chain), CLOCK)
+    assert unfinished_uploads(s3_bucket) == ["deep/prefix-of-others/archive.tar.zst"]
+    await store.close()
+
+
+@pytest.mark.parametrize("error", [PermanentError("S3AccessDenied", "no"), TemporaryError("S3Unavailable", "away")])
+async def test_uploads_that_cannot_be_looked_for_keep_no_archive_back(chain: Path, error: ServiceError) -> None:
+    class Lesser(MemoryStore):
+        async def end_uploads(self, prefix: str, begun_before: datetime) -> int:
+            raise error
+
+    record = await archive_chain(Lesser(), ROOT, request_of(chain), CLOCK)
+    assert record.verified_at == CLOCK.now()
 
 
 async def test_s3_is_asked_before_any_work_is_done(chain: Path) -> None:

@@ -56,6 +56,7 @@ async def test_nothing_is_found_where_all_is_well_and_nothing_stays_of_it(world:
         "S3: read": "ok",
         "S3: missing objects": "ok",
         "S3: parts": "ok",
+        "S3: uploads": "ok",
         "S3: what was written": "ok",
     }
     assert keys(world.bucket) == objects
@@ -101,6 +102,15 @@ async def test_a_server_without_conditions_can_be_lived_with(world: World, monke
     assert findings["write"].verdict is Verdict.OK
     assert findings["parts"].verdict is Verdict.DOUBT
     assert (keys(world.bucket), unfinished_uploads(world.bucket)) == (["leader0.sk"], [])
+
+
+async def test_uploads_that_broke_off_are_told(world: World) -> None:
+    world.bucket.client.create_multipart_upload(
+        Bucket=world.bucket.name, Key="archive/1-a/hash/final-1/archive.tar.zst"
+    )
+    (finding,) = [finding for finding in await world.doctor() if finding.check == "uploads"]
+    assert finding.verdict is Verdict.DOUBT
+    assert finding.said.startswith("1 uploads broke off more than a day ago")
 
 
 async def test_whoever_interrupts_it_leaves_nothing_behind(world: World) -> None:

@@ -3,18 +3,17 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 from mypy_boto3_s3 import S3Client
-from node_fsm_sandbox.servers.server import LOOPBACK, free_port
 
 from node_fsm.core.errors import PermanentError
 from node_fsm.preparation.objects import ObjectChecks
@@ -22,6 +21,7 @@ from node_fsm.s3.store import PART_BYTES, S3Store
 from node_fsm.s3.trial import TrialStore
 from node_fsm.settings.model import Settings, load_settings
 from tests.support.polling import HANGING
+from tests.support.versitygw import gateway
 
 POLICIES = Path(__file__).parents[2] / "deploy" / "s3"
 ROOT = "root"
@@ -34,7 +34,6 @@ NAMES = sorted(
     }
 )
 STRANGER = "stranger"
-SERVER = "versitygw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +78,12 @@ def users(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(users: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    executable = shutil.which(SERVER)
-    if executable is None:
-        pytest.skip(f"no {SERVER} in PATH, and the tests' own S3 server enforces no policies")
-    root = credentials(ROOT)
-    address = f"{LOOPBACK}:{free_port()}"
-    environment = {"ROOT_ACCESS_KEY_ID": ROOT, "ROOT_SECRET_ACCESS_KEY": root["aws_secret_access_key"]}
-    with subprocess.Popen(
-        [executable, "--quiet", "--port", address, "--iam-dir", users, "posix", tmp_path_factory.mktemp("s3")],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as running:
-        try:
-            for _ in ("the first time", "again"):
-                assert set_up(f"http://{address}", tmp_path_factory.mktemp("secrets")) == ["archive", "keys", "members"]
-            yield Server(f"http://{address}")
-        finally:
-            running.terminate()
+    root = credentials(ROOT)["aws_secret_access_key"]
+    data = tmp_path_factory.mktemp("s3")
+    with gateway(data, "--iam-dir", users, access=ROOT, secret=root) as endpoint_url:
+        for _ in ("the first time", "again"):
+            assert set_up(endpoint_url, tmp_path_factory.mktemp("secrets")) == ["archive", "keys", "members"]
+        yield Server(endpoint_url)
 
 
 def set_up(endpoint_url: str, directory: Path) -> list[str]:
@@ -173,6 +160,21 @@ async def test_nodes_write_archives_once_and_read_them_back(server: Server, name
         assert not server.may(other, "put_object", Bucket="archive", Key=key, Body=b"")
 
 
+async def test_a_node_ends_uploads_that_broke_off_and_an_operator_does_not(server: Server) -> None:
+    server.client("leader1").create_multipart_upload(Bucket="archive", Key="elections/1/archive.tar.zst")
+    operator, node = server.store("operator"), server.store("leader0")
+    later = datetime.now(UTC) + timedelta(days=1)
+    try:
+        with pytest.raises(PermanentError, match="AccessDenied"):
+            await operator.end_uploads("s3://archive/elections/1/", later)
+        assert await node.end_uploads("s3://archive/elections/1/", datetime.now(UTC) - timedelta(days=1)) == 0
+        assert await node.end_uploads("s3://archive/elections/1/", later) == 1
+        assert await node.uploads("s3://archive/elections/1/", later) == []
+    finally:
+        await operator.close()
+        await node.close()
+
+
 def test_nobody_but_its_owner_changes_a_policy(server: Server) -> None:
     for name in (*NAMES, STRANGER):
         for bucket in ("keys", "members", "archive"):
@@ -195,7 +197,7 @@ async def test_the_doctor_needs_no_more_than_a_node_may(server: Server) -> None:
     store = TrialStore(server.endpoint_url, credentials=credentials("follower3"))
     checks = ObjectChecks(store, settings)
     try:
-        for check in (checks.write, checks.read, checks.missing, checks.multipart, checks.leftovers):
+        for check in (checks.write, checks.read, checks.missing, checks.multipart, checks.uploads, checks.leftovers):
             assert isinstance(await check(), str), check
         assert await store.uris("s3://archive/doctor/") == ["s3://archive/doctor/probe"]
     finally:

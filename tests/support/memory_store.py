@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.ports.object_errors import ObjectExistsError, ObjectMissingError
@@ -48,6 +49,10 @@ class MemoryStore:
         data = self._object(uri)
         for start in range(0, len(data), 1000):
             yield data[start : start + 1000]
+
+    async def end_uploads(self, prefix: str, begun_before: datetime) -> int:
+        self._request("end_uploads", prefix)
+        return 0
 
     def _object(self, uri: str) -> bytes:
         if uri not in self.objects:

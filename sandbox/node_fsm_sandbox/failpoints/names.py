@@ -70,6 +70,7 @@ RECORDED_BY: Final[Mapping[str, str]] = {
     "jcli.decrypt_results": "database.save_decrypted",
     "store.write_once": "database.save_archive",
     "store.upload": "database.save_archive",
+    "store.end_uploads": "database.save_archive",
     "node.post_fragment": "database.post_results",
     "node.post_fragments": "database.resolve_handover",
     "node.save_records": "database.save_tally_snapshot",
