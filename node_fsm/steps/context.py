@@ -98,6 +98,13 @@ class Context:
             if (known := self.checked.get(election.id)) and known[1] and known[0] == self.to_check(election, overview)
         )
 
+    def remember(self, spec: ElectionSpec, overview: Overview, error: PermanentError | None) -> None:
+        """Why no block 0 can be made of *spec*, None when one can. Of elections that are over nothing is kept."""
+        listed = {election.id for election in overview.elections}
+        for over in self.checked.keys() - listed:
+            del self.checked[over]
+        self.checked[spec.id] = self.to_check(spec, overview), error
+
     def to_check(self, election: ElectionOverview | ElectionSpec, overview: Overview) -> object:
         """What decides whether a block 0 can be made; equal while nothing of it has changed."""
         leaders = tuple((node.hostname, node.leader_id) for node in overview.nodes)

@@ -50,9 +50,9 @@ def noted(ctx: Context, spec: ElectionSpec) -> Iterator[None]:
         yield
     except PermanentError as error:
         if error.reason in UNBUILDABLE:
-            ctx.checked[spec.id] = ctx.to_check(spec, overview), error
+            ctx.remember(spec, overview, error)
         raise
-    ctx.checked[spec.id] = ctx.to_check(spec, overview), None
+    ctx.remember(spec, overview, None)
 
 
 def _check(ctx: Context, spec: ElectionSpec, decryption: DecryptionLimit | None) -> Checked:

@@ -55,6 +55,12 @@ async def test_plans_are_built_and_signed(keyed: World) -> None:
     assert keyed.database.published == {}
 
 
+async def test_nothing_is_kept_of_what_was_checked_of_elections_that_are_over(keyed: World) -> None:
+    keyed.ctx.checked[ID + 1] = "an election of before", PermanentError("SpecificationInvalid", "no voters")
+    await keyed.finish(BuildingVotePlan())
+    assert keyed.ctx.checked.keys() == {ID}
+
+
 async def test_building_again_makes_the_same_bytes(keyed: World) -> None:
     await keyed.finish(BuildingVotePlan())
     first = draft_files(keyed)
