@@ -3,8 +3,9 @@
 Each of them is whole, and verifies by itself. Votes are counted all the same.
 """
 
+import asyncio
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
@@ -138,3 +139,34 @@ async def test_nor_does_one_stand_for_a_chain_whose_node_lost_its_store(
     await plant(world, tmp_path / "forged")
     assert not await recover_archive(world.ctx)
     assert world.database.archives == []
+
+
+async def test_archives_without_end_hold_up_no_count(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever plants them may have them be of any size."""
+    await world.end_voting()
+    await world.finish(Tallying())
+    right = forgotten(world)
+    await plant(world, world.chain.path)
+
+    async def drip(_uri: str) -> AsyncIterator[bytes]:
+        while True:
+            await asyncio.sleep(1)
+            yield b""
+
+    monkeypatch.setattr(world.store, "download", drip)
+    await world.finish(Tallying())
+    assert world.results == right
+    assert world.condition("tally_window_missed") is None
+
+
+async def test_what_a_manifest_shows_to_be_no_final_archive_is_not_downloaded(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.end_voting()
+    await world.finish(Tallying())
+    forgotten(world)
+    copytree(world.chain.path, tmp_path / "forged")
+    without_votes(world, tmp_path / "forged")
+    await plant(world, tmp_path / "forged")
+    monkeypatch.delattr(type(world.store), "download")
+    assert not await recover_archive(world.ctx)
