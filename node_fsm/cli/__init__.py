@@ -84,8 +84,7 @@ def write_no_core_files() -> None:
     The limit is one byte where it may be: a program that ``kernel.core_pattern`` names gets cores past a limit of 0.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    limit = min(1, hard) if hard != resource.RLIM_INFINITY else 1
-    resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (1 if hard else 0, hard))
 
 
 @app.command("version")
