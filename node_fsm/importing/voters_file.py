@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Collection, Iterator
 from io import TextIOWrapper
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ COLUMNS = ("voting_key", "voting_group", "voting_power")
 
 _BIGINT = 2**63 - 1
 _TOLD_LINES = 1000
+_LONGEST_LINE = 10_000
 
 
 class VoterRow(NamedTuple):
@@ -40,7 +42,7 @@ def read_voters(
         refuse_other_kinds(file)
         with file.open("rb") as raw, TextIOWrapper(raw, encoding=ENCODING, newline="") as stream:
             size = file.stat().st_size
-            reader = csv.reader(stream, strict=True)
+            reader = csv.reader(_lines(stream, file), strict=True)
             places = _places(next(reader, []), file)
             for cells in reader:
                 if reader.line_num % _TOLD_LINES == 0:
@@ -64,6 +66,19 @@ def read_voters(
         problems = [f"{file}: has no voters of group {group!r}, which an objective is for" for group in sorted(missing)]
     if problems:
         raise InputFileError(problems)
+
+
+def _lines(stream: TextIOWrapper, file: Path) -> Iterator[str]:
+    """The lines of *stream*, each with its end; InputFileError for one that no voter can be in, before it is read."""
+    for number in count(1):
+        line = stream.readline(_LONGEST_LINE)
+        if len(line) == _LONGEST_LINE:
+            raise InputFileError(
+                [f"{file}, line {number}: has {_LONGEST_LINE} characters or more; end each voter's line"]
+            )
+        if not line:
+            return
+        yield line
 
 
 def _places(header: list[str], file: Path) -> tuple[int, ...]:

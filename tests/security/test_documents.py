@@ -1,6 +1,7 @@
 """Files that an operator or an earlier life wrote, with anything in them: a clear error, and soon."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,7 @@ from node_fsm.block0.template import load_template
 from node_fsm.core.errors import PermanentError
 from node_fsm.engine import journal
 from node_fsm.importing.errors import InputFileError
+from node_fsm.importing.voters_file import read_voters
 from node_fsm.settings.model import packaged_template
 from node_fsm.steps.archive import ABOUT, About
 from node_fsm.steps.private_plan import read_result
@@ -163,3 +165,20 @@ def test_a_document_of_an_archive_that_is_too_large_is_not_read(tmp_path: Path) 
     assert (found.name, found.ok) == (UNCOUNTED, False)
     with pytest.raises(UnreadableError, match="more than"):
         read_results(tmp_path / "result.json")
+
+
+@pytest.mark.parametrize(
+    "head", ["", "voting_key,voting_group,voting_power\n", 'voting_key,voting_group,voting_power\n"']
+)
+def test_a_line_of_voters_without_end_is_not_read(tmp_path: Path, head: str) -> None:
+    file = tmp_path / "voters.csv"
+    with file.open("w") as stream:
+        stream.write(head + "x" * 50_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputFileError, match=rf"{file}, line {1 + bool(head)}: has 10000 characters or more"):
+            list(read_voters(file, {"direct"}))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**20
