@@ -14,11 +14,16 @@ RECHECK_SECONDS = 3600.0
 
 
 async def watch_programs(ctx: Context, retry_seconds: float) -> None:
-    """Ask for the versions as soon as the service is up, and again until cancelled: programs are replaced meanwhile."""
+    """Ask for the versions as soon as the service is up, and again until cancelled: programs are replaced meanwhile.
+
+    Soon, while one cannot be run; whoever else asked may have found that out.
+    """
     while True:
-        versions = await ask_versions(ctx)
-        known = versions.jcli is not None and versions.jormungandr is not None
-        await asyncio.sleep(RECHECK_SECONDS if known else retry_seconds)
+        await ask_versions(ctx)
+        for _ in range(max(1, round(RECHECK_SECONDS / retry_seconds))):
+            await asyncio.sleep(retry_seconds)
+            if ConditionType.PROGRAM_UNUSABLE in ctx.conditions:
+                break
 
 
 async def ask_versions(ctx: Context) -> Versions:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError
-from node_fsm.steps.versions import RECHECK_SECONDS, watch_programs
+from node_fsm.steps.versions import RECHECK_SECONDS, ask_versions, watch_programs
 from tests.phases.world import World
 
 
@@ -38,6 +38,16 @@ async def test_a_missing_program_is_said_at_once_and_looked_for_again(world: Wor
         await asyncio.sleep(RECHECK_SECONDS / 2)
         assert world.jcli.calls["version"] == calls
         assert world.condition(ConditionType.SANDBOX) is None
+
+
+async def test_what_another_step_found_out_is_looked_at_again_as_soon(world: World) -> None:
+    async with watching(world):
+        await world.until(lambda: world.jcli.calls["version"] == 1, 1)
+        world.jcli.failures["version"] = PermanentError("DescriptorsExhausted", "no file can be opened")
+        await ask_versions(world.ctx)  # as Archiving does
+        assert world.condition(ConditionType.PROGRAM_UNUSABLE) == "DescriptorsExhausted"
+        del world.jcli.failures["version"]
+        await world.until(lambda: world.condition(ConditionType.PROGRAM_UNUSABLE) is None, 61)
 
 
 async def test_what_nobody_foresaw_of_a_program_ends_nothing(world: World) -> None:
