@@ -36,7 +36,7 @@ test-network: setup  ## elections on the real node whose network is cut, and vot
 	$(BIN)/python -m pytest -m long tests/netns $(ARGS)
 
 test-faults: setup  ## each fault in each phase by real means, then thousands of simulated elections with faults
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m faults tests/faults
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m faults tests/faults
 	$(BIN)/python -m tests.simulation --elections $(ELECTIONS)
 
 # So many that wait for the clock, 45 s each, and so many on time that jumps.

@@ -57,6 +57,21 @@ async def test_a_black_hole_swallows_all_until_healed(postgres_server: EmbeddedP
         await connection.close()
 
 
+async def test_what_was_done_is_answered_to_nobody(postgres_server: EmbeddedPostgres) -> None:
+    name = "answers_lost"
+    with FaultyProxy(postgres_server.port) as proxy:
+        connection = await connect(postgres_server, proxy)
+        proxy.lose_answers_to(b"COMMIT")
+        with pytest.raises((ConnectionError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)):
+            await connection.execute(f"BEGIN; CREATE ROLE {name}; COMMIT", timeout=HANGING)
+        assert proxy.answers_lost == 1
+        proxy.heal()
+        again = await connect(postgres_server, proxy)
+        assert await again.fetchval("SELECT count(*) FROM pg_roles WHERE rolname = $1", name, timeout=HANGING) == 1
+        await again.execute(f"DROP ROLE {name}", timeout=HANGING)
+        await again.close()
+
+
 async def test_an_end_of_stream_is_passed_on_after_all_data() -> None:
     async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write((await reader.read()).upper())

@@ -1,0 +1,1 @@
+"""What the cells of the fault matrix are run with."""
