@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from node_fsm.chain.fragment_log import FragmentLog
+from node_fsm.chain.fragment_log import FragmentLog, PostAgain
+from node_fsm.chain.fragments import Fragment
 from node_fsm.chain.recount import recount
 from node_fsm.node.rest import NodeRest
 from node_fsm.ports.answers import FragmentState
@@ -20,6 +21,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SETTLED = 2
 """Blocks after which a node that is killed keeps one: the real one writes about every half second."""
+
+KILLS = 3
 
 
 @dataclass
@@ -126,6 +129,44 @@ async def test_persistent_log_has_what_was_accepted(started: Started) -> None:
         assert await node.post(waiting) == {waiting.id: None}
         (status,) = await node.outcomes(waiting)
         assert status.state is FragmentState.IN_A_BLOCK
+
+
+async def test_a_refused_vote_does_not_take_the_place_of_one_in_a_lost_block_however_often_the_node_dies(
+    started: Started, tmp_path: Path
+) -> None:
+    """Both spend the same, and both are in the log: what a service that begins anew posts again is the first alone."""
+    node, chain, voter = started.node, started.chain, started.voters[0]
+    taken, refused = (vote(chain, voter, choice=choice) for choice in (1, 2))
+    file = tmp_path / "blocks.bin"
+    async with NodeRest(node.base_url) as api:
+        await node.post(taken)
+        for _ in range(KILLS):
+            (status,) = await node.outcomes(taken)
+            assert status.state is FragmentState.IN_A_BLOCK
+            await BlockCopy.open(file, chain.block0).advance(api)
+            await node.post(refused)
+            await node.kill()  # mostly without the block
+            await started.restarted()
+            await BlockCopy.open(file, chain.block0).advance(api)
+            again = posted_again(BlockCopy.open(file, chain.block0), node)
+            assert again in ([taken.raw], [refused.raw]), "the second only where the chain has the first"
+            assert (again == [taken.raw]) == (not (await node.get(f"v0/account/{voter.id}")).json()["counters"][0])
+            if again == [refused.raw]:
+                break
+            await node.post(*map(Fragment.from_bytes, again))
+        else:
+            await node.outcomes(taken)
+    (plan,) = (await node.get("v0/vote/active/plans")).json()
+    assert plan["proposals"][0]["tally"]["Public"]["result"]["results"] == [0, POWER, 0]
+
+
+def posted_again(copy: BlockCopy, node: Node) -> list[bytes]:
+    """What a service posts again of the node's log by its *copy* of the blocks, both of which earlier lives made."""
+    again = PostAgain()
+    again.lost(copy.take_lost())
+    for entry in FragmentLog(node.fragments).read():
+        again.logged(entry, copy.tip.date, copy)
+    return [fragment.raw for fragment in again.fragments(copy.tip.date, copy)]
 
 
 async def test_its_blocks_can_be_recounted(started: Started, tmp_path: Path) -> None:
