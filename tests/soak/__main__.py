@@ -34,6 +34,9 @@ from tests.soak.processes import measure
 VOTERS = 12
 BUCKET = "soak"
 LOG_LINES = 60
+WARM = 10
+"""Elections in the life of a service that say nothing of its memory yet."""
+
 OFFSET_MINUTES = -CHAIN_LEAD / 60
 
 
@@ -43,7 +46,7 @@ class Soak:
 
     random: Random
     elections: int
-    figures: Figures = field(default_factory=Figures)
+    figures: Figures = field(default_factory=lambda: Figures(WARM))
     problems: list[str] = field(default_factory=list)
     killed: Counter[str] = field(default_factory=Counter)
     lost: int = 0

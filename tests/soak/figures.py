@@ -25,12 +25,15 @@ class Figure:
     name: str
     unit: str
     limit: float
+    warm: int = 0
+    """So many samples are not judged: what is bounded fills up meanwhile, thread pools and an allocator's heap."""
+
     points: list[tuple[float, float]] = field(default_factory=list)
 
     @property
     def growth(self) -> float:
         """By so many units for each election."""
-        return slope(self.points)
+        return slope(self.points[self.warm :])
 
     @property
     def is_flat(self) -> bool:
@@ -38,14 +41,15 @@ class Figure:
 
 
 class Figures:
-    """All that is measured. A process that is started again begins a figure of its own."""
+    """All that is measured. A process that is started again begins a figure of its own, *warm* samples of it first."""
 
-    def __init__(self) -> None:
+    def __init__(self, warm: int = 0) -> None:
+        self._warm = warm
         self._figures: dict[str, Figure] = {}
 
     def note(self, name: str, unit: str, value: float, *, held: int, limit: float) -> None:
         """Add a measurement, after *held* elections."""
-        self._figures.setdefault(name, Figure(name, unit, limit)).points.append((held, value))
+        self._figures.setdefault(name, Figure(name, unit, limit, self._warm)).points.append((held, value))
 
     def growing(self) -> list[str]:
         """What is not flat, each in a sentence."""

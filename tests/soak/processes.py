@@ -11,9 +11,9 @@ from sqlalchemy import text
 from node_fsm.programs import leash
 from tests.soak.figures import Figures
 
-MEMORY_LIMIT = 100.0
-"""KiB an election. Of a service that holds one a day for ten years that is 350 MB; what leaks does so by objects, each
-election again, and shows above the noise of an allocator within some tens of elections."""
+MEMORY_LIMIT = 200.0
+"""KiB an election. Python's heap is flat (see tests.soak.virtual); what an allocator holds of what was freed fills up
+over a hundred elections and more. What leaks by objects, each election again, still shows above that."""
 
 COUNT_LIMIT = 0.02
 """Of what is counted: one more in fifty elections."""

@@ -29,8 +29,14 @@ def test_what_grows_is_named() -> None:
     assert [line.split()[0] for line in figures.table()][1:] == ["resident,", "threads,"]
 
 
+def test_what_fills_up_at_first_is_not_judged() -> None:
+    points: list[tuple[float, float]] = [(x, min(x, 10)) for x in range(20)]
+    assert not Figure("threads", "threads", 0.0, points=points[:12]).is_flat
+    assert Figure("threads", "threads", 0.0, 10, points=points).is_flat
+
+
 def test_what_shrinks_is_flat() -> None:
-    assert Figure("memory", "KiB", 0.0, [(x, -x) for x in range(9)]).is_flat
+    assert Figure("memory", "KiB", 0.0, points=[(x, -x) for x in range(9)]).is_flat
 
 
 def soaked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
