@@ -40,9 +40,8 @@ test-faults: setup  ## each fault in each phase by real means, then thousands of
 	$(BIN)/python -m tests.simulation --elections $(ELECTIONS)
 
 # So many that wait for the clock, 45 s each, and so many on time that jumps.
-ELECTIONS ?= 200
-VIRTUAL ?= 1000
-
+soak: ELECTIONS = 200
+soak: VIRTUAL = 1000
 soak: setup     ## ELECTIONS=200 in a row in one set of processes that are killed, then 1,000 on virtual time: two hours and a half
 	$(BIN)/python -m tests.soak --elections $(ELECTIONS)
 	$(BIN)/python -m tests.soak.virtual --elections $(VIRTUAL)
