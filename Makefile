@@ -5,8 +5,6 @@ BIN := $(VENV)/bin
 UV ?= uv
 # Twice as many as two cores, because whole elections mostly wait for the clock.
 WORKERS ?= 4
-# About four minutes on two cores; ten thousand are a quarter of an hour.
-ELECTIONS ?= 3000
 
 .PHONY: help setup demo test test-network test-faults soak lint types layers check docs lock clean
 
@@ -35,9 +33,12 @@ test: setup     ## run all tests (those on the real node only where jcli and jor
 test-network: setup  ## elections on the real node whose network is cut, and votes by the thousand: three quarters of an hour, as root
 	$(BIN)/python -m pytest -m long tests/netns $(ARGS)
 
+# About four minutes on two cores; ten thousand are a quarter of an hour.
+SIMULATED ?= 3000
+
 test-faults: setup  ## each fault in each phase by real means, then thousands of simulated elections with faults
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m faults tests/faults
-	$(BIN)/python -m tests.simulation --elections $(ELECTIONS)
+	$(BIN)/python -m tests.simulation --elections $(SIMULATED)
 
 # So many that wait for the clock, 45 s each, and so many on time that jumps.
 soak: ELECTIONS = 200
