@@ -20,7 +20,7 @@ from tests.support.roles import DatabaseRole, grant, make_roles
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
 
-pytest_plugins = ["tests.support.real", "tests.support.order"]
+pytest_plugins = ["tests.support.groups", "tests.support.real", "tests.support.order"]
 
 _numbers = count(1)
 
