@@ -23,7 +23,9 @@ COUNT = "SELECT count(*) FROM phase_journal"
 
 def failing(database: PostgresDatabase, setting: str) -> Database:
     """The database, as a service with this setting has it."""
-    ctx: Any = SimpleNamespace(database=database, store=object(), jcli=object(), node=object(), workspace=object())
+    ctx: Any = SimpleNamespace(
+        phase=Phase.WAITING, database=database, store=object(), jcli=object(), node=object(), workspace=object()
+    )
     arm(setting, cast("Context", ctx), [])
     return cast("Database", ctx.database)
 

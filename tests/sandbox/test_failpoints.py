@@ -61,7 +61,14 @@ class Tallying(PhaseState):
 
 def armed(setting: str) -> Any:
     """A context whose ports fail as *setting* says."""
-    ctx = SimpleNamespace(database=object(), store=Store(), jcli=object(), node=object(), workspace=Workspace())
+    ctx = SimpleNamespace(
+        phase=Phase.WAITING,
+        database=object(),
+        store=Store(),
+        jcli=object(),
+        node=object(),
+        workspace=Workspace(),
+    )
     arm(setting, cast("Context", ctx), [])
     return ctx
 
@@ -103,6 +110,16 @@ async def test_an_error_is_one_of_the_port_and_happens_once() -> None:
     assert ctx.store.written == ["s3://b", "s3://c", "s3://d"]
 
 
+async def test_one_may_be_meant_in_a_phase_alone() -> None:
+    ctx = armed("store.write_once:before@Archiving=error")
+    assert await ctx.store.write_once("s3://a", b"")
+    ctx.phase = Phase.ARCHIVING
+    with pytest.raises(TemporaryError, match=r"store\.write_once:before") as caught:
+        await ctx.store.write_once("s3://b", b"")
+    assert caught.value.reason == "FailpointStoreWriteOnceBefore"
+    assert await ctx.store.write_once("s3://c", b"")
+
+
 async def test_the_disk_fails_as_disks_do() -> None:
     ctx = armed("workspace.remove:done=error")
     with pytest.raises(OSError, match=r"workspace\.remove:done"):
@@ -140,7 +157,7 @@ async def test_the_work_of_a_phase_fails_as_a_whole() -> None:
 
 @pytest.mark.parametrize(("action", "number"), [("kill", signal.SIGKILL), ("term", signal.SIGTERM)])
 def test_a_signal_is_sent_at_the_place_itself(action: str, number: signal.Signals) -> None:
-    reach = "asyncio.run(Armed.parse(sys.argv[1]).reach('store.upload:done')); print('passed')"
+    reach = "asyncio.run(Armed.parse(sys.argv[1], str).reach('store.upload:done')); print('passed')"
     script = f"import asyncio, sys\nfrom node_fsm_sandbox.failpoints.armed import Armed\n{reach}"
     command = [sys.executable, "-c", script, f"store.upload:done={action}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=HANGING, check=False)
@@ -158,8 +175,9 @@ def test_a_signal_is_sent_at_the_place_itself(action: str, number: signal.Signal
         ("store.upload:done=explode", "must be one of kill, term, error, hang, pause"),
         ("store.upload:done=pause", "needs a file"),
         ("store.upload:done=kill:/tmp/hold", "needs a file"),
-        ("store.upload:done@0=kill", "must be NAME[@N]=ACTION"),
-        ("store.upload", "must be NAME[@N]=ACTION"),
+        ("store.upload:done@0=kill", "must be NAME[@N or @PHASE]=ACTION"),
+        ("store.upload:done@Counting=kill", "Counting is no phase"),
+        ("store.upload", "must be NAME[@N or @PHASE]=ACTION"),
     ],
 )
 def test_what_is_wrong_with_the_setting_is_said(setting: str, said: str) -> None:

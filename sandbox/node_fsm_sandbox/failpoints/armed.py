@@ -1,6 +1,7 @@
-"""What is to fail, as ``NODE_FSM_FAILPOINTS`` says it: ``NAME[@N]=ACTION``, several with commas between them.
+"""What is to fail, as ``NODE_FSM_FAILPOINTS`` says it: ``NAME[@WHEN]=ACTION``, several with commas between them.
 
-``@N`` is the N-th time that a life comes to that place, the first when it is not said. Each fails once in a life.
+Each fails once in a life, the first time that it comes to that place: with ``@PHASE`` in that phase, with ``@N`` the
+N-th time.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import re
 import select
 import signal
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -18,15 +19,17 @@ from threading import Lock
 from typing import Self
 
 from node_fsm.core.errors import PermanentError, TemporaryError
+from node_fsm.core.phases import Phase
 from node_fsm_sandbox.failpoints.names import Moment, failpoints, place
 
 SETTING = "NODE_FSM_FAILPOINTS"
-REASON = "Failpoint"
-"""The reason of the TemporaryError that the action ``error`` raises."""
 
 _POLL_SECONDS = 0.05
 _STDERR = 2
-_SPECIFICATION = re.compile(r"(?P<effect>[\w.]+):(?P<moment>\w+)(@(?P<pass>[1-9]\d*))?=(?P<action>\w+)(:(?P<file>.+))?")
+_SPECIFICATION = re.compile(
+    r"(?P<place>(?P<effect>[\w.]+):(?P<moment>\w+)(@((?P<pass>[1-9]\d*)|(?P<phase>[A-Z]\w*)))?)"
+    r"=(?P<action>\w+)(:(?P<file>.+))?"
+)
 
 
 class Action(StrEnum):
@@ -50,11 +53,13 @@ class Action(StrEnum):
 
 @dataclass(slots=True)
 class Failpoint:
-    """One that is armed: what happens there, and at which of the passes to come (1 is the next)."""
+    """One that is armed, *place* as it is written: what happens, in which phase, at which pass to come (1 is next)."""
 
+    place: str
     name: str
     action: Action
     file: Path | None
+    phase: Phase | None
     passes: int
 
     @classmethod
@@ -62,7 +67,7 @@ class Failpoint:
         """One specification; ValueError saying what is wrong with it."""
         found = _SPECIFICATION.fullmatch(text)
         if not found:
-            raise ValueError(f"{text!r} must be NAME[@N]=ACTION, as store.upload:done@2=kill")
+            raise ValueError(f"{text!r} must be NAME[@N or @PHASE]=ACTION, as store.upload:done@2=kill")
         effect, moment, action = found["effect"], found["moment"], found["action"]
         name = place(effect, Moment(moment)) if moment in set(Moment) else f"{effect}:{moment}"
         if name not in known:
@@ -75,19 +80,29 @@ class Failpoint:
             raise ValueError(f"{name}={action} must be one of {', '.join(Action)}")
         if (action == Action.PAUSE) != bool(found["file"]):
             raise ValueError(f"{name}={action}: pause, and nothing else, needs a file, as {name}=pause:/tmp/hold")
-        return cls(name, Action(action), Path(found["file"]) if found["file"] else None, int(found["pass"] or 1))
+        if found["phase"] and found["phase"] not in set(Phase):
+            raise ValueError(f"{found['place']}: {found['phase']} is no phase; there are {', '.join(Phase)}")
+        return cls(
+            place=found["place"],
+            name=name,
+            action=Action(action),
+            file=Path(found["file"]) if found["file"] else None,
+            phase=Phase(found["phase"]) if found["phase"] else None,
+            passes=int(found["pass"] or 1),
+        )
 
 
 class Armed:
     """The failpoints of this life. A place that has none costs a look into a dictionary."""
 
-    def __init__(self, points: Mapping[str, list[Failpoint]]) -> None:
+    def __init__(self, points: Mapping[str, list[Failpoint]], phase: Callable[[], Phase]) -> None:
         self._points = points
+        self._phase = phase
         self._lock = Lock()  # some are passed on threads
 
     @classmethod
-    def parse(cls, setting: str) -> Self:
-        """All that *setting* says; PermanentError names what is wrong."""
+    def parse(cls, setting: str, phase: Callable[[], Phase]) -> Self:
+        """All that *setting* says; *phase* is asked in which one the service is. PermanentError names what is wrong."""
         points: dict[str, list[Failpoint]] = {}
         known = failpoints()
         for text in filter(None, map(str.strip, setting.split(","))):
@@ -96,7 +111,7 @@ class Armed:
             except ValueError as error:
                 raise PermanentError("FailpointUnknown", f"{SETTING}: {error}") from None
             points.setdefault(point.name, []).append(point)
-        return cls(points)
+        return cls(points, phase)
 
     async def reach(self, name: str) -> None:
         """Pass a place in a coroutine: fail there if that is due. Raises TemporaryError."""
@@ -104,7 +119,7 @@ class Armed:
         if point is None or self._at_once(point):
             return
         if point.action is Action.ERROR:
-            raise TemporaryError(REASON, f"{name} fails as it is told to")
+            raise TemporaryError(_reason(name), f"{name} fails as it is told to")
         while point.file is None or point.file.exists():  # noqa: ASYNC110 - nothing else tells of it
             await asyncio.sleep(_POLL_SECONDS)
 
@@ -123,10 +138,11 @@ class Armed:
         with self._lock:
             due = None
             for point in self._points.get(name, ()):
-                point.passes -= 1
-                due = point if point.passes == 0 else due
+                if point.phase in {None, self._phase()}:
+                    point.passes -= 1
+                    due = point if point.passes == 0 else due
         if due and select.select([], [_STDERR], [], 0)[1]:  # not into the log, whose lines wait for their turn
-            os.write(_STDERR, f"failpoint {name}: {due.action}\n".encode())
+            os.write(_STDERR, f"failpoint {due.place}: {due.action}\n".encode())
         return due
 
     @staticmethod
@@ -137,3 +153,8 @@ class Armed:
         elif point.action is Action.TERM:
             os.kill(os.getpid(), signal.SIGTERM)
         return point.action in {Action.KILL, Action.TERM}
+
+
+def _reason(name: str) -> str:
+    """One for each place, as each cause of a failure has delays of its own: ``FailpointStoreUploadDone``."""
+    return "Failpoint" + "".join(word[0].upper() + word[1:] for word in re.split(r"\W|_", name))

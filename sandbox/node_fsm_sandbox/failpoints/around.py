@@ -25,7 +25,7 @@ _PARTS: Final = frozenset({"api"})
 
 def arm(setting: str, ctx: Context, states: Collection[PhaseState]) -> None:
     """Have the ports of *ctx* and the phases fail as *setting* says; PermanentError names what is wrong with it."""
-    armed = Armed.parse(setting)
+    armed = Armed.parse(setting, lambda: ctx.phase)
     logger.warning("{} is set, so this service fails on purpose: {}", SETTING, setting)
     for port in PORTS:
         setattr(ctx, port, WithFailpoints(getattr(ctx, port), port, armed))
