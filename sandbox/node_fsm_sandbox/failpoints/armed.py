@@ -39,7 +39,7 @@ class Action(StrEnum):
     """SIGKILL, to itself."""
 
     TERM = "term"
-    """SIGTERM, to itself; the call goes on until the service ends it."""
+    """SIGTERM, to itself; the call waits there until the service ends it, unless it is one that cannot."""
 
     ERROR = "error"
     """The call fails as if the outside had not answered; the disk, as if it could not be read or written."""
@@ -116,8 +116,9 @@ class Armed:
     async def reach(self, name: str) -> None:
         """Pass a place in a coroutine: fail there if that is due. Raises TemporaryError."""
         point = self._due(name)
-        if point is None or self._at_once(point):
+        if point is None:
             return
+        _send_signal(point)
         if point.action is Action.ERROR:
             raise TemporaryError(_reason(name), f"{name} fails as it is told to")
         while point.file is None or point.file.exists():  # noqa: ASYNC110 - nothing else tells of it
@@ -126,7 +127,10 @@ class Armed:
     def reach_blocking(self, name: str) -> None:
         """The same where nothing can be awaited. Raises OSError."""
         point = self._due(name)
-        if point is None or self._at_once(point):
+        if point is None:
+            return
+        _send_signal(point)
+        if point.action is Action.TERM:
             return
         if point.action is Action.ERROR:
             raise OSError(5, f"{name} fails as it is told to")
@@ -145,14 +149,13 @@ class Armed:
             os.write(_STDERR, f"failpoint {due.place}: {due.action}\n".encode())
         return due
 
-    @staticmethod
-    def _at_once(point: Failpoint) -> bool:
-        """Do what takes no time; whether it was that."""
-        if point.action is Action.KILL:
-            os.kill(os.getpid(), signal.SIGKILL)
-        elif point.action is Action.TERM:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return point.action in {Action.KILL, Action.TERM}
+
+def _send_signal(point: Failpoint) -> None:
+    """Do what the action says of signals, if it does."""
+    if point.action is Action.KILL:
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif point.action is Action.TERM:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _reason(name: str) -> str:
