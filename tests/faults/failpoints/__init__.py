@@ -1,0 +1,1 @@
+"""What elections are held with in which a service fails at named places."""
