@@ -1,9 +1,9 @@
 """Ctrl-C ends a command quietly from its first moment on, also while it imports."""
 
 import os
-import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,44 +11,56 @@ import pytest
 from node_fsm.cli.output import ExitCode
 from tests.support.polling import HANGING
 
+Interrupted = Callable[..., tuple[int, str]]
+
 PROGRAMS = Path(sys.executable).parent
 
 
-def interrupted(program: str, *arguments: str, after: str) -> tuple[int, str]:
-    """The exit code and the standard error of a program that is sent SIGINT when it has imported the module *after*."""
-    environment = {"PATH": os.defpath, "NODE_FSM_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
-    with subprocess.Popen(
-        [sys.executable, "-X", "importtime", PROGRAMS / program, *arguments],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr
-        said, is_sent = "", False
-        for line in process.stderr:
-            if not line.startswith("import time:"):
-                said += line
-            elif line.rpartition("|")[2].strip() == after and not is_sent:
-                process.send_signal(signal.SIGINT)
-                is_sent = True
-        assert is_sent, f"{program} {arguments} does not import {after}"
-        return process.wait(HANGING), said
+AT_AN_IMPORT = """
+import os, signal, sys
+
+class Interrupter:
+    def find_spec(self, name, path=None, target=None):
+        if name == {name!r}:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupter())
+"""
+"""A sitecustomize.py that sends SIGINT as a module begins to be imported: from outside that may come too late."""
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path) -> Interrupted:
+    """The exit code and the standard error of a program that is sent SIGINT as it imports the module *at*."""
+
+    def run(program: str, *arguments: str, at: str) -> tuple[int, str]:
+        (tmp_path / "sitecustomize.py").write_text(AT_AN_IMPORT.format(name=at))
+        environment = {
+            "PATH": os.defpath,
+            "PYTHONPATH": str(tmp_path),
+            "NODE_FSM_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        }
+        command = [str(PROGRAMS / program), *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANGING, check=False)
+        return done.returncode, done.stderr
+
+    return run
 
 
 @pytest.mark.parametrize("command", [["run"], ["status"], ["table"]], ids=" ".join)
-@pytest.mark.parametrize("after", ["typer.exceptions", "node_fsm.cli.output", "node_fsm.cli.verify", "loguru"])
-def test_while_any_command_begins(command: list[str], after: str) -> None:
-    assert interrupted("node-fsm", *command, after=after) == (ExitCode.INTERRUPTED, "")
+@pytest.mark.parametrize("module", ["typer.exceptions", "node_fsm.cli.output", "node_fsm.cli.verify", "loguru"])
+def test_while_any_command_begins(interrupted: Interrupted, command: list[str], module: str) -> None:
+    assert interrupted("node-fsm", *command, at=module) == (ExitCode.INTERRUPTED, "")
 
 
-@pytest.mark.parametrize("after", ["sqlalchemy", "asyncpg", "boto3", "node_fsm.service"])
-def test_while_the_service_is_imported(after: str) -> None:
-    assert interrupted("node-fsm", "run", after=after) == (ExitCode.INTERRUPTED, "")
+@pytest.mark.parametrize("module", ["sqlalchemy", "asyncpg", "boto3", "node_fsm.service"])
+def test_while_the_service_is_imported(interrupted: Interrupted, module: str) -> None:
+    assert interrupted("node-fsm", "run", at=module) == (ExitCode.INTERRUPTED, "")
 
 
 @pytest.mark.parametrize(
-    ("command", "after"),
+    ("command", "module"),
     [
         (["node-fsm", "demo"], "node_fsm.cli.demo"),
         (["node-fsm", "demo"], "node_fsm_sandbox.demo.entry"),
@@ -56,8 +68,8 @@ def test_while_the_service_is_imported(after: str) -> None:
         (["sandbox-servers", "file"], "asyncio"),
     ],
 )
-def test_while_the_sandbox_begins(command: list[str], after: str, tmp_path: Path) -> None:
-    code, said = interrupted(*command, after=after)
+def test_while_the_sandbox_begins(interrupted: Interrupted, command: list[str], module: str) -> None:
+    code, said = interrupted(*command, at=module)
     assert code == ExitCode.INTERRUPTED
     assert said in {"", "interrupted by SIGINT; nothing is left running\n"}
 
