@@ -148,8 +148,8 @@ async def test_what_the_service_writes_is_no_edit(
     publication, _ = await publish(database, election, tmp_path)
     await database.announce("leader0", "/ip4/127.0.0.1/tcp/3000")
     await database.save_tally_snapshot(publication.hash, {plan.id: {"tally": 1} for plan in publication.plans})
-    await database.post_results(election, publication.hash, results_of(publication), FACT)
     await database.withdraw_block0(election, publication.hash, publication.generation, FACT)
+    await database.post_results(election, publication.hash, results_of(publication), FACT)
     await sql.execute("UPDATE election SET extras = extras || '{\"note\": 1}'")
     assert await revision(sql, election) == before
 

@@ -27,7 +27,7 @@ from tests.importing.files import ELECTION, parsed
 from tests.node.test_rest import HASH, PLAN
 from tests.security.hostile import damaged
 
-LONGEST_ERROR = 2000
+LONGEST_ERROR = 4000
 
 LAUGHS = "\n".join(
     f"  {name}: &{name} [{', '.join([f'*{before}'] * 10)}]"
