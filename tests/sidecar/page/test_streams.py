@@ -146,6 +146,13 @@ async def test_the_plot_is_of_the_chain_in_work(served: Served) -> None:
     assert 'class="plot"' not in (await served.http.get("/")).text
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy with other things is not taken for one that does not ask."""
+    monkeypatch.setattr("node_fsm.sidecar.server.ANSWER_SECONDS", HANGING)
+
+
+@pytest.mark.usefixtures("patient")
 async def test_there_are_only_so_many_and_a_place_is_given_back(served: Served) -> None:
     async with asyncio.timeout(HANGING), AsyncExitStack() as opened:
         for count in range(live.STREAMS):
