@@ -19,7 +19,7 @@ from node_fsm.ports.answers import (
     NodeStats,
     Posted,
     VotePlanStatus,
-    hash_of,
+    hex_hash,
     whole_number,
 )
 from node_fsm.storage.files import new_file
@@ -113,7 +113,7 @@ class NodeRest:
         """The hex hash of the newest block."""
         answer = await self._request("GET", TIP)
         try:
-            return hash_of(answer.content.decode("ascii").strip())
+            return hex_hash(answer.content.decode("ascii").strip())
         except ValueError as error:
             raise _unknown(TIP, error) from error
 
@@ -175,7 +175,7 @@ class NodeRest:
         return _parse(
             path,
             response,
-            lambda answer: {hash_of(plan["vote_plan_id"]): tuple(map(whole_number, plan["votes"])) for plan in answer},
+            lambda answer: {hex_hash(plan["vote_plan_id"]): tuple(map(whole_number, plan["votes"])) for plan in answer},
         )
 
     async def _get(self, path: str, parse: Callable[[Any], T]) -> T:

@@ -19,7 +19,7 @@ _LANE_BITS = 29
 _U32, _U64 = 2**32, 2**64
 
 
-def hash_of(value: object) -> str:
+def hex_hash(value: object) -> str:
     """The 64 hex digits of a hash, in lower case."""
     if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
         raise ValueError(f"{shortened(value)} is no hash")
@@ -67,7 +67,7 @@ class NodeStats:
             version=str(answer["version"]),
             state=str(answer["state"]),
             height=whole_number(answer["lastBlockHeight"], _U32),
-            tip=hash_of(answer["lastBlockHash"]),
+            tip=hex_hash(answer["lastBlockHash"]),
             tip_date=_date(answer["lastBlockDate"]),
             last_block_time=_time(time) if time else None,
             peers_connected=whole_number(answer["peerConnectedCnt"], _U32),
@@ -84,7 +84,7 @@ class ChainSettings:
     @classmethod
     def parse(cls, answer: Mapping[str, Any]) -> Self:
         return cls(
-            block0_hash=hash_of(answer["block0Hash"]),
+            block0_hash=hex_hash(answer["block0Hash"]),
             clock=ChainClock(
                 start=_time(answer["block0Time"]),
                 slot_duration=whole_number(answer["slotDuration"], 256, least=1),
@@ -138,7 +138,7 @@ class FragmentStatus:
         ((name, details),) = answer.items()
         state = FragmentState(name)
         if state is FragmentState.IN_A_BLOCK:
-            return cls(state, block=hash_of(details["block"]), date=_date(details["date"]))
+            return cls(state, block=hex_hash(details["block"]), date=_date(details["date"]))
         return cls(state, reason=str(details["reason"]))
 
 

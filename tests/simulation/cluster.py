@@ -6,7 +6,7 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -97,14 +97,18 @@ class Cluster:
 
     async def begin(self) -> None:
         """Have everything happen that is planned, as time passes."""
+        self.happen(self.elections, self.disturbances)
+
+    def happen(self, elections: Sequence[Planned], disturbances: Iterable[Disturbance]) -> None:
+        """Have everything happen that is planned for *elections*, and *disturbances*, so many seconds from now."""
         planned: list[Coroutine[Any, Any, None]] = [
-            *(self._write(election) for election in self.elections if election.written),
-            *(self._edit(election, edit) for election in self.elections for edit in election.edits),
-            *(self._vote(election, say) for election in self.elections for say in election.says),
+            *(self._write(election) for election in elections if election.written),
+            *(self._edit(election, edit) for election in elections for edit in election.edits),
+            *(self._vote(election, say) for election in elections for say in election.says),
             self._post_shares(),
         ]
         self._tasks = list(map(asyncio.create_task, planned))
-        for one in self.disturbances:
+        for one in disturbances:
             self.disturb(one)
 
     def disturb(self, one: Disturbance) -> None:

@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 import psutil
 from loguru import logger
 
-from tests.simulation.cluster import LONGEST_SECONDS, TICK_SECONDS, Cluster
+from tests.simulation.cluster import Cluster
 from tests.simulation.disturbance import Disturbance, Kind, draw_disturbances
 from tests.simulation.host import Host
 from tests.simulation.loop import SimulationLoop, threads_at_once
@@ -69,32 +69,18 @@ class LongCluster(Cluster):
         """One election to its end, by the promises of simulated ones, with times from now on."""
         began = self.clock.monotonic()
         self.scenario = replace(self.scenario, elections=(replace(planned, at=began + planned.at),))
-        self.disturbances = disturbances
         self.accepted = {planned.id: set()}
         self.promises = Promises(self.database, self.store, self.nodes)
         self.database.rows[planned.id] = self.elections[0].row()
         self.database.notify()
-        tasks = [
-            *(asyncio.create_task(self._disturb(one)) for one in disturbances),
-            *(asyncio.create_task(self._edit(planned, edit)) for edit in planned.edits),
-            *(asyncio.create_task(self._vote(planned, say)) for say in planned.says),
-            asyncio.create_task(self._post_shares()),
-        ]
-        quiet = began + max((one.at + one.seconds for one in disturbances), default=0.0)
-        until = max(quiet, self.elections[0].tallying_end) + LONGEST_SECONDS
+        self.happen([planned], disturbances)
         try:
-            while not (self.clock.monotonic() >= quiet and self._is_over()):
-                if self.clock.monotonic() > until:
-                    raise BrokenPromiseError(f"it does not end: {self._state()}")
-                self._keep_up()
-                self.nodes.tick()
-                self._check()
-                await asyncio.sleep(TICK_SECONDS)
-            self.promises.check_end(self.elections[0], self.accepted[planned.id])
+            await self.finish()
         finally:
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._tasks.clear()
 
     def forget(self) -> None:
         """Leave nothing of the election outside of the services."""
@@ -109,11 +95,6 @@ class LongCluster(Cluster):
             host.node.posted.clear()
             host.node.restarts.clear()
             _bury_the_dead(host)
-
-    def end(self) -> None:  # type: ignore[override]
-        """Let go of everything."""
-        for host in self.hosts.values():
-            host.bury()
 
 
 def _bury_the_dead(host: Host) -> None:
@@ -144,7 +125,7 @@ async def hold_all(elections: int, directory: Path, figures: Figures) -> None:
             if held % every == 0 and held > WARM_PART * elections:
                 measure(figures, held)
     finally:
-        cluster.end()
+        cluster.bury()
 
 
 def measure(figures: Figures, held: int) -> None:
