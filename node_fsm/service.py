@@ -11,6 +11,7 @@ from typing import Any
 from loguru import logger
 
 from node_fsm import __version__
+from node_fsm.aio.threads import DISK, LONG, Threads
 from node_fsm.core.conditions import Conditions, ConditionType
 from node_fsm.core.machine import build_machine
 from node_fsm.core.phases import Role
@@ -43,6 +44,8 @@ STOP_SECONDS = 60.0
 
 GOODBYE_SECONDS = 5.0
 TICK_LIMIT_SECONDS = 120.0
+NAME_THREADS = 4
+"""On which asyncio resolves names."""
 
 
 async def run_service(settings: Settings) -> None:
@@ -54,6 +57,9 @@ async def run_service(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     asyncio.get_running_loop().set_exception_handler(left_over)
+    asyncio.get_running_loop().set_default_executor(Threads(NAME_THREADS, "names").begin())
+    DISK.begin()
+    LONG.begin()
     bind_context(hostname=settings.hostname, role=settings.role)
     workspace = Workspace(settings.storage_dir)
     with workspace.exclusively():

@@ -9,15 +9,31 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
+from threading import Barrier
 from typing import Any, Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-DISK: Final[Executor] = ThreadPoolExecutor(4, thread_name_prefix="disk")
+
+class Threads(ThreadPoolExecutor):
+    """So many threads of a name. They begin when they are needed, or all at once by :meth:`begin`."""
+
+    def __init__(self, size: int, name: str) -> None:
+        super().__init__(size, thread_name_prefix=name)
+        self._all_begun = Barrier(size)
+
+    def begin(self) -> "Threads":
+        """Have all threads, while there is memory: one that finds none keeps whoever begins it waiting for ever."""
+        for begun in [self.submit(self._all_begun.wait) for _ in range(self._all_begun.parties)]:
+            begun.result()
+        return self
+
+
+DISK: Final = Threads(4, "disk")
 """For what is short unless the disk is not well: a listing, a small file, fsync."""
 
-LONG: Final[Executor] = ThreadPoolExecutor(2, thread_name_prefix="long")
+LONG: Final = Threads(2, "long")
 """For what may take minutes: whole chains read, counted, compressed or deleted."""
 
 

@@ -9,7 +9,6 @@ the SDK does for a stale connection: that is for the caller, who knows how long 
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, aclosing, closing, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -22,7 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from loguru import logger
 
-from node_fsm.aio.threads import DISK, in_thread
+from node_fsm.aio.threads import DISK, Threads, in_thread
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.s3_uri import S3Uri
 from node_fsm.ports.object_errors import STORE_UNAVAILABLE, ObjectExistsError, ObjectMissingError
@@ -111,7 +110,7 @@ class S3Store:
         configured = self._client.meta.config.request_checksum_calculation  # type: ignore[attr-defined]
         self._checksummed: _Checksum = {} if configured == "when_required" else {"ChecksumAlgorithm": "CRC32"}
         self._told_unconditional = False
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="s3")
+        self._pool = Threads(_THREADS, "s3").begin()
 
     async def close(self) -> None:
         """Wait for the requests under way, which the timeout bounds, and close the connections."""

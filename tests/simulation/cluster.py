@@ -325,17 +325,16 @@ class Cluster:
 
     def _is_over(self) -> bool:
         """Whether every service waits with nothing on its disk, and no election is left to hold."""
-        now = self.clock.monotonic()
         return (
             all(host.phase is Phase.WAITING for host in self.hosts.values())
-            and all(self._is_closed(planned, now) for planned in self.elections)
+            and all(map(self._is_closed, self.elections))
             and not any(host.workspace.chains() or host.workspace.set_aside_chains() for host in self.hosts.values())
         )
 
-    def _is_closed(self, planned: Planned, now: float) -> bool:
+    def _is_closed(self, planned: Planned) -> bool:
         row = self.database.rows.get(planned.id)
         if row is None or row.block0 is None:
-            return row is not None and (row.cancelled or now > planned.voting_end)
+            return row is not None and (row.cancelled or self.promises.was_missed(planned))
         hash_ = row.block0[0].hash
         return any(one.block0_hash == hash_ and one.kind is ArchiveKind.FINAL for one in self.database.archives)
 

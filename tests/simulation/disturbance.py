@@ -7,7 +7,9 @@ from random import Random
 from tests.simulation.network import DATABASE, S3
 from tests.simulation.scenario import TALLYING_SECONDS, Scenario
 
-LONGEST = 60.0
+SHORT = 60.0
+LONGEST = (SHORT, SHORT, SHORT, 400.0)
+"""Most are over soon; some last through most of an election."""
 
 
 class Kind(StrEnum):
@@ -52,7 +54,7 @@ def draw_disturbances(seed: int, scenario: Scenario) -> tuple[Disturbance, ...]:
     places = [*scenario.hosts, DATABASE, S3]
     drawn = []
     for _ in range(random.randrange(2, 9) * (1 + len(scenario.elections))):
-        seconds = random.uniform(1, LONGEST)
+        seconds = random.uniform(1, random.choice(LONGEST))
         host = random.choice(scenario.hosts)
         drawn.append(
             Disturbance(

@@ -7,7 +7,7 @@ at once, so that one seed always gives one history.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, NoReturn, TypeVar
@@ -180,7 +180,7 @@ def threads_at_once(before: Callable[[], None] = lambda: None) -> Iterator[None]
             future.set_exception(error)
         return future
 
-    pools: list[ThreadPoolExecutor] = [DISK, LONG]  # type: ignore[list-item]  # they are said to be executors only
+    pools = (DISK, LONG)
     for pool in pools:
         pool.submit = submit  # type: ignore[method-assign]
     try:

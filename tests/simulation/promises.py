@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from itertools import product
 from typing import NamedTuple
 
+from node_fsm.archive.manifest import MANIFEST_NAME
 from node_fsm.core.events import Fact
 from node_fsm.core.model import PlanResult, Publication
 from tests.simulation.database import SimulatedDatabase
@@ -69,10 +70,14 @@ class Promises:
     def check_end(self, planned: Planned, accepted: Collection[Accepted]) -> None:
         """An election was held, or it is on record why not; each vote is counted, or on record as not counted."""
         row = self._database.rows[planned.id]
+        current = row.block0[0].hash if row.block0 else None
+        for given_up in {one.block0_hash for one in accepted} - {current}:
+            if not any(given_up in uri and uri.endswith(MANIFEST_NAME) for uri in self._store.objects):
+                raise BrokenPromiseError(f"{planned.name}: people voted on {given_up}, of which there is no archive")
         if row.block0:
             publication = self._database.published[row.block0[0].hash]
             self._check_votes(planned, publication, [one for one in accepted if one.block0_hash == publication.hash])
-        elif not row.cancelled and not self._was_missed(planned):
+        elif not row.cancelled and not self.was_missed(planned):
             raise BrokenPromiseError(f"{planned.name} was never held, and that is not on record")
 
     def on_record(self, hash_: str) -> set[bytes]:
@@ -80,7 +85,8 @@ class Promises:
         reports = self._database.lost_votes.items()
         return {vote.raw for (_, of, _), votes in reports if of == hash_ for vote in votes.values()}
 
-    def _was_missed(self, planned: Planned) -> bool:
+    def was_missed(self, planned: Planned) -> bool:
+        """Whether it is on record that an election was never held."""
         missed = (planned.id, Fact.ELECTION_MISSED)
         return any((entry.election_id, entry.event) == missed for entry in self._database.journalled)
 

@@ -9,9 +9,11 @@ from node_fsm_sandbox.election.committee import new_committee
 from node_fsm_sandbox.election.draw import draw_election, draw_voters
 from node_fsm_sandbox.election.polling_station import PollingStation
 from node_fsm_sandbox.election.schedule import Times
+from node_fsm_sandbox.failpoints.armed import SETTING
 
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.payload_type import PayloadType
+from node_fsm.core.phases import Phase
 from node_fsm.sidecar.answers import State
 from tests.contract.binaries import Binaries
 from tests.support.executable import write_executable
@@ -87,9 +89,13 @@ async def test_members_who_keep_their_keys_open_private_votes_though_leader_0_is
     await until(lambda: sql(cluster.outside, "SELECT count(*) > 0 FROM vote_plan WHERE decrypted IS NOT NULL"))
     await first.service.kill()
     pause.unlink()
+    archive_waits = cluster.directory / "archive-waits"  # the nodes end with it, and are to be asked before
+    archive_waits.touch()
+    first.service.settings[SETTING] = f"phase.{Phase.ARCHIVING}:before=pause:{archive_waits}"
     await first.service.start()
 
     assert await said == [election.expected()] * 3
+    archive_waits.unlink()
     await until(lambda: sql(cluster.outside, "SELECT count(*) > 0 FROM archive WHERE election_name = 'mixed'"))
     (shown,) = [archive for archive in cluster.shown(election)["archives"] if archive["kind"] == "final"]
     verified = cluster.cli("verify", shown["uri"])

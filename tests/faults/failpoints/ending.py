@@ -1,9 +1,10 @@
 """How an election ended, as far as it must be the same whatever happened on the way."""
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from node_fsm.archive.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
+from node_fsm.archive.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, TAR_NAME, Manifest
 from node_fsm.archive.verify import verify_uri
 from tests.faults.failpoints.world import World
 
@@ -75,7 +76,7 @@ class Ending:
             uncounted=uncounted,
             manifests=tuple(map(_lasting, manifests)),
             doubts=tuple(f"{check.name}: {check.detail}" for check in checks if not check.ok),
-            objects=tuple(sorted(map(_without_run, keys))),
+            objects=tuple(sorted(map(_without_run, _counted(keys)))),
             unfinished_uploads=len(client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])),
             left=tuple(
                 f"{member.hostname}: {path.name}"
@@ -95,6 +96,13 @@ def _lasting(manifest: Manifest) -> object:
     return said, results, sorted(names)
 
 
+def _counted(keys: Sequence[str]) -> Iterator[str]:
+    """*keys* without the archives that broke off before they had a manifest: they count for nothing, and stay."""
+    begun = {key.removesuffix(TAR_NAME) for key in keys if key.endswith(f"/{TAR_NAME}")}
+    broken_off = {run + TAR_NAME for run in begun if run + MANIFEST_NAME not in keys}
+    return (key for key in keys if key not in broken_off)
+
+
 def _without_run(key: str) -> str:
-    """A key without the hash of the chain's last block, which the name of an archive begins with."""
-    return re.sub(r"-[0-9a-f]{16}(?=[-/])", "-TIP", key)
+    """A key without the hash of the chain's last block and the number of the attempt, by which an archive is named."""
+    return re.sub(r"-[0-9a-f]{16}(-\d+)?(?=/)", "-TIP", key)

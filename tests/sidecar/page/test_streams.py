@@ -64,8 +64,14 @@ class Served:
 
 
 @pytest.fixture
-async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
-    monkeypatch.setattr(server, "ANSWER_SECONDS", 2)
+def answer_seconds() -> float:
+    """A machine that is busy with other things is not taken for a client that does not ask."""
+    return HANGING
+
+
+@pytest.fixture
+async def served(monkeypatch: pytest.MonkeyPatch, answer_seconds: float) -> AsyncIterator[Served]:
+    monkeypatch.setattr(server, "ANSWER_SECONDS", answer_seconds)
     monkeypatch.setattr(live, "UPDATE_SECONDS", 0.05)
     monkeypatch.setattr(live, "RENDER_SECONDS", 0.0)
     monkeypatch.setattr(live, "SAMPLE_SECONDS", 0.0)
@@ -116,6 +122,7 @@ async def test_a_stream_tells_all_at_first_and_then_what_changes(served: Served)
         assert "Phase Tallying" in event["announcement"]
 
 
+@pytest.mark.parametrize("answer_seconds", [2])
 async def test_a_stream_outlives_what_a_connection_without_an_answer_may_take(served: Served) -> None:
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(HANGING), served.open() as response:
@@ -146,13 +153,6 @@ async def test_the_plot_is_of_the_chain_in_work(served: Served) -> None:
     assert 'class="plot"' not in (await served.http.get("/")).text
 
 
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that is busy with other things is not taken for one that does not ask."""
-    monkeypatch.setattr("node_fsm.sidecar.server.ANSWER_SECONDS", HANGING)
-
-
-@pytest.mark.usefixtures("patient")
 async def test_there_are_only_so_many_and_a_place_is_given_back(served: Served) -> None:
     async with asyncio.timeout(HANGING), AsyncExitStack() as opened:
         for count in range(live.STREAMS):
@@ -167,6 +167,7 @@ async def test_there_are_only_so_many_and_a_place_is_given_back(served: Served) 
         assert response.status_code == 200
 
 
+@pytest.mark.parametrize("answer_seconds", [2])
 async def test_who_stops_reading_is_cut_off_and_costs_no_memory(served: Served) -> None:
     """What is sent to them waits in one buffer, and no longer than a request may take."""
     with socket.create_connection(("127.0.0.1", served.server.port)) as connection:
