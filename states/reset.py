@@ -26,15 +26,15 @@ class Reset(PhaseState):
     conditions = frozenset({ConditionType.TALLY_WINDOW_MISSED, ConditionType.KEY_NOT_IN_CHAIN})
 
     async def run(self, ctx: Context) -> Decision:
-        """Clear the local data of every election but the current one."""
-        overview = ctx.known_overview()
-        election = current(overview, ctx.clock.now(), ctx.policy)
+        """Clear the local data of elections that are over, of block 0s that were given up, and drafts."""
+        overview, now = ctx.known_overview(), ctx.clock.now()
+        election = current(overview, now, ctx.policy)
         deleted, kept = [], []
         for chain in await in_thread(DISK, ctx.workspace.chains):
-            if not is_leftover(chain, election, overview):
+            if not is_leftover(chain, election, overview, now, ctx.policy):
                 continue
             if chain.has_blocks and not await _is_covered(ctx, chain):
-                kept.append(await in_thread(LONG, _set_aside, ctx, chain, overview, ctx.clock.now()))
+                kept.append(await in_thread(LONG, _set_aside, ctx, chain, overview, now))
                 logger.warning("no archive has all votes of {} yet: set aside as {}", chain.block0_hash, kept[-1])
             else:
                 await in_thread(LONG, ctx.workspace.remove, chain)

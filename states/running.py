@@ -11,6 +11,7 @@ from node_fsm.steps.adopt import adopt_block0, open_copy
 from node_fsm.steps.context import Context
 from node_fsm.steps.edits import SpecificationWatch
 from node_fsm.steps.lost_votes import LostVotes
+from node_fsm.steps.overdue import Overdue, begin_no_archived_chain_anew
 from node_fsm.steps.recover import recover_archive
 from node_fsm.steps.resubmission import Resubmission
 from node_fsm.steps.split import Neighbours
@@ -31,8 +32,12 @@ class Running(PhaseState):
         ConditionType.BLOCK0_CONFLICT,
     }
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._overdue = Overdue()
+
     async def run(self, ctx: Context) -> Decision:
-        """Never returns: the chain's tip, or a withdrawn or replaced block 0, ends Running."""
+        """The chain's tip, or a withdrawn or replaced block 0, ends Running. Returns only when neither ever comes."""
         chain, specification = _Chain(ctx), SpecificationWatch(ctx.chain())
         is_leader0 = ctx.policy.role is Role.LEADER0
         while True:
@@ -43,8 +48,12 @@ class Running(PhaseState):
                     await specification.follow(ctx)  # an election whose chain cannot run can still be cancelled
                     if error.reason == STORAGE_LOST:
                         await recover_archive(ctx)
+                    if given_up := self._overdue.follow(ctx):
+                        return given_up
                 raise
             if is_leader0:
+                if given_up := self._overdue.follow(ctx):
+                    return given_up
                 await specification.follow(ctx)  # last: what the database refuses does not hold up the chain
             ctx.progress()
             await ctx.next_look(ctx.block0_in_work().dates.clock.slot_duration)
@@ -83,6 +92,8 @@ class _Chain:
     async def _join(self) -> "_Joined":
         ctx = self._ctx
         chain, head = await adopt_block0(ctx)
+        if ctx.policy.role is Role.LEADER0:
+            await begin_no_archived_chain_anew(ctx, chain)
         await require_node(ctx, chain, head.leader_ids)
         copy = await open_copy(chain)
         votes = Resubmission(chain)

@@ -6,7 +6,7 @@ changes nothing but the delay.
 
 from datetime import datetime, timedelta
 
-from node_fsm.core.current import closing_time, current, due_time
+from node_fsm.core.current import closing_time, current, due_time, is_closed, is_to_come
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Event
 from node_fsm.core.model import Block0Ref, ElectionOverview, Overview
@@ -85,7 +85,7 @@ def _waiting(view: View, now: datetime, policy: Policy) -> Decision | None:
     if policy.role is Role.LEADER0 and election and may_end and _only_archive_missing(election, view.local):
         why = f"the results of {election.name} stand, and its chain is here without a verified archive"
         return Decision(Event.RESULTS_POSTED, why, Work.on(election))
-    leftover = next((chain for chain in view.local if is_leftover(chain, election, view.overview)), None)
+    leftover = next((chain for chain in view.local if is_leftover(chain, election, view.overview, now, policy)), None)
     if leftover:
         of = f"election {leftover.election_id}"
         return Decision(Event.LEFTOVERS_FOUND, f"there is local data of {of}, which is not worked on any more")
@@ -117,22 +117,26 @@ def _is_to_be_counted_anew(election: ElectionOverview, overview: Overview, now: 
     return any(tally.block0_hash == election.block0.hash for tally in overview.disputed)
 
 
-def is_leftover(chain: LocalChain, election: ElectionOverview | None, overview: Overview) -> bool:
-    """Whether *chain* is not of the current *election*, or of a block 0 that was replaced or withdrawn.
+def is_leftover(
+    chain: LocalChain, election: ElectionOverview | None, overview: Overview, now: datetime, policy: Policy
+) -> bool:
+    """Whether nobody comes back to *chain*: its election is over, or its block 0 was replaced or withdrawn.
 
-    A block 0 that merely vanished from its row may come back: what a node ran on stays until the row has one again or
-    the election is over, since on all nodes together it may be all there is of the chain. So may a row that cannot be
-    read.
+    *election* is the current one, and the only one of which a draft is kept. A database that was restored to an older
+    copy may have others worked on first that were over already: a chain that is still to be ended stays. So does what a
+    node ran on while its block 0 has merely vanished from its row, since on all nodes together it may be all there is
+    of the chain, and while its row cannot be read.
     """
     if overview.is_unreadable(chain.election_id):
         return chain.block0_hash in overview.withdrawn
-    if election is None or chain.election_id != election.id:
+    own = overview.election(chain.election_id)
+    if own is None:
         return True
     if chain.block0_hash is None:
-        return False
-    if election.block0 is None:
-        return chain.block0_hash in overview.withdrawn or not chain.has_blocks
-    return chain.block0_hash != election.block0.hash
+        return election is None or own.id != election.id
+    if own.block0 is None:
+        return not is_to_come(own, now) or chain.block0_hash in overview.withdrawn or not chain.has_blocks
+    return chain.block0_hash != own.block0.hash or is_closed(own, now, policy)
 
 
 def _before_publication(phase: Phase, work: Work, view: View, now: datetime, policy: Policy) -> Decision | None:
@@ -162,7 +166,7 @@ def _joining(work: Work, election: ElectionOverview) -> Decision | None:
 def _running_leader0(work: Work, block0: Block0Ref, view: View, now: datetime, policy: Policy) -> Decision | None:
     if view.overview is not UNKNOWN and block0.hash in view.overview.withdrawn:
         return Decision(Event.ELECTION_CHANGED, f"block 0 {block0.hash} of {work.election_name} was withdrawn")
-    if view.overview is not UNKNOWN and _is_closed(block0, work, view.overview):
+    if view.overview is not UNKNOWN and _is_archived(block0, work, view.overview):
         why = f"the final archive of {work.election_name} is verified already: another leader 0 has ended it"
         return Decision(Event.ELECTION_CHANGED, why)
     if view.tip is not UNKNOWN and view.tip >= block0.dates.vote_end:
@@ -171,7 +175,7 @@ def _running_leader0(work: Work, block0: Block0Ref, view: View, now: datetime, p
     return None
 
 
-def _is_closed(block0: Block0Ref, work: Work, overview: Overview) -> bool:
+def _is_archived(block0: Block0Ref, work: Work, overview: Overview) -> bool:
     """Whether the final archive is verified, after which the database lists the election no more."""
     election = overview.election(work.election_id)
     if election is None:

@@ -155,6 +155,22 @@ def test_a_chain_that_does_not_come_back_is_a_leftover(
         assert decision.event is Event.LEFTOVERS_FOUND
 
 
+def test_a_chain_that_is_still_to_be_ended_is_no_leftover_of_an_earlier_one() -> None:
+    """A database that was restored to an older copy has an election worked on again that was over already."""
+    earlier = replace(worlds.election(worlds.block0("0c" * 32), id_=8), voting_start=worlds.VOTING_START - worlds.HOUR)
+    view = worlds.view(
+        worlds.overview(worlds.election(worlds.block0()), earlier),
+        LocalChain(worlds.ID, worlds.HASH, has_blocks=True),
+    )
+    for decide_as, event in ((leader0, Event.ELECTION_DUE), (node, Event.BLOCK0_POSTED)):
+        decision = decide_as(Phase.WAITING, view, worlds.VOTING_START)
+        assert decision
+        assert (decision.event, decision.work and decision.work.election_id) == (event, 8)
+    over = node(Phase.WAITING, view, worlds.CLOSE)
+    assert over
+    assert over.event is Event.LEFTOVERS_FOUND, "other nodes let go after the grace"
+
+
 def test_other_nodes_wait_for_block0_and_not_for_the_time() -> None:
     assert node(Phase.WAITING, of(worlds.election()), worlds.VOTING_START) is None
     decision = node(Phase.WAITING, of(worlds.election(worlds.block0())), worlds.DUE - worlds.DAY)

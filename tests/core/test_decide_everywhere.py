@@ -45,7 +45,7 @@ def focus(facts: Facts) -> Focus:
         return None
     if posted(facts) != "no" and is_open(facts):
         return "own"
-    other = facts.other != "none" and facts.now < worlds.VOTING_END + OTHER_LATER[facts.other]
+    other = is_to_come(facts)
     if is_open(facts) and not (other and facts.other == "earlier"):
         return "own"
     return "other" if other else None
@@ -61,19 +61,20 @@ def own_published(facts: Facts) -> bool:
 
 
 def is_leftover(chain: LocalChain, facts: Facts) -> bool:
-    ids = {"own": worlds.ID, "other": OTHER_ID}
-    if chain.election_id != ids.get(focus(facts) or ""):
+    if chain.block0_hash is None:
+        return chain.election_id != {"own": worlds.ID, "other": OTHER_ID}.get(focus(facts) or "")
+    if chain.election_id == OTHER_ID:
+        return not (is_to_come(facts) and chain.has_blocks)
+    if not is_open(facts):
         return True
-    if vanished(chain, facts):
-        return False
-    in_use = {"no": None, "same": worlds.HASH, "replaced": OTHER_HASH}[posted(facts)] if own_published(facts) else None
-    return chain.block0_hash is not None and chain.block0_hash != in_use
+    if posted(facts) == "no":
+        return not chain.has_blocks or (chain.block0_hash == worlds.HASH and withdrawn(facts))
+    return chain.block0_hash != {"same": worlds.HASH, "replaced": OTHER_HASH}[posted(facts)]
 
 
-def vanished(chain: LocalChain, facts: Facts) -> bool:
-    """Whether the block 0 of a chain that a node ran on is gone from its row without having been withdrawn."""
-    is_withdrawn = chain.block0_hash == worlds.HASH and withdrawn(facts)
-    return posted(facts) == "no" and chain.has_blocks and not is_withdrawn
+def is_to_come(facts: Facts) -> bool:
+    """Whether there is another election, whose voting has not ended."""
+    return facts.other != "none" and facts.now < worlds.VOTING_END + OTHER_LATER[facts.other]
 
 
 def leftovers(facts: Facts) -> bool:

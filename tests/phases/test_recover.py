@@ -46,7 +46,7 @@ async def test_results_and_archive_are_recorded_again(
     world, posted, archive = restored
     async with world.doing(Running()) as failures:
         await world.until(lambda: bool(world.database.archives))
-    assert {failure.reason for failure in failures} <= {"StorageLost"}
+    assert {failure.reason for failure in failures} <= {"ChainArchived"}
     assert world.database.posted == posted
     assert set(world.database.snapshots[world.hash]) == {plan.plan_id for plan in posted[world.hash]}
     assert world.database.disputes == {world.hash: DisputedTally("first", world.hash, DISPUTE)}
@@ -55,6 +55,37 @@ async def test_results_and_archive_are_recorded_again(
     assert (found.uri, found.run_id, found.manifest) == (archive.uri, archive.run_id, archive.manifest)
     assert await world.database.archived_blocks(world.hash)
     assert not list(world.ctx.workspace.root.glob("node-fsm-verify-*"))
+
+
+async def test_it_is_looked_for_when_the_node_waits_for_another_that_is_said_to_have_the_chain(
+    restored: tuple[World, dict[str, tuple[PlanResult, ...]], StoredArchive],
+) -> None:
+    """The one that let go of it has not been able to say so to the copy that the database was restored to."""
+    world, posted, archive = restored
+    world.database.copies[world.hash]["leader1"] = ChainCopy("leader1", 80, lost=False, is_leader=True)
+    async with world.doing(Running()) as failures:
+        await world.until(lambda: bool(world.database.archives))
+    assert {failure.reason for failure in failures} <= {"ChainArchived"}
+    assert world.database.posted == posted
+    assert [found.uri for found in world.database.archives] == [archive.uri]
+
+
+async def test_a_chain_that_the_database_never_saw_begin_is_not_begun_anew(
+    restored: tuple[World, dict[str, tuple[PlanResult, ...]], StoredArchive],
+) -> None:
+    """Its votes are in the archive alone, and no other block may be made in the place of theirs."""
+    world, posted, archive = restored
+    world.database.copies.clear()
+    starts = world.node.state.starts
+    world.store.failure = S3_AWAY
+    async with world.doing(Running()) as failures:
+        await world.until(lambda: len(failures) > 2)
+        assert {failure.reason for failure in failures} == {"S3Unavailable"}
+        world.store.failure = None
+        await world.until(lambda: bool(world.database.archives))
+    assert world.database.posted == posted
+    assert [found.uri for found in world.database.archives] == [archive.uri]
+    assert world.node.state.starts == starts
 
 
 async def test_it_is_looked_for_before_votes_are_counted_again(

@@ -1,12 +1,16 @@
 """Running: the copy follows the chain, lost votes come back, and nothing but the node is needed for that."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from node_fsm.core.cluster import ChainCopy
 from node_fsm.core.conditions import ConditionType
+from node_fsm.core.current import closing_time
 from node_fsm.core.errors import TemporaryError
+from node_fsm.core.events import Event
 from node_fsm.core.phases import Role
 from node_fsm.ports import Problem
 from node_fsm.steps.adopt import adopt_block0
@@ -15,7 +19,7 @@ from tests.chain import build
 from tests.phases.small_election import ID, account
 from tests.phases.world import World
 from tests.support.fakes import START
-from tests.support.memory_database import DATABASE_AWAY
+from tests.support.memory_database import DATABASE_AWAY, Row
 from tests.support.memory_store import S3_AWAY
 
 
@@ -165,6 +169,21 @@ async def test_an_election_whose_chain_cannot_run_can_be_cancelled(published: Wo
         published.row.cancelled = True
         await published.until(lambda: published.hash in published.database.withdrawn)
     assert len({failure.reason for failure in failures}) == 1
+
+
+async def test_a_node_that_never_comes_up_holds_up_its_own_election_and_not_the_next(published: World) -> None:
+    published.node.broken = True
+    closing = closing_time(published.ctx.block0_in_work().dates.committee_end_time, published.ctx.policy)
+    async with published.doing(Running()) as failures:
+        published.clock.advance(seconds=(closing - published.clock.now()).total_seconds())
+        await published.until(lambda: published.clock.now() > closing + timedelta(minutes=10), 1000)
+    spec = replace(published.row.spec, id=2, name="next", voting_start=published.clock.now() + timedelta(minutes=30))
+    spec = replace(spec, voting_end=spec.voting_start + timedelta(hours=1))
+    published.database.rows[2] = Row(spec, published.row.voters)
+    decision = await published.finish(Running())
+    assert decision.event is Event.VOTING_ENDED
+    assert published.clock.now() < spec.voting_start, "in time for the next one"
+    assert failures == []
 
 
 async def test_other_nodes_only_follow_the_chain(leader1: World, new_world: Callable[..., World]) -> None:

@@ -4,9 +4,10 @@ import asyncio
 import errno
 import re
 import ssl
+import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
@@ -67,17 +68,16 @@ async def test_a_server_that_hangs(own_server: EmbeddedS3) -> None:
 
 
 async def test_a_cancelled_request_waits_for_its_thread(own_server: EmbeddedS3) -> None:
-    under_way = asyncio.Event()
+    sent = threading.Event()
 
-    @contextmanager
-    def observe(operation: str) -> Iterator[None]:
-        under_way.set()
-        yield
+    def tell(**_: object) -> None:
+        sent.set()
 
-    store = S3Store(own_server.endpoint_url, timeout=TIMEOUT, observe=observe)
+    store = S3Store(own_server.endpoint_url, timeout=TIMEOUT)
+    store._client.meta.events.register("before-send.s3", tell)
     await own_server.pause()
     reading = asyncio.create_task(store.read(URI, 4))
-    await asyncio.wait_for(under_way.wait(), PATIENCE)
+    assert await asyncio.to_thread(sent.wait, PATIENCE)
     reading.cancel()
     started = time.monotonic()
     with pytest.raises(asyncio.CancelledError):

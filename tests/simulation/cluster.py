@@ -17,7 +17,7 @@ from node_fsm.chain.fragment_log import FragmentLog
 from node_fsm.core.committee import SavedSnapshot
 from node_fsm.core.model import ArchiveKind, NodeRow, PlanResult, Publication
 from node_fsm.core.payload_type import PayloadType
-from node_fsm.core.phases import Phase, Role
+from node_fsm.core.phases import NODE_MUST_RUN, Phase, Role
 from tests.phases.small_election import MEMBERS, account
 from tests.simulation.clock import TrueClock
 from tests.simulation.database import SimulatedDatabase
@@ -220,9 +220,10 @@ class Cluster:
             case Kind.DATABASE_RESTORED:
                 copy = self.database.copy()
                 await asyncio.sleep(one.seconds)
-                self.database.restore(copy)
-                self.promises.forget()
-                self._shared.clear()  # members see that their shares are missing
+                if self._is_known_elsewhere(copy):
+                    self.promises.forget()
+                    self.database.restore(copy)
+                    self._shared.clear()  # members see that their shares are missing
             case Kind.CALLS_FAIL | Kind.CALLS_KILL:
                 deadly = 0.3 if one.kind is Kind.CALLS_KILL else 0.0
                 self.faults.rate, self.faults.deadly = 0.02 + 0.1 * one.strength, deadly
@@ -244,6 +245,16 @@ class Cluster:
             other.leader_id and other.chain and other.blocks[: len(host.node.blocks)] == host.node.blocks
             for other in self.nodes.reached_by(host.node)
         )
+
+    def _is_known_elsewhere(self, copy: dict[str, Any]) -> bool:
+        """Whether leader 0 works on the chains whose publication that *copy* of the database does not know.
+
+        Else it is for a person to bring the publication back.
+        """
+        forgotten: set[str] = self.database.published.keys() - copy["published"].keys() - self.database.withdrawn
+        host = self.hosts["leader0"]
+        held = {chain.block0_hash for chain in host.workspace.chains()}
+        return not forgotten or (host.is_up and host.phase in NODE_MUST_RUN and forgotten <= held)
 
     @staticmethod
     def _logged(host: Host) -> set[str]:

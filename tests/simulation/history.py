@@ -55,9 +55,9 @@ def differences(disturbed: Cluster, other: Cluster) -> list[str]:
 
 
 def _compared(end: tuple[Any, ...], *, in_time: bool) -> tuple[Any, ...]:
-    """How an election ended; without whether its tally came onto the chain, where that was not to be had *in_time*."""
-    hash_, results, *more = end
-    return (hash_, results if in_time else tuple(votes for votes, _ in results), *more)
+    """How an election ended; without what was not to be had *in_time*: a tally on the chain, and agreement on it."""
+    hash_, results, kinds, _ = end
+    return end if in_time else (hash_, tuple(votes for votes, _ in results), kinds)
 
 
 def _lasts_through_the_tally(one: Disturbance, planned: Planned) -> bool:

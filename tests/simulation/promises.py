@@ -39,9 +39,13 @@ class Promises:
         self._published: set[str] = set()
         """Every block 0 that ever was, whatever the database has been restored to since."""
 
+        self._lost: dict[str, set[bytes]] = {}
+        """By block 0, what an earlier copy of the database had on record as lost."""
+
     def forget(self) -> None:
-        """The database is another copy now."""
+        """The database is about to be another copy."""
         self._standing.clear()
+        self._lost |= {hash_: self.on_record(hash_) for hash_ in self._database.published}
 
     def check(self) -> None:
         """What holds at every moment."""
@@ -81,9 +85,10 @@ class Promises:
             raise BrokenPromiseError(f"{planned.name} was never held, and that is not on record")
 
     def on_record(self, hash_: str) -> set[bytes]:
-        """The votes on a chain that are recorded as lost."""
+        """The votes on a chain that are recorded as lost, or were in a copy of the database that is gone."""
         reports = self._database.lost_votes.items()
-        return {vote.raw for (_, of, _), votes in reports if of == hash_ for vote in votes.values()}
+        recorded = {vote.raw for (_, of, _), votes in reports if of == hash_ for vote in votes.values()}
+        return recorded | self._lost.get(hash_, set())
 
     def was_missed(self, planned: Planned) -> bool:
         """Whether it is on record that an election was never held."""
