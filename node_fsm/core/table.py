@@ -57,8 +57,8 @@ LEADER0: tuple[Transition, ...] = (
                "the election is no longer current or was edited, and its block 0 is not published"),
 
     Transition(Phase.RUNNING, Event.VOTING_ENDED, Phase.TALLYING,
-               "the chain's tip is dated at or past the end of voting; or its node never came up until the tally's grace"
-               " ended, and the next election waits"),
+               "the chain's tip is dated at or past the end of voting; or its node never came up and the next election"
+               " waits"),
     Transition(Phase.RUNNING, Event.ELECTION_CHANGED, Phase.ARCHIVING,
                "block 0 was withdrawn: the election was cancelled, or edited in hot-reload mode; or another leader 0"
                " has archived the election"),
