@@ -23,6 +23,7 @@ from tests.faults.matrix.node import NODE_EXITS, JcliFails, JcliHangs, NodeHangs
 from tests.faults.matrix.pooler import PoolerKilled
 from tests.faults.matrix.rows import (
     Block0Junk,
+    EarlierInserted,
     EditedTooLate,
     EditedWithHotReload,
     OwnRowDeleted,
@@ -67,6 +68,7 @@ FAULTS: dict[str, type[Fault]] = {
         EditedTooLate,
         EditedWithHotReload,
         RowDeleted,
+        EarlierInserted,
         Block0Junk,
         ServiceStuck,
         RowInvalid,

@@ -125,6 +125,14 @@ def node_exits(code: int, reason: str) -> type[NodeExits]:
 
 NODE_EXITS = (
     node_exits(2, "NodeConfigRefused"),
+    node_exits(3, "NodeFilesUnusable"),
+    node_exits(4, "Block0Unreadable"),
     node_exits(5, "StorageDamaged"),
+    node_exits(6, "StorageDamaged"),
+    node_exits(7, "Block0Mismatch"),
+    node_exits(8, "SigningKeyRefused"),
     node_exits(9, "Block0NotFound"),
+    node_exits(10, "NodeWithoutPeers"),
+    node_exits(12, "NodePanicked"),
+    node_exits(13, "SystemLimits"),
 )

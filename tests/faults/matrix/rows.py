@@ -187,6 +187,42 @@ class Block0Junk(Fault):
         await recovers(scene, ConditionType.ROW_UNREADABLE, ConditionType.BLOCK0_CONFLICT)
 
 
+class EarlierInserted(Fault):
+    """Another election is inserted that begins before the one in work, and cancelled after a while."""
+
+    id = "F25"
+
+    async def strike(self, scene: Scene, cell: Cell) -> None:
+        if cell.phase is Phase.WAITING:
+            await scene.post_election(lead=LEAD)
+            await scene.until(lambda state: state.next_deadline is not None, "the election is seen")
+        name = f"earlier-{cell.phase}"
+        if cell.phase in EARLY:
+            async with starting_over(scene):
+                await self._insert(scene, name)
+            async with starting_over(scene):
+                await self._cancel(scene, name)
+        else:
+            await self._insert(scene, name)
+            await stays(scene, cell.phase)
+            await self._cancel(scene, name)
+        told = {ConditionType.OVERLAP, ConditionType.ELECTION_LATE, ConditionType.ELECTION_MISSED}
+        await recovers(scene, *told)
+
+    @staticmethod
+    async def _insert(scene: Scene, name: str) -> None:
+        await scene.post_another(name)
+        await scene.sql(
+            "UPDATE election SET voting_start = first.voting_start - interval '1 s', voting_end = first.voting_end,"
+            " tallying_end = first.tallying_end FROM election AS first"
+            f" WHERE first.name = 'first' AND election.name = '{name}'"
+        )
+
+    @staticmethod
+    async def _cancel(scene: Scene, name: str) -> None:
+        await scene.sql(f"UPDATE election SET cancelled_at = now() WHERE name = '{name}'")
+
+
 def _is_told(state: State) -> bool:
     return any(held.type in {ConditionType.ELECTION_INVALID, FAILING} for held in state.conditions)
 

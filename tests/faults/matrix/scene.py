@@ -111,10 +111,18 @@ class Scene:
         times = Times.soon(lead, voting=self.voting, tallying=TALLYING_SECONDS)
         election = self.election = draw_election("first", times, draw_voters(Random(1), VOTERS), Random(1))
         self.ballots = list(election.ballots)
-        file, voters = write_election(election, self.directory / "election")
+        await self._import(election)
+        return election
+
+    async def post_another(self, name: str) -> None:
+        """Have an operator import an election of the far future."""
+        times = Times.soon(86400, voting=self.voting, tallying=TALLYING_SECONDS)
+        await self._import(draw_election(name, times, draw_voters(Random(2), VOTERS), Random(2)))
+
+    async def _import(self, election: DrawnElection) -> None:
+        file, voters = write_election(election, self.directory / election.name)
         template = load_template(self.directory / "template.yaml")
         await import_files(self.session, file, voters, template, OFFSET_MINUTES)
-        return election
 
     async def vote(self, count: int | None = None) -> None:
         """Cast the next *count* ballots, or all that are left, once voting is open; they are in blocks on return."""
