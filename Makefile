@@ -6,7 +6,7 @@ UV ?= uv
 # Twice as many as two cores, because whole elections mostly wait for the clock.
 WORKERS ?= 4
 
-.PHONY: help setup demo test test-network test-faults soak lint types layers check docs lock clean
+.PHONY: help setup demo test test-network test-faults simulate soak lint types layers check docs lock clean
 
 help:           ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -33,12 +33,15 @@ test: setup     ## run all tests (those on the real node only where jcli and jor
 test-network: setup  ## elections on the real node whose network is cut, and votes by the thousand: three quarters of an hour, as root
 	$(BIN)/python -m pytest -m long tests/netns $(ARGS)
 
-# About four minutes on two cores; ten thousand are a quarter of an hour.
+# A few minutes on two cores. A seed gives one history where text is hashed alike.
 SIMULATED ?= 3000
+
+simulate: setup  ## SIMULATED=3000 elections on virtual time, with faults at any moment
+	PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation --elections $(SIMULATED)
 
 test-faults: setup  ## each fault in each phase by real means, then thousands of simulated elections with faults
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m faults tests/faults
-	$(BIN)/python -m tests.simulation --elections $(SIMULATED)
+	$(MAKE) simulate
 
 # So many that wait for the clock, 45 s each, and so many on time that jumps.
 soak: ELECTIONS = 200
@@ -57,7 +60,7 @@ types: setup    ## mypy, strict
 layers: setup   ## import-linter: who may import whom
 	$(BIN)/lint-imports
 
-check: lint types layers test  ## all that CI runs
+check: lint types layers test  ## style, types, layers and tests
 
 docs: setup     ## write the generated pages and build the site
 	$(BIN)/node-fsm table --markdown > docs/phases.md

@@ -40,7 +40,7 @@ def _many(elections: int, first: int) -> int:
     seeds = count(first)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         while held < elections and not failures:
-            batches = [list(islice(seeds, SEEDS_AT_ONCE)) for _ in range(8 * (os.cpu_count() or 1))]
+            batches = [list(islice(seeds, SEEDS_AT_ONCE)) for _ in range(2 * (os.cpu_count() or 1))]
             for done, broken, faults in pool.map(_live, batches):
                 held += done
                 failures += broken
