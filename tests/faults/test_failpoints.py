@@ -13,12 +13,13 @@ from node_fsm_sandbox.servers.s3 import EmbeddedS3
 
 from tests.contract.binaries import Binaries, sandbox_binaries
 from tests.faults.failpoints.cases import ACTIONS, EVENTFUL_ACTIONS, IN_THE_QUIET, NOWHERE, Case, cases
-from tests.faults.failpoints.flights import Flights
+from tests.faults.failpoints.flights import ELECTION_SECONDS, Flights
 from tests.faults.failpoints.inputs import Inputs
 from tests.faults.failpoints.world import World, world_of
 from tests.support.bucket import Bucket
+from tests.support.polling import HANGING
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(ELECTION_SECONDS + HANGING)]
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,15 @@
 """How an election ended, as far as it must be the same whatever happened on the way."""
 
+import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from node_fsm.archive.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, TAR_NAME, Manifest
 from node_fsm.archive.verify import verify_uri
-from tests.faults.failpoints.world import World
+from node_fsm.core.errors import TemporaryError
+from node_fsm.steps.readiness import PROBE_NAME
+from tests.faults.failpoints.world import POLL_SECONDS, World
 
 PLANS = """
     SELECT election, block0_hash, chain_id, index, payload_type, voting_group, token, encryption_key, block0_date,
@@ -50,7 +53,15 @@ class Ending:
 
     @classmethod
     async def of(cls, world: World) -> "Ending":
-        """How it ended; the services wait for the next election."""
+        """How it ended; the services wait for the next election. Asked again while the database is slow to answer."""
+        while True:
+            try:
+                return await cls._of(world)
+            except TemporaryError:
+                await asyncio.sleep(POLL_SECONDS)
+
+    @classmethod
+    async def _of(cls, world: World) -> "Ending":
         async with world.session.transaction("test", snapshot=True) as connection:
 
             async def rows(query: str) -> Rows:
@@ -97,10 +108,14 @@ def _lasting(manifest: Manifest) -> object:
 
 
 def _counted(keys: Sequence[str]) -> Iterator[str]:
-    """*keys* without the archives that broke off before they had a manifest: they count for nothing, and stay."""
+    """*keys* without what stays and counts for nothing.
+
+    That are archives that broke off before they had a manifest, and with what a service tries whether it may write: it
+    may have had no time for that.
+    """
     begun = {key.removesuffix(TAR_NAME) for key in keys if key.endswith(f"/{TAR_NAME}")}
     broken_off = {run + TAR_NAME for run in begun if run + MANIFEST_NAME not in keys}
-    return (key for key in keys if key not in broken_off)
+    return (key for key in keys if key not in broken_off and not key.endswith(f"/{PROBE_NAME}"))
 
 
 def _without_run(key: str) -> str:

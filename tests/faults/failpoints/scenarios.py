@@ -76,8 +76,8 @@ async def _much_happens(world: World) -> None:
     )
 
 
-QUIET = Scenario(voters=4, private=1, voting_seconds=90, others=tuple, settings={}, happens=_people_vote)
-"""Leader 0 alone on its chain."""
+QUIET = Scenario(voters=4, private=1, voting_seconds=240, others=tuple, settings={}, happens=_people_vote)
+"""Leader 0 alone on its chain. It is started half a dozen times before there is a block 0, as are others beside it."""
 
 EVENTFUL = Scenario(
     voters=IN_BLOCKS_AT_ONCE + 4,
