@@ -127,11 +127,16 @@ class World:
         return state is not None and _is_over(state)
 
     async def over(self) -> None:
-        """Wait until it is for all services, and they have reported that."""
+        """Wait until it is for all services, nothing is left on their disks, and they have reported that."""
         for member in self.cluster.members:
-            while not await self.is_over_for(member):
+            while left_on_disk(member) or not await self.is_over_for(member):
                 await asyncio.sleep(POLL_SECONDS)
         await self.until_sql("SELECT bool_and(phase = 'Waiting') FROM node_status")
+
+
+def left_on_disk(member: Member) -> list[Path]:
+    """What a service has of elections that it worked on."""
+    return [path for place in ("elections", "set-aside") for path in (member.storage / place).glob("*")]
 
 
 def _is_over(state: State) -> bool:
