@@ -42,11 +42,12 @@ def differences(disturbed: Cluster, other: Cluster) -> list[str]:
     the chain in time is compared when nothing keeps it from that for long.
     """
     found = []
+    ends, others = disturbed.end(), other.end()
     for planned in disturbed.elections:
         said, said_there = disturbed.accepted[planned.id], other.accepted[planned.id]
         is_comparable = not (planned.edits or planned.written or disturbed.scenario.standby or planned.private)
         for_long = any(_lasts_through_the_tally(one, planned) for one in disturbed.disturbances)
-        end, end_there = (_compared(one.end()[planned.name], in_time=not for_long) for one in (disturbed, other))
+        end, end_there = (_compared(each[planned.name], in_time=not for_long) for each in (ends, others))
         is_same_say = {one.say for one in said} == {one.say for one in said_there} and not disturbed.lost()
         says_twice = len({(one.say.plan, one.say.voter, one.say.proposal) for one in said}) != len(said)
         if is_comparable and is_same_say and not says_twice and end != end_there:

@@ -9,7 +9,8 @@ from node_fsm.archive.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, TAR_NAM
 from node_fsm.archive.verify import verify_uri
 from node_fsm.core.errors import TemporaryError
 from node_fsm.steps.readiness import PROBE_NAME
-from tests.faults.failpoints.world import POLL_SECONDS, World, left_on_disk
+from tests.faults.failpoints.world import POLL_SECONDS, World
+from tests.faults.left_on_disk import left_on_disk
 
 PLANS = """
     SELECT election, block0_hash, chain_id, index, payload_type, voting_group, token, encryption_key, block0_date,
@@ -90,7 +91,9 @@ class Ending:
             objects=tuple(sorted(map(_without_run, _counted(keys)))),
             unfinished_uploads=len(client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])),
             left=tuple(
-                f"{member.hostname}: {path.name}" for member in world.cluster.members for path in left_on_disk(member)
+                f"{member.hostname}: {name}"
+                for member in world.cluster.members
+                for name in left_on_disk(member.storage)
             ),
         )
 

@@ -23,6 +23,7 @@ from node_fsm.ports.answers import FragmentState, FragmentStatus
 from node_fsm.s3.store import S3Store
 from node_fsm.sidecar.answers import State
 from tests.faults.failpoints.inputs import NAME, OFFSET_MINUTES, Inputs
+from tests.faults.left_on_disk import left_on_disk
 from tests.support.bucket import Bucket
 from tests.support.roles import DatabaseRole
 
@@ -129,14 +130,9 @@ class World:
     async def over(self) -> None:
         """Wait until it is for all services, nothing is left on their disks, and they have reported that."""
         for member in self.cluster.members:
-            while left_on_disk(member) or not await self.is_over_for(member):
+            while not await self.is_over_for(member) or left_on_disk(member.storage):
                 await asyncio.sleep(POLL_SECONDS)
         await self.until_sql("SELECT bool_and(phase = 'Waiting') FROM node_status")
-
-
-def left_on_disk(member: Member) -> list[Path]:
-    """What a service has of elections that it worked on."""
-    return [path for place in ("elections", "set-aside") for path in (member.storage / place).glob("*")]
 
 
 def _is_over(state: State) -> bool:

@@ -8,6 +8,7 @@ from node_fsm.archive.verify import verify_uri
 from node_fsm.core.conditions import ConditionType
 from node_fsm.core.phases import Phase
 from node_fsm.sidecar.answers import State
+from tests.faults.left_on_disk import left_on_disk
 from tests.faults.matrix.scene import Scene
 
 _ONCE = ("block0_written", "results_written", "archive_written")
@@ -68,13 +69,8 @@ class Ending:
             archives=tuple(str(kind) for kind, _ in archives),
             doubts=tuple(doubts),
             facts={fact: counted[fact] for fact in _ONCE},
-            left=left_on_disk(scene),
+            left=left_on_disk(scene.storage),
         )
-
-
-def left_on_disk(scene: Scene) -> tuple[str, ...]:
-    """What is left of elections in the working directory."""
-    return tuple(path.name for place in ("elections", "set-aside") for path in (scene.storage / place).iterdir())
 
 
 def is_over(state: State, remains: Collection[ConditionType] = ()) -> bool:

@@ -5,7 +5,8 @@ from collections.abc import Collection, Coroutine, Iterable, Sequence, Set
 from typing import Any
 
 from node_fsm.core.phases import Phase
-from tests.faults.matrix.ending import Ending, is_over, left_on_disk
+from tests.faults.left_on_disk import left_on_disk
+from tests.faults.matrix.ending import Ending, is_over
 from tests.faults.matrix.fault import Fault
 from tests.faults.matrix.scene import Scene, order
 from tests.faults.matrix.table import Cell
@@ -63,7 +64,7 @@ async def walk(chief: Scene, others: Sequence[Scene], fault: Fault, cells: Colle
     assert await Ending.of(chief, fault.remains) == fault.ending(chief, cells)
     for scene in others:
         await scene.until(is_over, "nothing is wrong")
-        assert left_on_disk(scene) == ()
+        assert left_on_disk(scene.storage) == ()
 
 
 async def _live(scene: Scene, fault: Fault, cells: Collection[Cell], course: Course, phases: Set[Phase]) -> None:
