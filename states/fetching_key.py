@@ -6,6 +6,7 @@ from node_fsm.core.events import Event
 from node_fsm.core.phases import Phase, Role
 from node_fsm.core.view import Decision
 from node_fsm.steps.context import Context
+from node_fsm.steps.put_back import put_back_forgotten
 from node_fsm.steps.signing_key import own_signing_key
 from states.base import PhaseState
 
@@ -22,7 +23,9 @@ class FetchingKey(PhaseState):
         if ctx.signing_key is None:  # it may have been a leader a moment ago
             return Decision(Event.KEY_NOT_NEEDED, f"{node.hostname} is a follower: its jorm_nodes.leader_id is null")
         election = ctx.published_election()
-        if ctx.policy.role is Role.LEADER0 and election and election.block0:
-            work = replace(ctx.election_in_work(), block0=election.block0)
-            return Decision(Event.BLOCK0_FOUND, f"the key fits, and block 0 of {election.name} is published", work)
+        if ctx.policy.role is Role.LEADER0 and election:
+            block0 = await put_back_forgotten(ctx, election) if election.forgotten else election.block0
+            if block0:
+                work = replace(ctx.election_in_work(), block0=block0)
+                return Decision(Event.BLOCK0_FOUND, f"the key fits, and block 0 of {election.name} is published", work)
         return Decision(Event.KEY_FETCHED, f"the key of {node.hostname} is its own")

@@ -65,6 +65,8 @@ async def _check(ctx: Context, overview: Overview) -> int:
             known = ctx.checked.get(election.id)
             if known and known[1] and known[0] == ctx.to_check(election, overview):
                 raise known[1]
+            if election.forgotten:
+                continue
             spec = await ctx.database.specification(election.id)
             doubts += [f"{election.name}: {doubt}" for doubt in (await check(ctx, spec)).warnings]
             voters = max(voters, sum(group.voters for group in spec.groups))

@@ -13,7 +13,7 @@ from node_fsm.chain.configuration import decode_configuration
 from node_fsm.chain.errors import MalformedError
 from node_fsm.chain.fragments import ByteStream, Fragment, FragmentKind
 from node_fsm.chain.transactions import Output, decode_transaction
-from node_fsm.core.chain_time import ChainClock
+from node_fsm.core.chain_time import ChainClock, ChainDates
 from node_fsm.core.payload_type import PayloadType
 
 
@@ -81,6 +81,14 @@ class Block0Summary(Block0Head):
     tokens: Mapping[str, Total]
     vote_plans: tuple[PlanCertificate, ...]
     others: Mapping[str, int]
+
+    @property
+    def dates(self) -> ChainDates | None:
+        """The time base with the dates of the first plan, which are those of all; None without a plan."""
+        if not self.vote_plans:
+            return None
+        plan = self.vote_plans[0]
+        return ChainDates(self.clock, plan.vote_start, plan.vote_end, plan.committee_end)
 
     @property
     def private_plans(self) -> list[tuple[int, PlanCertificate]]:

@@ -40,7 +40,7 @@ def uncounted_votes(blocks: Path, fragments: Path, counted: Container[bytes]) ->
             raise MalformedError("expected a chain, the stream is empty", 0)
         power = VotingPower.read(first)
         lost = _Lost(power, counted)
-        if dates := _dates(power):
+        if dates := power.block0.dates:
             for entry in FragmentLog(fragments).read():
                 lost.logged(entry, dates)
         for vote in votes_in(chain):
@@ -83,10 +83,3 @@ def was_in_time(entry: LoggedFragment, dates: ChainDates) -> bool:
 def _account(cast: VoteCast) -> bytes:
     assert cast.account is not None, "a vote with a key has one account"
     return cast.account
-
-
-def _dates(power: VotingPower) -> ChainDates | None:
-    plans = power.block0.vote_plans
-    if not plans:
-        return None
-    return ChainDates(power.block0.clock, plans[0].vote_start, plans[0].vote_end, plans[0].committee_end)

@@ -1,12 +1,14 @@
 """Which election a node works on: one pure function, the same for every role."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import filterfalse
 
 from node_fsm.core.chain_time import chain_start
 from node_fsm.core.model import ElectionOverview, Overview
 from node_fsm.core.phases import Role
-from node_fsm.core.view import UNKNOWN, Policy, View
+from node_fsm.core.view import UNKNOWN, LocalChain, Policy, View
 
 
 def current(
@@ -26,9 +28,34 @@ def current(
     return next(iter(buildable or to_come), None)
 
 
+def with_forgotten(overview: Overview, local: Collection[LocalChain]) -> Overview:
+    """The *overview*, in which elections are marked that the database takes for unpublished and this machine has run.
+
+    Missed ones among them are listed with the others, since there are votes to be counted.
+    """
+    here = {chain.election_id for chain in local if may_be_put_back(chain, overview)}
+    if not here:
+        return overview
+
+    def is_forgotten(row: ElectionOverview) -> bool:
+        return row.id in here and row.block0 is None and not row.cancelled
+
+    listed = (*overview.elections, *filter(is_forgotten, overview.missed))
+    marked = (replace(row, forgotten=True) if is_forgotten(row) else row for row in listed)
+    elections = tuple(sorted(marked, key=lambda row: (row.voting_start, row.id)))
+    return replace(overview, elections=elections, missed=tuple(filterfalse(is_forgotten, overview.missed)))
+
+
+def may_be_put_back(chain: LocalChain, overview: Overview) -> bool:
+    """Whether a node ran on *chain* here, what was published with it is here too, and nothing says that it is over."""
+    is_over = chain.block0_hash in overview.withdrawn | overview.archived
+    return chain.has_blocks and chain.is_kept and not is_over
+
+
 def is_to_come(election: ElectionOverview, now: datetime) -> bool:
-    """Whether a block 0 may yet be made of an election."""
-    return not election.block0 and not election.cancelled and election.voting_end > now
+    """Whether a block 0 may yet be made of an election, or is to be put back."""
+    may_begin = election.forgotten or election.voting_end > now
+    return not election.block0 and not election.cancelled and may_begin
 
 
 def is_closed(election: ElectionOverview, now: datetime, policy: Policy) -> bool:

@@ -5,13 +5,14 @@ changes nothing but the delay.
 """
 
 from datetime import datetime, timedelta
+from typing import Literal
 
-from node_fsm.core.current import closing_time, current, due_time, is_closed, is_to_come
+from node_fsm.core.current import closing_time, current, due_time, is_closed
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Event
 from node_fsm.core.model import Block0Ref, ElectionOverview, Overview
 from node_fsm.core.phases import BEFORE_PUBLICATION, NODE_MUST_RUN, Phase, Role
-from node_fsm.core.view import UNKNOWN, Deadline, Decision, LocalChain, Policy, View, Work
+from node_fsm.core.view import UNKNOWN, Deadline, Decision, LocalChain, Policy, Unknown, View, Work
 
 LAST_ATTEMPTS = timedelta(minutes=10)
 """After the grace of a tally, how long what does not answer may still do so."""
@@ -55,7 +56,24 @@ def _deadlines(phase: Phase, work: Work | None, view: View, now: datetime, polic
         return [*_chain_deadlines(work.election_name, work.block0, policy), *last]
     if phase not in BEFORE_PUBLICATION | {Phase.WAITING} or view.overview is UNKNOWN:
         return []
-    election = current(view.overview, now, policy, view.unbuildable)
+    vanished = _vanished(view.overview, view.local, policy) if phase is Phase.WAITING else []
+    return [*vanished, *_election_deadlines(view, view.overview, now, policy)]
+
+
+def _vanished(
+    overview: Overview, local: tuple[LocalChain, ...] | Literal[Unknown.UNKNOWN], policy: Policy
+) -> list[Deadline]:
+    """Until when chains are kept whose block 0 vanished from its row."""
+    chains = () if local is UNKNOWN else local
+    rows = (overview.row(chain.election_id) for chain in chains if chain.block0_hash)
+    return [
+        Deadline("close", closing_time(row.tallying_end, policy), row.name) for row in rows if row and not row.block0
+    ]
+
+
+def _election_deadlines(view: View, overview: Overview, now: datetime, policy: Policy) -> list[Deadline]:
+    """Those of the current election."""
+    election = current(overview, now, policy, view.unbuildable)
     if election is None:
         return []
     if election.block0:
@@ -94,6 +112,9 @@ def _waiting(view: View, now: datetime, policy: Policy) -> Decision | None:
     if election.block0:
         event = Event.ELECTION_DUE if policy.role is Role.LEADER0 else Event.BLOCK0_POSTED
         return Decision(event, f"block 0 of {election.name} is published", Work.on(election))
+    if policy.role is Role.LEADER0 and election.forgotten:
+        why = f"the chain of {election.name} is here, and the database does not know its block 0 any more"
+        return Decision(Event.ELECTION_DUE, why, Work.on(election))
     due = due_time(election, view, policy)
     is_due = due is not None and now >= due and not view.clock_wrong
     if policy.role is Role.LEADER0 and due and is_due and election.fingerprint is not None:
@@ -124,18 +145,19 @@ def is_leftover(
 
     *election* is the current one, and the only one of which a draft is kept. A database that was restored to an older
     copy may have others worked on first that were over already: a chain that is still to be ended stays. So does what a
-    node ran on while its block 0 has merely vanished from its row, since on all nodes together it may be all there is
-    of the chain, and while its row cannot be read.
+    node ran on while its row cannot be read, and while its block 0 has merely vanished from it: leader 0 puts that back
+    if it can, and on all nodes together it may be all there is of the chain.
     """
     if overview.is_unreadable(chain.election_id):
         return chain.block0_hash in overview.withdrawn
-    own = overview.election(chain.election_id)
+    own = overview.row(chain.election_id)
     if own is None:
         return True
     if chain.block0_hash is None:
         return election is None or own.id != election.id
     if own.block0 is None:
-        return not is_to_come(own, now) or chain.block0_hash in overview.withdrawn or not chain.has_blocks
+        is_given_up = own.cancelled or chain.block0_hash in overview.withdrawn or not chain.has_blocks
+        return is_given_up or not (own.forgotten or now < closing_time(own.tallying_end, policy))
     return chain.block0_hash != own.block0.hash or is_closed(own, now, policy)
 
 
@@ -148,7 +170,7 @@ def _before_publication(phase: Phase, work: Work, view: View, now: datetime, pol
     if policy.role is Role.NODE:
         return _joining(work, election)
     if election.block0 is None:
-        if election.fingerprint not in {None, work.fingerprint}:
+        if not election.forgotten and election.fingerprint not in {None, work.fingerprint}:
             return Decision(Event.ELECTION_CHANGED, f"{election.name} was edited before its block 0 was published")
         return None
     if phase is not Phase.FETCHING_KEY and election.block0.generation != view.generation:

@@ -58,7 +58,8 @@ class ElectionOverview:
 
     *fingerprint* is that of the specification now, None while it is not known: it takes a reading of all voters, which
     only leader 0 makes. *results_posted* and *archived* (a verified final archive) speak of the published block 0.
-    *archive_deferred*: this machine set its chain aside, and archives it later.
+    *archive_deferred*: this machine set its chain aside, and archives it later. *forgotten*: it was published, as this
+    machine's disk still has it, and the database does not know that any more.
     """
 
     id: int
@@ -73,6 +74,7 @@ class ElectionOverview:
     results_posted: bool
     archived: bool
     archive_deferred: bool = False
+    forgotten: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,10 @@ class Overview:
     def election(self, election_id: int) -> ElectionOverview | None:
         """The listed election with this id."""
         return next((election for election in self.elections if election.id == election_id), None)
+
+    def row(self, election_id: int) -> ElectionOverview | None:
+        """As :meth:`election`, missed ones included."""
+        return next((row for row in (*self.elections, *self.missed) if row.id == election_id), None)
 
     def node(self, hostname: str) -> NodeRow | None:
         """The row of ``jorm_nodes`` for *hostname*."""

@@ -80,7 +80,8 @@ def _missed(view: View) -> tuple[str, str] | None:
 
 def _late(view: View, now: datetime, policy: Policy) -> tuple[str, str] | None:
     assert view.overview is not UNKNOWN
-    to_come = [election for election in view.overview.elections if is_to_come(election, now)]
+    listed = (election for election in view.overview.elections if not election.forgotten)
+    to_come = [election for election in listed if is_to_come(election, now)]
     if late := [election for election in to_come if election.voting_start <= now]:
         names = ", ".join(f"{election.name} (at {election.voting_start.isoformat()})" for election in late)
         return (

@@ -29,7 +29,8 @@ class Transition(NamedTuple):
 # fmt: off
 LEADER0: tuple[Transition, ...] = (
     Transition(Phase.WAITING, Event.ELECTION_DUE, Phase.FETCHING_KEY,
-               "the chain's start has come, or block 0 of the current election is already published"),
+               "the chain's start has come, or block 0 of the current election is already published, or was and the"
+               " database has forgotten it"),
     Transition(Phase.WAITING, Event.RESULTS_POSTED, Phase.ARCHIVING,
                "results stand without a verified archive, and this chain's storage is here"),
     Transition(Phase.WAITING, Event.LEFTOVERS_FOUND, Phase.RESET,
@@ -38,7 +39,7 @@ LEADER0: tuple[Transition, ...] = (
     Transition(Phase.FETCHING_KEY, Event.KEY_FETCHED, Phase.BUILDING_VOTE_PLAN,
                "the key is this node's, and no block 0 is published"),
     Transition(Phase.FETCHING_KEY, Event.BLOCK0_FOUND, Phase.RUNNING,
-               "the key is this node's, and block 0 is published"),
+               "the key is this node's, and block 0 is published, or was put back"),
     Transition(Phase.FETCHING_KEY, Event.ELECTION_CHANGED, Phase.WAITING,
                "the election is no longer current or was edited, and its block 0 is not published"),
 

@@ -15,6 +15,7 @@ from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.block0.checks.capacity import blocks_too_large
 from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.conditions import ConditionType
+from node_fsm.core.current import with_forgotten
 from node_fsm.core.errors import ServiceError, UnexpectedError, as_service_error
 from node_fsm.core.model import Overview
 from node_fsm.core.observe import observations
@@ -50,6 +51,8 @@ class Look:
         self._rescan_seconds = rescan_seconds
         self._faults = faults
         self._overview: Overview | Literal[Unknown.UNKNOWN] = UNKNOWN
+        self._beside: tuple[Overview, tuple[LocalChain, ...], Overview] | None = None
+        """A reading of the database, what was here then, and what the first is beside the second."""
         self._asked: frozenset[str] = frozenset()
         """The block 0 hashes that the last reading of the database was asked about."""
         self._wall_ahead: float | None = None
@@ -65,18 +68,19 @@ class Look:
         is_due = ctx.clock.monotonic() >= self.next_scan or self._clock_was_set()
         if ctx.mailbox.take_database_change() or is_due or not hashes <= self._asked:
             await self._read_database(hashes)
+        overview = self._marked(local)
         template = await self._read(ConditionType.TEMPLATE_INVALID, "reading NODE_FSM_BLOCK0_TEMPLATE", ctx.template)
         if template is not UNKNOWN and ctx.policy.role is Role.LEADER0:
             ctx.conditions.set(ConditionType.BLOCKS_TOO_LARGE, blocks_too_large(template))
         view = View(
-            overview=self._overview,
+            overview=overview,
             local=local,
             slot_duration=UNKNOWN if template is UNKNOWN else template.slot_duration,
             generation=ctx.lease.generation if ctx.lease else None,
             tip=self._tip() or UNKNOWN,
             failure=failure,
             clock_wrong=ConditionType.CLOCK_WRONG in ctx.conditions,
-            unbuildable=frozenset() if self._overview is UNKNOWN else ctx.unbuildable(self._overview),
+            unbuildable=frozenset() if overview is UNKNOWN else ctx.unbuildable(overview),
         )
         with self._faults.caught("looking for what the database has to say"):
             for condition, problem in observations(ctx.phase, ctx.work, view, ctx.clock.now(), ctx.policy).items():
@@ -112,6 +116,14 @@ class Look:
             self._overview = await in_thread(DISK, with_deferred, overview, ctx.workspace)
             ctx.conditions.clear(ConditionType.DATABASE_UNAVAILABLE)
             self._compare_clocks(overview.database_time, took=ctx.clock.monotonic() - asked)
+
+    def _marked(self, local: tuple[LocalChain, ...] | Literal[Unknown.UNKNOWN]) -> Overview | Literal[Unknown.UNKNOWN]:
+        """The last reading of the database beside what is here; the same object until one of the two is another."""
+        if self._overview is UNKNOWN or local is UNKNOWN or self._ctx.policy.role is Role.NODE:
+            return self._overview
+        if self._beside is None or self._beside[0] is not self._overview or self._beside[1] != local:
+            self._beside = self._overview, local, with_forgotten(self._overview, local)
+        return self._beside[2]
 
     def _clock_was_set(self) -> bool:
         """Whether somebody set the wall clock since it was last compared: until it is again, it may be wrong."""

@@ -91,19 +91,21 @@ class Context:
         return self._template[1]
 
     def unbuildable(self, overview: Overview) -> frozenset[int]:
-        """The elections of which no block 0 can be made as they stand now."""
+        """The elections that cannot be begun as they stand now."""
         return frozenset(
             election.id
             for election in overview.elections
             if (known := self.checked.get(election.id)) and known[1] and known[0] == self.to_check(election, overview)
         )
 
-    def remember(self, spec: ElectionSpec, overview: Overview, error: PermanentError | None) -> None:
-        """Why no block 0 can be made of *spec*, None when one can. Of elections that are over nothing is kept."""
+    def remember(
+        self, election: ElectionOverview | ElectionSpec, overview: Overview, error: PermanentError | None
+    ) -> None:
+        """Why *election* cannot be begun as it stands, None when it can. Of elections that are over nothing is kept."""
         listed = {election.id for election in overview.elections}
         for over in self.checked.keys() - listed:
             del self.checked[over]
-        self.checked[spec.id] = self.to_check(spec, overview), error
+        self.checked[election.id] = self.to_check(election, overview), error
 
     def to_check(self, election: ElectionOverview | ElectionSpec, overview: Overview) -> object:
         """What decides whether a block 0 can be made; equal while nothing of it has changed."""

@@ -38,7 +38,8 @@ def with_deferred(overview: Overview, workspace: Workspace) -> Overview:
 class SetAside:
     """Clears the set-aside chains of this machine, one after the other.
 
-    Leader 0 archives its own. Another node waits for leader 0's archive, and archives only what that does not have.
+    Leader 0 archives its own. Another node waits for leader 0's archive, and archives only what that does not have; for
+    the final or superseded one, or for that of a chain that leader 0 let go of uncounted, as this node did.
     """
 
     def __init__(self) -> None:
@@ -72,7 +73,7 @@ class SetAside:
                 "ArchiveFailed", f"no {ABOUT} says whose chain it is; move the directory to where it is kept"
             )
         standing = await ctx.database.archive(about.block0_hash)
-        if standing and standing.kind in CLOSING_KINDS:
+        if standing and (standing.kind in CLOSING_KINDS or standing.kind is about.kind is ArchiveKind.SALVAGE):
             about = replace(about, kind=ArchiveKind.DIVERGENT, election_name=standing.election_name)
         elif ctx.policy.role is Role.NODE:
             self._await_archive(ctx, directory, about)

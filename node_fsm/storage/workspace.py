@@ -245,7 +245,13 @@ class Workspace:
 
 
 def _local(election_id: int, chain: ChainDirectory) -> LocalChain:
-    return LocalChain(election_id, chain.path.name, chain.has_blocks, is_recorded=chain.record.exists())
+    return LocalChain(
+        election_id,
+        chain.path.name,
+        chain.has_blocks,
+        is_recorded=chain.record.exists(),
+        is_kept=chain.publication.exists(),
+    )
 
 
 def _lock(descriptor: int, root: Path) -> None:

@@ -8,6 +8,7 @@ from itertools import product
 from typing import Literal
 
 from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.current import with_forgotten
 from node_fsm.core.decide import LAST_ATTEMPTS
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.model import ElectionOverview, Overview
@@ -102,6 +103,7 @@ LOCALS: tuple[tuple[LocalChain, ...], ...] = (
     (LocalChain(worlds.ID, None, has_blocks=False),),  # a draft
     (LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_recorded=True),),
     (LocalChain(worlds.ID, worlds.HASH, has_blocks=True),),
+    (LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_kept=True),),
     (LocalChain(worlds.ID, worlds.HASH, has_blocks=False),),
     (LocalChain(worlds.ID, OTHER_HASH, has_blocks=True),),  # a replaced chain
     (LocalChain(OTHER_ID, None, has_blocks=False),),  # the other election's draft
@@ -115,9 +117,11 @@ MOMENTS: tuple[datetime, ...] = (
     worlds.VOTING_START + worlds.DAY,
     worlds.VOTING_END - worlds.HOUR,  # the earlier election's voting has ended
     worlds.VOTING_END,
+    worlds.CLOSE - worlds.HOUR,  # the earlier election's time to tally and its grace have passed
     worlds.CLOSE - worlds.INSTANT,
     worlds.CLOSE,
     worlds.CLOSE + LAST_ATTEMPTS,
+    worlds.CLOSE + worlds.HOUR,  # the later one's
 )
 TIPS: tuple[BlockDate | Unknown, ...] = (
     UNKNOWN,
@@ -154,8 +158,11 @@ class Facts:
         return POLICIES[self.stage.role]
 
     def view(self) -> View:
+        overview = UNKNOWN if self.row is None else overview_of(self.row, self.other)
+        if overview is not UNKNOWN and self.stage.role is Role.LEADER0:
+            overview = with_forgotten(overview, self.local)
         return worlds.view(
-            UNKNOWN if self.row is None else overview_of(self.row, self.other),
+            overview,
             *self.local,
             slot_duration=worlds.SLOT if self.slot_known else UNKNOWN,
             generation=MINE,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 
-from node_fsm.core.current import current
+from node_fsm.core.current import current, with_forgotten
 from node_fsm.core.decide import deadlines_ahead, decide
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Event
@@ -102,7 +102,10 @@ class World:
         """One reading of the database."""
         rows = sorted(map(self._row, self.elections), key=lambda row: (row.voting_start, row.id))
         listed = [row for row in rows if not row.archived and (row.block0 or row.voting_end > self.now)]
-        return worlds.overview(*listed, archived=self.superseded | self.closed, withdrawn=self.withdrawn)
+        missed = tuple(row for row in rows if not row.block0 and not row.cancelled and row.voting_end <= self.now)
+        known = worlds.overview(*listed, archived=self.superseded | self.closed, withdrawn=self.withdrawn)
+        overview = replace(known, missed=missed)
+        return with_forgotten(overview, self.local) if self.role is Role.LEADER0 else overview
 
     def _row(self, election: Election) -> ElectionOverview:
         hash_ = election.block0.hash if election.block0 else None
@@ -158,6 +161,8 @@ class World:
     def worked(self) -> "World":
         """After the next lasting effect of the phase's work; unchanged when there is none left."""
         match self.phase:
+            case Phase.FETCHING_KEY if self.role is Role.LEADER0 and (kept := self._forgotten()):
+                return self.mended(kept)
             case Phase.BUILDING_VOTE_PLAN:
                 assert self.work
                 return replace(self, local=self.local | {LocalChain(self.work.election_id, None, has_blocks=False)})
@@ -188,6 +193,8 @@ class World:
         kept = {chain for chain in self.local if chain.election_id != id_}
         here = next((chain for chain in self.local if chain.block0_hash == self.chain.hash), None)
         chain = here or LocalChain(id_, self.chain.hash, has_blocks=True)
+        if here and self.role is Role.LEADER0 and self.is_posted:
+            chain = replace(here, is_kept=True)
         running = replace(self, local=frozenset({*kept, chain}))
         vanished = self.in_work.block0 is None and self.chain.hash not in self.withdrawn
         if running != self or self.role is Role.NODE:
@@ -200,7 +207,8 @@ class World:
         """The chain in work is here and was followed past the end of voting."""
         id_ = self.in_work.id
         others = {chain for chain in self.local if chain.election_id != id_}
-        recorded = LocalChain(id_, self.chain.hash, has_blocks=True, is_recorded=True)
+        is_kept = any(chain.block0_hash == self.chain.hash and chain.is_kept for chain in self.local)
+        recorded = LocalChain(id_, self.chain.hash, has_blocks=True, is_recorded=True, is_kept=is_kept)
         return replace(self, local=frozenset({*others, recorded}))
 
     def _in_use(self, chain: LocalChain) -> bool:
@@ -209,14 +217,29 @@ class World:
         is_current = election is not None and chain.election_id == election.id
         return (is_current and chain.block0_hash in in_use) or chain in self.vanished
 
+    def _forgotten(self) -> LocalChain | None:
+        """The chain of the election in work that leader 0 puts back."""
+        row = self.overview().election(self.in_work.id)
+        if row is None or not row.forgotten:
+            return None
+        here = sorted(self.vanished, key=lambda chain: chain.block0_hash or "")
+        return next((chain for chain in here if chain.election_id == row.id and chain.is_kept), None)
+
     @property
     def vanished(self) -> set[LocalChain]:
-        """Chains that are here, and whose block 0 is gone from the current election's row, but was not withdrawn."""
-        election = current(self.overview(), self.now, POLICIES[self.role])
-        if election is None or election.block0:
-            return set()
-        of_election = {chain for chain in self.local if chain.election_id == election.id and chain.has_blocks}
-        return {chain for chain in of_election if chain.block0_hash not in self.withdrawn}
+        """Chains that are here, and whose block 0 is gone from its row, but was not withdrawn, nor its election.
+
+        Once the time to tally is over those alone that leader 0 may put back.
+        """
+        rows = {election.id: election for election in self.elections}
+
+        def is_awaited(chain: LocalChain) -> bool:
+            row = rows[chain.election_id]
+            is_gone = row.block0 is None and not row.cancelled and chain.block0_hash not in self.withdrawn
+            may_be_put_back = chain.is_kept and chain.block0_hash not in self.superseded | self.closed
+            return is_gone and (may_be_put_back or self.now < worlds.CLOSE + row.later)
+
+        return {chain for chain in self.local if chain.has_blocks and is_awaited(chain)}
 
     def mended(self, chain: LocalChain) -> "World":
         """After somebody put the block 0 of *chain* back into its row."""

@@ -6,10 +6,11 @@ from datetime import datetime
 import pytest
 
 from node_fsm.core.chain_time import BlockDate
+from node_fsm.core.current import with_forgotten
 from node_fsm.core.decide import LAST_ATTEMPTS, decide
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.events import Event
-from node_fsm.core.model import ElectionOverview, UnreadableElection
+from node_fsm.core.model import ElectionOverview, Overview, UnreadableElection
 from node_fsm.core.phases import BEFORE_PUBLICATION, Phase, Role
 from node_fsm.core.view import UNKNOWN, Decision, LocalChain, View, Work
 from tests.core import worlds
@@ -117,7 +118,7 @@ def test_a_chain_whose_block0_vanished_from_its_row_is_no_leftover(is_recorded: 
     """It was not withdrawn, and may be put back: on all nodes together this may be all that there is of the chain."""
     chain = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_recorded=is_recorded)
     emptied = worlds.view(worlds.overview(worlds.election()), chain)
-    before, after = worlds.VOTING_START, worlds.VOTING_END
+    before = worlds.VOTING_START
     assert node(Phase.WAITING, emptied, before) is None
     assert leader0(Phase.WAITING, emptied, worlds.DUE - worlds.INSTANT) is None
     decision = leader0(Phase.WAITING, emptied, before)
@@ -128,9 +129,50 @@ def test_a_chain_whose_block0_vanished_from_its_row_is_no_leftover(is_recorded: 
         assert decide_as(Phase.WAITING, mended, before) == Decision(
             event, "block 0 of spring is published", worlds.work(worlds.block0())
         )
-        missed = decide_as(Phase.WAITING, emptied, after)
+        assert decide_as(Phase.WAITING, emptied, worlds.CLOSE - worlds.INSTANT) is None
+        missed = decide_as(Phase.WAITING, emptied, worlds.CLOSE)
         assert missed
         assert missed.event is Event.LEFTOVERS_FOUND
+
+
+def test_leader0_takes_up_a_chain_that_the_database_has_forgotten_whatever_time_it_is() -> None:
+    """What was published with it is here too; by the database voting ended without a block 0, or never began."""
+    kept = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_kept=True)
+    forgotten = replace(worlds.election(), fingerprint=None)
+    missed = replace(worlds.overview(), missed=(forgotten,))
+    other = worlds.election(id_=8, name="summer", later=worlds.HOUR)
+    for overview, now in [
+        (worlds.overview(forgotten, other), worlds.DUE - worlds.DAY),
+        (worlds.overview(forgotten, other), worlds.VOTING_START),
+        (replace(missed, elections=(other,)), worlds.CLOSE + worlds.DAY),
+    ]:
+        marked = with_forgotten(overview, [kept])
+        assert marked.missed == ()
+        decision = leader0(Phase.WAITING, worlds.view(marked, kept), now)
+        assert decision
+        assert decision.event is Event.ELECTION_DUE
+        assert decision.work == Work.on(forgotten)
+    elsewhere = worlds.election(worlds.block0(), id_=8, name="summer")
+    busy = leader0(Phase.WAITING, worlds.view(with_forgotten(worlds.overview(forgotten, elsewhere), [kept]), kept), now)
+    assert busy
+    assert busy.work == Work.on(elsewhere), "a chain that runs goes first"
+
+
+@pytest.mark.parametrize(
+    "overview",
+    [
+        worlds.overview(worlds.election(), withdrawn=[worlds.HASH]),
+        worlds.overview(worlds.election(), archived=[worlds.HASH]),
+        worlds.overview(worlds.election(cancelled=True)),
+        worlds.overview(worlds.election(worlds.block0())),
+    ],
+    ids=["withdrawn", "archived", "cancelled", "published"],
+)
+def test_nothing_is_forgotten_of_what_is_over_or_stands(overview: Overview) -> None:
+    kept = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_kept=True)
+    assert not with_forgotten(overview, [kept]).elections[0].forgotten
+    bare = replace(kept, has_blocks=False)
+    assert with_forgotten(worlds.overview(worlds.election()), [bare]).elections[0].forgotten is False
 
 
 @pytest.mark.parametrize(

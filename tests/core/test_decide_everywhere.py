@@ -35,8 +35,16 @@ def is_open(facts: Facts) -> bool:
     if row is None or not row.listed:
         return False
     if row.posted == "no":
-        return not row.cancelled and facts.now < worlds.VOTING_END
+        return not row.cancelled and (facts.now < worlds.VOTING_END or forgotten(facts))
     return not row.closed and (facts.stage.role is Role.LEADER0 or facts.now < worlds.CLOSE)
+
+
+def forgotten(facts: Facts) -> bool:
+    """Whether leader 0 has all of the chain, whose block 0 is gone from its row and not given up."""
+    row = facts.row
+    if row is None or not row.listed or row.posted != "no" or row.cancelled or row.withdrawn or row.archived:
+        return False
+    return facts.stage.role is Role.LEADER0 and any(chain.is_kept for chain in facts.local)
 
 
 def focus(facts: Facts) -> Focus:
@@ -56,6 +64,11 @@ def due(facts: Facts) -> bool:
     return facts.slot_known and facts.now >= worlds.DUE + later
 
 
+def is_due(facts: Facts) -> bool:
+    is_begun = focus(facts) == "own" and (posted(facts) != "no" or forgotten(facts))
+    return is_begun or (focus(facts) is not None and due(facts))
+
+
 def own_published(facts: Facts) -> bool:
     return focus(facts) == "own" and posted(facts) != "no"
 
@@ -64,11 +77,17 @@ def is_leftover(chain: LocalChain, facts: Facts) -> bool:
     if chain.block0_hash is None:
         return chain.election_id != {"own": worlds.ID, "other": OTHER_ID}.get(focus(facts) or "")
     if chain.election_id == OTHER_ID:
-        return not (is_to_come(facts) and chain.has_blocks)
-    if not is_open(facts):
+        is_kept = facts.other != "none" and facts.now < worlds.CLOSE + OTHER_LATER[facts.other]
+        return not (is_kept and chain.has_blocks)
+    row = facts.row
+    if row is None or not row.listed:
         return True
     if posted(facts) == "no":
-        return not chain.has_blocks or (chain.block0_hash == worlds.HASH and withdrawn(facts))
+        is_given_up = row.cancelled or (chain.block0_hash == worlds.HASH and row.withdrawn)
+        is_awaited = forgotten(facts) or facts.now < worlds.CLOSE
+        return is_given_up or not chain.has_blocks or not is_awaited
+    if not is_open(facts):
+        return True
     return chain.block0_hash != {"same": worlds.HASH, "replaced": OTHER_HASH}[posted(facts)]
 
 
@@ -92,7 +111,8 @@ def lost_focus(facts: Facts) -> bool:
 
 
 def edited_unpublished(facts: Facts) -> bool:
-    return facts.row is not None and posted(facts) == "no" and (lost_focus(facts) or facts.row.edited)
+    is_edited = facts.row is not None and facts.row.edited and not forgotten(facts)
+    return facts.row is not None and posted(facts) == "no" and (lost_focus(facts) or is_edited)
 
 
 def not_to_be_begun(facts: Facts) -> bool:
@@ -142,7 +162,7 @@ RULES: dict[tuple[Role, Phase], Rules] = {
     (Role.LEADER0, Phase.WAITING): [
         (Event.RESULTS_POSTED, only_archive_missing),
         (Event.LEFTOVERS_FOUND, leftovers),
-        (Event.ELECTION_DUE, lambda facts: own_published(facts) or (focus(facts) is not None and due(facts))),
+        (Event.ELECTION_DUE, is_due),
     ],
     (Role.LEADER0, Phase.FETCHING_KEY): BEGUN[:1],
     (Role.LEADER0, Phase.BUILDING_VOTE_PLAN): BEGUN,

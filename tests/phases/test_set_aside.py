@@ -206,6 +206,21 @@ async def test_a_node_archives_what_leader_0s_archive_lacks(follower: World, kin
     assert (await follower.database.archive(block0_hash)) != divergent, "it closes nothing"
 
 
+@pytest.mark.parametrize("kind", [ArchiveKind.SUPERSEDED, ArchiveKind.SALVAGE])
+async def test_of_what_leader_0_let_go_of_uncounted_a_node_is_content_with_what_it_kept(
+    follower: World, kind: ArchiveKind
+) -> None:
+    """If it takes the chain for that too: of any other there is a final or superseded archive to come."""
+    about = About.read(aside(follower))
+    assert about
+    replace(about, kind=kind).write(aside(follower))
+    voted = blocks_with_fragments(aside(follower).blocks)
+    await leader0_archives(follower, ArchiveKind.SALVAGE, voted)
+    await SetAside().clear(follower.ctx)
+    assert (asides(follower) == []) == (kind is ArchiveKind.SALVAGE)
+    assert len(follower.database.archives) == 1
+
+
 async def test_the_votes_that_leader_0s_archive_lacks_are_on_record(follower: World) -> None:
     """Of the two votes the counted chain has one, by another choice; what was said of it before is forgotten."""
     one, other = (build.vote(plan_of(follower), account(voter), choice=voter, expiry=(9, 9)) for voter in range(2))

@@ -10,7 +10,7 @@ import yaml
 
 from node_fsm.core.cluster import ChainStatement, NodeReport
 from node_fsm.core.conditions import Conditions
-from node_fsm.core.current import current
+from node_fsm.core.current import current, with_forgotten
 from node_fsm.core.decryption import DecryptionSpeed
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.marks import Mark
@@ -132,9 +132,12 @@ class World:
             overview = await ctx.database.overview(hashes)
         except ServiceError:
             overview = None
+        local = ctx.workspace.chains()
+        if overview and ctx.policy.role is Role.LEADER0:
+            overview = with_forgotten(overview, local)
         ctx.view = View(
             overview=with_deferred(overview, ctx.workspace) if overview else UNKNOWN,
-            local=ctx.workspace.chains(),
+            local=local,
             slot_duration=1,
             generation=ctx.lease.generation if ctx.lease else None,
             tip=UNKNOWN,
@@ -163,7 +166,8 @@ class World:
         """Leave Waiting for the current election, with the lease."""
         self.ctx.lease = await self.database.acquire_lease("leader0", "instance", 1e6)
         await self.look()
-        election = current(self.ctx.known_overview(), self.clock.now(), self.ctx.policy)
+        overview = self.ctx.known_overview()
+        election = current(overview, self.clock.now(), self.ctx.policy, self.ctx.unbuildable(overview))
         assert election is not None
         self.ctx.work = Work.on(election)
 

@@ -247,14 +247,16 @@ class Cluster:
         )
 
     def _is_known_elsewhere(self, copy: dict[str, Any]) -> bool:
-        """Whether leader 0 works on the chains whose publication that *copy* of the database does not know.
+        """Whether leader 0 has what was published of the chains that that *copy* of the database does not know.
 
         Else it is for a person to bring the publication back.
         """
         forgotten: set[str] = self.database.published.keys() - copy["published"].keys() - self.database.withdrawn
         host = self.hosts["leader0"]
-        held = {chain.block0_hash for chain in host.workspace.chains()}
-        return not forgotten or (host.is_up and host.phase in NODE_MUST_RUN and forgotten <= held)
+        here = host.workspace.chains()
+        kept = {chain.block0_hash for chain in here if chain.has_blocks and chain.is_kept}
+        worked_on = {chain.block0_hash for chain in here} if host.is_up and host.phase in NODE_MUST_RUN else set()
+        return forgotten <= kept | worked_on
 
     @staticmethod
     def _logged(host: Host) -> set[str]:

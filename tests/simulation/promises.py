@@ -39,12 +39,17 @@ class Promises:
         self._published: set[str] = set()
         """Every block 0 that ever was, whatever the database has been restored to since."""
 
+        self._missed: set[int | None] = set()
+        """The elections that an earlier copy of the database had on record as never held."""
+
         self._lost: dict[str, set[bytes]] = {}
         """By block 0, what an earlier copy of the database had on record as lost."""
 
     def forget(self) -> None:
         """The database is about to be another copy."""
         self._standing.clear()
+        self._published |= self._database.published.keys()
+        self._missed |= self._missed_now()
         self._lost |= {hash_: self.on_record(hash_) for hash_ in self._database.published}
 
     def check(self) -> None:
@@ -91,9 +96,11 @@ class Promises:
         return recorded | self._lost.get(hash_, set())
 
     def was_missed(self, planned: Planned) -> bool:
-        """Whether it is on record that an election was never held."""
-        missed = (planned.id, Fact.ELECTION_MISSED)
-        return any((entry.election_id, entry.event) == missed for entry in self._database.journalled)
+        """Whether it is on record that an election was never held, or was in a copy of the database that is gone."""
+        return planned.id in self._missed | self._missed_now()
+
+    def _missed_now(self) -> set[int | None]:
+        return {entry.election_id for entry in self._database.journalled if entry.event == Fact.ELECTION_MISSED}
 
     def _check_votes(self, planned: Planned, publication: Publication, accepted: Collection[Accepted]) -> None:
         lost = self.on_record(publication.hash)

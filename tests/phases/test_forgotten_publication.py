@@ -1,0 +1,157 @@
+"""A database restored to a copy of before the publication, and leader 0 started anew: no chain is begun anew."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from node_fsm.core.errors import PermanentError, ServiceError
+from node_fsm.core.events import Event
+from node_fsm.core.model import ArchiveKind
+from node_fsm.core.phases import Phase
+from node_fsm.core.view import Work
+from node_fsm.steps.put_back import keep_publication
+from states.fetching_key import FetchingKey
+from states.reset import Reset
+from tests.phases.life import Cluster
+from tests.phases.small_election import ID, TALLYING_END, VOTING_END, VOTING_START, edited, row
+from tests.phases.test_every_crash import assert_the_end
+from tests.phases.world import World
+
+SEEN_SECONDS = 5
+"""After the votes are cast they are in blocks, which the service has copied."""
+
+
+async def killed_after_voting_began(cluster: Cluster) -> None:
+    """A life of the service that ends when all votes are in blocks."""
+    life = asyncio.create_task(cluster.live())
+    while len(cluster.node.posted) < 2 or cluster.world.ctx.phase is not Phase.RUNNING:
+        await asyncio.sleep(0.5)
+    await asyncio.sleep(SEEN_SECONDS)
+    life.cancel()
+    await asyncio.wait({life})
+
+
+@pytest.mark.parametrize(
+    "seconds", [0, VOTING_END - VOTING_START, TALLYING_END, 2 * 3600], ids=["voting", "tallying", "closed", "long ago"]
+)
+async def test_the_chain_is_counted_whatever_time_it_is(tmp_path: Path, seconds: float) -> None:
+    cluster = Cluster(tmp_path)
+    await killed_after_voting_began(cluster)
+    cluster.database.forget(ID)
+    cluster.world.clock.advance(seconds=seconds)
+    await cluster.live()
+    assert_the_end(cluster, on_chain=seconds < TALLYING_END - VOTING_START)
+    facts = [entry.event for entry in cluster.database.journalled if entry.source == entry.target]
+    assert "block0_restored" in facts
+    assert "election_missed" not in facts
+
+
+async def test_a_row_that_was_edited_meanwhile_gets_the_chain_back_that_people_voted_on(tmp_path: Path) -> None:
+    """Of the row as it is now another block 0 would be made, on which none of them has voted."""
+    cluster = Cluster(tmp_path)
+    await killed_after_voting_began(cluster)
+    (hash_,) = cluster.database.published
+    cluster.database.forget(ID)
+    cluster.world.row.edit(objectives=edited(cluster.world.row.spec), fingerprint="1:b")
+    await cluster.live()
+    assert list(cluster.database.published) == [hash_]
+    assert cluster.database.published[hash_].fingerprint == "1:a"
+    assert [archive.kind for archive in cluster.database.archives] == [ArchiveKind.FINAL]
+
+
+@pytest.fixture
+async def forgotten(world: World) -> World:
+    """Leader 0 whose chain runs, and which begins anew beside a database that knows nothing of it."""
+    chain = await world.run_chain()
+    await world.look()
+    await keep_publication(world.ctx, chain)
+    world.ctx.signing_key = None
+    return world
+
+
+async def begun_anew(world: World) -> None:
+    world.database.forget(ID)
+    await world.begin()
+    assert world.ctx.work
+    assert world.ctx.work.block0 is None
+
+
+async def refused(world: World) -> ServiceError:
+    with pytest.raises(ServiceError) as refusal:
+        await world.finish(FetchingKey())
+    return refusal.value
+
+
+async def test_what_was_published_is_put_back_as_it_was(forgotten: World) -> None:
+    before, published = forgotten.ctx.block0_in_work(), forgotten.database.published[forgotten.hash]
+    await begun_anew(forgotten)
+    decision = await forgotten.finish(FetchingKey())
+    assert decision.event is Event.BLOCK0_FOUND
+    assert forgotten.ctx.block0_in_work() == before
+    assert forgotten.row.block0 is not None
+    assert forgotten.row.block0[0].dates == published.dates
+    assert forgotten.database.published[before.hash].plans == published.plans
+
+
+def lose_publication(world: World) -> None:
+    world.chain.publication.write_text("{}")
+
+
+def damage_block0(world: World) -> None:
+    world.chain.block0.write_bytes(world.chain.block0.read_bytes()[:-1])
+
+
+def lose_block0(world: World) -> None:
+    world.chain.block0.unlink()
+
+
+def exchange_block0(world: World) -> None:
+    other = world.chain.path.with_name("0a" * 32)
+    world.chain.path.rename(other)
+
+
+@pytest.mark.parametrize("damage", [lose_publication, damage_block0, lose_block0, exchange_block0])
+async def test_what_cannot_be_put_back_is_told_and_does_not_hold_up_the_next_election(
+    forgotten: World, damage: Callable[[World], None]
+) -> None:
+    damage(forgotten)
+    await begun_anew(forgotten)
+    failure = await refused(forgotten)
+    assert isinstance(failure, PermanentError)
+    assert failure.reason == "PublicationLost"
+    assert str(forgotten.ctx.workspace.root) in failure.message
+    assert "backup" in failure.message
+    assert forgotten.row.block0 is None
+    forgotten.database.rows[2] = row(2, "second", later=3600)
+    await forgotten.begin()
+    second = forgotten.ctx.known_overview().election(2)
+    assert second
+    assert forgotten.ctx.work == Work.on(second)
+
+
+async def test_it_is_not_put_back_beside_another_chain_of_the_election(forgotten: World) -> None:
+    publication = forgotten.database.published[forgotten.hash]
+    await begun_anew(forgotten)
+    forgotten.database.published["0a" * 32] = replace(publication, hash="0a" * 32)
+    failure = await refused(forgotten)
+    assert failure.reason == "PublicationRefused"
+    assert forgotten.row.block0 is None
+
+
+async def test_nothing_is_put_back_without_the_right_to_publish(forgotten: World) -> None:
+    await begun_anew(forgotten)
+    forgotten.ctx.lease = None
+    assert (await refused(forgotten)).reason == "LeaseNotHeld"
+    assert ID not in forgotten.ctx.unbuildable(forgotten.ctx.known_overview()), "that is no fault of the election"
+
+
+async def test_reset_leaves_it_where_it_is(forgotten: World) -> None:
+    chain = forgotten.chain
+    forgotten.database.forget(ID)
+    forgotten.clock.advance(seconds=4 * 3600)
+    await forgotten.finish(Reset())
+    assert chain.blocks.exists() or chain.storage.exists()
+    assert forgotten.ctx.workspace.set_aside_chains() == ()
