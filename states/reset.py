@@ -6,12 +6,12 @@ from loguru import logger
 
 from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.core.conditions import ConditionType
-from node_fsm.core.current import current, with_forgotten
+from node_fsm.core.current import current, with_what_is_here
 from node_fsm.core.decide import is_leftover
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind, Overview
-from node_fsm.core.phases import Phase, Role
+from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision, LocalChain
 from node_fsm.steps.archive import About, is_covered
 from node_fsm.steps.context import Context
@@ -29,8 +29,7 @@ class Reset(PhaseState):
         """Clear the local data of elections that are over, of block 0s that were given up, and drafts."""
         overview, now = ctx.known_overview(), ctx.clock.now()
         chains = await in_thread(DISK, ctx.workspace.chains)
-        if ctx.policy.role is Role.LEADER0:
-            overview = with_forgotten(overview, chains)  # as of now, since it is deleted by it
+        overview = with_what_is_here(overview, chains, ctx.policy)  # as of now, since it is deleted by it
         election = current(overview, now, ctx.policy)
         deleted, kept = [], []
         for chain in chains:

@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import filterfalse
 
 from node_fsm.core.chain_time import chain_start
 from node_fsm.core.model import ElectionOverview, Overview
@@ -16,34 +15,43 @@ def current(
 ) -> ElectionOverview | None:
     """The election to work on at *now*, if any.
 
-    First a published election that is not closed, so that a chain that runs is never pre-empted by an earlier row;
-    else the next chronological one whose voting has not ended. One that cannot be built gives way to those that can.
+    First a published one that is not closed, so that a chain that runs is never pre-empted by an earlier row, and among
+    those one whose chain is here; before others also one that was begun here and is put back. Else the next
+    chronological one whose voting has not ended. One that cannot be begun gives way to those that can.
     """
     elections = sorted(overview.elections, key=lambda election: (election.voting_start, election.id))
-    for election in elections:
-        if election.block0 and not is_closed(election, now, policy):
-            return election
+    open_ = [election for election in elections if election.block0 and not is_closed(election, now, policy)]
+    begun = [election for election in open_ if election.begun]
+    vanished = [election for election in elections if is_vanished(election, now, policy)]
     to_come = [election for election in elections if is_to_come(election, now)]
-    buildable = [election for election in to_come if election.id not in unbuildable]
-    return next(iter(buildable or to_come), None)
+    to_put_back, buildable = ([one for one in some if one.id not in unbuildable] for some in (vanished, to_come))
+    return next(iter(begun or to_put_back or open_ or buildable or to_come), None)
 
 
-def with_forgotten(overview: Overview, local: Collection[LocalChain]) -> Overview:
-    """The *overview*, in which elections are marked that the database takes for unpublished and this machine has run.
+def with_what_is_here(overview: Overview, local: Collection[LocalChain], policy: Policy) -> Overview:
+    """The *overview*, in which elections are marked that were begun on this machine, or published and then forgotten.
 
     Missed ones among them are listed with the others, since there are votes to be counted.
     """
-    here = {chain.election_id for chain in local if may_be_put_back(chain, overview)}
-    if not here:
+    is_over = overview.withdrawn | overview.archived
+    begun = [chain for chain in local if chain.has_blocks and chain.block0_hash not in is_over]
+
+    def marked(row: ElectionOverview) -> ElectionOverview:
+        here = [chain for chain in begun if chain.election_id == row.id]
+        if row.block0:
+            return replace(row, begun=True) if row.block0.hash in {chain.block0_hash for chain in here} else row
+        forgotten = policy.role is Role.LEADER0 and any(chain.is_kept for chain in here)
+        return replace(row, begun=True, forgotten=forgotten) if here and not row.cancelled else row
+
+    if not begun:
         return overview
-
-    def is_forgotten(row: ElectionOverview) -> bool:
-        return row.id in here and row.block0 is None and not row.cancelled
-
-    listed = (*overview.elections, *filter(is_forgotten, overview.missed))
-    marked = (replace(row, forgotten=True) if is_forgotten(row) else row for row in listed)
-    elections = tuple(sorted(marked, key=lambda row: (row.voting_start, row.id)))
-    return replace(overview, elections=elections, missed=tuple(filterfalse(is_forgotten, overview.missed)))
+    rows = sorted(map(marked, (*overview.elections, *overview.missed)), key=lambda row: (row.voting_start, row.id))
+    still_missed = {row.id for row in overview.missed} - {row.id for row in rows if row.begun}
+    return replace(
+        overview,
+        elections=tuple(row for row in rows if row.id not in still_missed),
+        missed=tuple(row for row in rows if row.id in still_missed),
+    )
 
 
 def may_be_put_back(chain: LocalChain, overview: Overview) -> bool:
@@ -69,6 +77,17 @@ def is_closed(election: ElectionOverview, now: datetime, policy: Policy) -> bool
     if election.block0 is None or policy.role is Role.LEADER0:
         return False
     return now >= closing_time(election.block0.dates.committee_end_time, policy)
+
+
+def is_vanished(election: ElectionOverview, now: datetime, policy: Policy) -> bool:
+    """Whether the block 0 of a chain that is here is gone from its row, and is put back, by leader 0.
+
+    If that does not have it either, another node awaits it no longer than there may be something to count.
+    """
+    if election.block0 or election.cancelled or not election.begun:
+        return False
+    is_awaited = policy.role is Role.NODE and now < closing_time(election.tallying_end, policy)
+    return election.forgotten or is_awaited
 
 
 def closing_time(committee_end: datetime, policy: Policy) -> datetime:

@@ -56,19 +56,18 @@ def _deadlines(phase: Phase, work: Work | None, view: View, now: datetime, polic
         return [*_chain_deadlines(work.election_name, work.block0, policy), *last]
     if phase not in BEFORE_PUBLICATION | {Phase.WAITING} or view.overview is UNKNOWN:
         return []
-    vanished = _vanished(view.overview, view.local, policy) if phase is Phase.WAITING else []
-    return [*vanished, *_election_deadlines(view, view.overview, now, policy)]
+    here = _let_go(view.overview, view.local, policy) if phase is Phase.WAITING else []
+    return [*here, *_election_deadlines(view, view.overview, now, policy)]
 
 
-def _vanished(
+def _let_go(
     overview: Overview, local: tuple[LocalChain, ...] | Literal[Unknown.UNKNOWN], policy: Policy
 ) -> list[Deadline]:
-    """Until when chains are kept whose block 0 vanished from its row."""
+    """When other nodes than leader 0 let go of the chains that are here, and it of those it cannot put back."""
     chains = () if local is UNKNOWN else local
-    rows = (overview.row(chain.election_id) for chain in chains if chain.block0_hash)
-    return [
-        Deadline("close", closing_time(row.tallying_end, policy), row.name) for row in rows if row and not row.block0
-    ]
+    rows = [row for chain in chains if chain.block0_hash and (row := overview.row(chain.election_id))]
+    ends = [(row.name, row.block0.dates.committee_end_time if row.block0 else row.tallying_end) for row in rows]
+    return [Deadline("close", closing_time(end, policy), name) for name, end in ends]
 
 
 def _election_deadlines(view: View, overview: Overview, now: datetime, policy: Policy) -> list[Deadline]:

@@ -58,8 +58,8 @@ class ElectionOverview:
 
     *fingerprint* is that of the specification now, None while it is not known: it takes a reading of all voters, which
     only leader 0 makes. *results_posted* and *archived* (a verified final archive) speak of the published block 0.
-    *archive_deferred*: this machine set its chain aside, and archives it later. *forgotten*: it was published, as this
-    machine's disk still has it, and the database does not know that any more.
+    *archive_deferred*: this machine set its chain aside, and archives it later. *begun*: a node ran on its chain here.
+    *forgotten*: it was published, as this machine's disk still has it, and the database does not know that any more.
     """
 
     id: int
@@ -74,6 +74,7 @@ class ElectionOverview:
     results_posted: bool
     archived: bool
     archive_deferred: bool = False
+    begun: bool = False
     forgotten: bool = False
 
 

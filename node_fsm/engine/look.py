@@ -15,7 +15,7 @@ from node_fsm.aio.threads import DISK, in_thread
 from node_fsm.block0.checks.capacity import blocks_too_large
 from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.conditions import ConditionType
-from node_fsm.core.current import with_forgotten
+from node_fsm.core.current import with_what_is_here
 from node_fsm.core.errors import ServiceError, UnexpectedError, as_service_error
 from node_fsm.core.model import Overview
 from node_fsm.core.observe import observations
@@ -119,10 +119,10 @@ class Look:
 
     def _marked(self, local: tuple[LocalChain, ...] | Literal[Unknown.UNKNOWN]) -> Overview | Literal[Unknown.UNKNOWN]:
         """The last reading of the database beside what is here; the same object until one of the two is another."""
-        if self._overview is UNKNOWN or local is UNKNOWN or self._ctx.policy.role is Role.NODE:
+        if self._overview is UNKNOWN or local is UNKNOWN:
             return self._overview
         if self._beside is None or self._beside[0] is not self._overview or self._beside[1] != local:
-            self._beside = self._overview, local, with_forgotten(self._overview, local)
+            self._beside = self._overview, local, with_what_is_here(self._overview, local, self._ctx.policy)
         return self._beside[2]
 
     def _clock_was_set(self) -> bool:

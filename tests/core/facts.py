@@ -8,7 +8,7 @@ from itertools import product
 from typing import Literal
 
 from node_fsm.core.chain_time import BlockDate
-from node_fsm.core.current import with_forgotten
+from node_fsm.core.current import with_what_is_here
 from node_fsm.core.decide import LAST_ATTEMPTS
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.model import ElectionOverview, Overview
@@ -159,8 +159,8 @@ class Facts:
 
     def view(self) -> View:
         overview = UNKNOWN if self.row is None else overview_of(self.row, self.other)
-        if overview is not UNKNOWN and self.stage.role is Role.LEADER0:
-            overview = with_forgotten(overview, self.local)
+        if overview is not UNKNOWN:
+            overview = with_what_is_here(overview, self.local, self.policy)
         return worlds.view(
             overview,
             *self.local,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 
-from node_fsm.core.current import current, with_forgotten
+from node_fsm.core.current import current, with_what_is_here
 from node_fsm.core.decide import deadlines_ahead, decide
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Event
@@ -105,7 +105,7 @@ class World:
         missed = tuple(row for row in rows if not row.block0 and not row.cancelled and row.voting_end <= self.now)
         known = worlds.overview(*listed, archived=self.superseded | self.closed, withdrawn=self.withdrawn)
         overview = replace(known, missed=missed)
-        return with_forgotten(overview, self.local) if self.role is Role.LEADER0 else overview
+        return with_what_is_here(overview, self.local, POLICIES[self.role])
 
     def _row(self, election: Election) -> ElectionOverview:
         hash_ = election.block0.hash if election.block0 else None

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from node_fsm.core.chain_time import BlockDate
-from node_fsm.core.current import with_forgotten
+from node_fsm.core.current import current, with_what_is_here
 from node_fsm.core.decide import LAST_ATTEMPTS, decide
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.events import Event
@@ -16,6 +16,7 @@ from node_fsm.core.view import UNKNOWN, Decision, LocalChain, View, Work
 from tests.core import worlds
 
 CHAIN = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_recorded=True)
+POLICY = worlds.policy(Role.LEADER0)
 FOREIGN = LocalChain(99, "f0" * 32, has_blocks=True)
 
 
@@ -146,16 +147,34 @@ def test_leader0_takes_up_a_chain_that_the_database_has_forgotten_whatever_time_
         (worlds.overview(forgotten, other), worlds.VOTING_START),
         (replace(missed, elections=(other,)), worlds.CLOSE + worlds.DAY),
     ]:
-        marked = with_forgotten(overview, [kept])
+        marked = with_what_is_here(overview, [kept], POLICY)
         assert marked.missed == ()
         decision = leader0(Phase.WAITING, worlds.view(marked, kept), now)
         assert decision
         assert decision.event is Event.ELECTION_DUE
         assert decision.work == Work.on(forgotten)
-    elsewhere = worlds.election(worlds.block0(), id_=8, name="summer")
-    busy = leader0(Phase.WAITING, worlds.view(with_forgotten(worlds.overview(forgotten, elsewhere), [kept]), kept), now)
-    assert busy
-    assert busy.work == Work.on(elsewhere), "a chain that runs goes first"
+
+
+@pytest.mark.parametrize("is_published", [True, False])
+@pytest.mark.parametrize("role", Role)
+def test_of_two_published_elections_the_one_whose_chain_is_here_goes_first(role: Role, is_published: bool) -> None:
+    """A database of before may have an earlier one that was archived long ago, and not know yet what runs."""
+    earlier = worlds.election(worlds.block0("0b" * 32, later=-worlds.HOUR), id_=8, name="winter", later=-worlds.HOUR)
+    own = worlds.election(worlds.block0() if is_published else None)
+    here = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_kept=role is Role.LEADER0)
+    known, now, policy = worlds.overview(earlier, own), worlds.VOTING_START, worlds.policy(role)
+    chosen = current(with_what_is_here(known, [here], policy), now, policy)
+    assert chosen
+    assert chosen.id == own.id
+    assert current(known, now, policy) == earlier
+    waited = current(with_what_is_here(known, [here], policy), worlds.CLOSE, policy)
+    gives_way = role is Role.NODE
+    assert (waited is None) == gives_way, "another node lets go in time; leader 0 never does by itself"
+    if role is Role.LEADER0 and not is_published:
+        marked = with_what_is_here(known, [here], policy)
+        assert current(marked, now, policy, unbuildable=[own.id]) == earlier, (
+            "it is not held up by what cannot be put back"
+        )
 
 
 @pytest.mark.parametrize(
@@ -170,9 +189,9 @@ def test_leader0_takes_up_a_chain_that_the_database_has_forgotten_whatever_time_
 )
 def test_nothing_is_forgotten_of_what_is_over_or_stands(overview: Overview) -> None:
     kept = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_kept=True)
-    assert not with_forgotten(overview, [kept]).elections[0].forgotten
+    assert not with_what_is_here(overview, [kept], POLICY).elections[0].forgotten
     bare = replace(kept, has_blocks=False)
-    assert with_forgotten(worlds.overview(worlds.election()), [bare]).elections[0].forgotten is False
+    assert with_what_is_here(worlds.overview(worlds.election()), [bare], POLICY).elections[0].forgotten is False
 
 
 @pytest.mark.parametrize(

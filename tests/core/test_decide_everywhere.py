@@ -39,19 +39,53 @@ def is_open(facts: Facts) -> bool:
     return not row.closed and (facts.stage.role is Role.LEADER0 or facts.now < worlds.CLOSE)
 
 
-def forgotten(facts: Facts) -> bool:
-    """Whether leader 0 has all of the chain, whose block 0 is gone from its row and not given up."""
+def vanished(facts: Facts) -> bool:
+    """Whether a chain is here whose block 0 is gone from its row and not given up, and comes back."""
     row = facts.row
-    if row is None or not row.listed or row.posted != "no" or row.cancelled or row.withdrawn or row.archived:
+    if row is None or not row.listed or row.posted != "no" or row.cancelled:
         return False
-    return facts.stage.role is Role.LEADER0 and any(chain.is_kept for chain in facts.local)
+    is_over = row.withdrawn or row.archived
+    own = [chain for chain in facts.local if chain.election_id == worlds.ID and chain.has_blocks]
+    here = [chain for chain in own if chain.block0_hash == OTHER_HASH or not is_over]
+    if facts.stage.role is Role.NODE:
+        return bool(here) and facts.now < worlds.CLOSE
+    return any(chain.is_kept for chain in here)
+
+
+def other_vanished(facts: Facts) -> bool:
+    """The same of the other election, of which leader 0 never keeps what was published."""
+    here = any(chain.election_id == OTHER_ID and chain.has_blocks for chain in facts.local)
+    is_awaited = facts.other != "none" and facts.now < worlds.CLOSE + OTHER_LATER[facts.other]
+    return facts.stage.role is Role.NODE and here and is_awaited
+
+
+def begun(facts: Facts) -> bool:
+    """Whether a node ran on the chain that is posted, here, and it is not archived."""
+    row = facts.row
+    if row is None or (row.posted == "same" and (row.withdrawn or row.archived)):
+        return False
+    hash_ = {"no": None, "same": worlds.HASH, "replaced": OTHER_HASH}[row.posted]
+    own = [chain for chain in facts.local if chain.election_id == worlds.ID]
+    return any(chain.block0_hash == hash_ and chain.has_blocks for chain in own)
+
+
+def forgotten(facts: Facts) -> bool:
+    return facts.stage.role is Role.LEADER0 and vanished(facts)
 
 
 def focus(facts: Facts) -> Focus:
     """The election that a node should turn to: a published one, else the next."""
     if facts.row is None:
         return None
-    if posted(facts) != "no" and is_open(facts):
+    is_posted = posted(facts) != "no" and is_open(facts)
+    if is_posted and begun(facts):
+        return "own"
+    other = other_vanished(facts)
+    if vanished(facts) and not (other and facts.other == "earlier"):
+        return "own"
+    if other:
+        return "other"
+    if is_posted:
         return "own"
     other = is_to_come(facts)
     if is_open(facts) and not (other and facts.other == "earlier"):
@@ -240,11 +274,14 @@ def test_a_decision_depends_on_its_arguments_alone(stage: Stage) -> None:
 
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if stage.published], ids=str)
 def test_another_election_never_touches_a_published_one(stage: Stage) -> None:
-    """While the block 0 in work is posted and open, decisions are the same with another election and without."""
+    """While the block 0 in work is posted and open, decisions are the same with another election and without.
+
+    Unless the chain of the other is here, and this one's is not.
+    """
     without: dict[tuple[object, ...], Decision | None] = {}
     compared = 0
     for facts in all_facts(stage):
-        if posted(facts) != "same" or not is_open(facts):
+        if posted(facts) != "same" or not is_open(facts) or (other_vanished(facts) and not begun(facts)):
             continue
         key = (facts.row, facts.local, facts.now, facts.slot_known, facts.tip, facts.failure)
         if facts.other == "none":

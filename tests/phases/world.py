@@ -10,7 +10,7 @@ import yaml
 
 from node_fsm.core.cluster import ChainStatement, NodeReport
 from node_fsm.core.conditions import Conditions
-from node_fsm.core.current import current, with_forgotten
+from node_fsm.core.current import current, with_what_is_here
 from node_fsm.core.decryption import DecryptionSpeed
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.marks import Mark
@@ -133,8 +133,8 @@ class World:
         except ServiceError:
             overview = None
         local = ctx.workspace.chains()
-        if overview and ctx.policy.role is Role.LEADER0:
-            overview = with_forgotten(overview, local)
+        if overview:
+            overview = with_what_is_here(overview, local, ctx.policy)
         ctx.view = View(
             overview=with_deferred(overview, ctx.workspace) if overview else UNKNOWN,
             local=local,

@@ -47,8 +47,7 @@ async def test_nothing_outlives_a_killed_owner(state: str) -> None:
 
 async def test_guards_are_not_ended_by_a_signal_to_the_whole_group() -> None:
     async with owner() as (itself, descendants, directories):
-        guards = [process for process in descendants if process.ppid() == itself.pid]
-        for guard in guards:
+        for guard in itself.children():
             guard.send_signal(signal.SIGTERM)
             guard.send_signal(signal.SIGINT)
         itself.kill()
@@ -59,7 +58,7 @@ async def test_guards_are_not_ended_by_a_signal_to_the_whole_group() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
 async def test_servers_do_not_outlive_their_guards_and_the_next_owner_removes_their_directories() -> None:
     async with owner() as (itself, descendants, directories):
-        for guard in [process for process in descendants if process.ppid() == itself.pid]:
+        for guard in itself.children():
             guard.kill()
         itself.kill()
         await eventually(lambda: gone(descendants))

@@ -3,10 +3,12 @@
 import json
 import shutil
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import psutil
 import pytest
 import pytest_asyncio
 import yaml
@@ -121,7 +123,8 @@ async def kill_with_node(member: Member) -> None:
     service = member.service.process
     service.suspend()  # so that it does not start another node in between
     for process in service.children(recursive=True):
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # a command that has ended
+            process.kill()
     await member.service.kill()
 
 

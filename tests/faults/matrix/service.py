@@ -14,6 +14,7 @@ from tests.faults.matrix.fault import Fault, stays
 from tests.faults.matrix.scene import Scene
 from tests.faults.matrix.table import Cell
 from tests.support.polling import HANGING
+from tests.support.processes import command_of
 
 
 class ServiceKilled(Fault):
@@ -63,7 +64,7 @@ class SecondLeader0(Fault):
         async with twin(scene, str(cell.phase)) as other:
             await other.wait_for_condition(ConditionType.OTHER_LEADER0, HANGING)
             await stays(scene, cell.phase)
-            assert not [child for child in other.process.children(recursive=True) if "--config" in child.cmdline()]
+            assert not [child for child in other.process.children(recursive=True) if "--config" in command_of(child)]
         assert await scene.sql("SELECT array_agg(block0_hash) FROM vote_plan") == published
         await scene.reach(cell.phase)
 
