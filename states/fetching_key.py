@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+from node_fsm.core.errors import TemporaryError
 from node_fsm.core.events import Event
 from node_fsm.core.phases import Phase, Role
-from node_fsm.core.view import Decision
+from node_fsm.core.view import UNKNOWN, Decision
 from node_fsm.steps.context import Context
 from node_fsm.steps.put_back import put_back_forgotten
 from node_fsm.steps.signing_key import own_signing_key
@@ -12,7 +13,10 @@ from states.base import PhaseState
 
 
 class FetchingKey(PhaseState):
-    """The key stays in memory; it is read anew before each start of the node, so that it can be rotated."""
+    """The key stays in memory; it is read anew before each start of the node, so that it can be rotated.
+
+    A block 0 that the database has forgotten is put back here: nothing else is begun before.
+    """
 
     phase = Phase.FETCHING_KEY
 
@@ -23,6 +27,8 @@ class FetchingKey(PhaseState):
         if ctx.signing_key is None:  # it may have been a leader a moment ago
             return Decision(Event.KEY_NOT_NEEDED, f"{node.hostname} is a follower: its jorm_nodes.leader_id is null")
         election = ctx.published_election()
+        if ctx.view and ctx.view.local is UNKNOWN:
+            raise TemporaryError("DiskUnusable", "what is in NODE_FSM_STORAGE_DIR is not known; waiting for that")
         if ctx.policy.role is Role.LEADER0 and election:
             block0 = await put_back_forgotten(ctx, election) if election.forgotten else election.block0
             if block0:

@@ -8,6 +8,7 @@ from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision
 from node_fsm.steps.context import Context
 from node_fsm.steps.publish import build_block0, specification_in_work
+from node_fsm.steps.put_back import require_no_other_chain
 from states.base import PhaseState
 
 
@@ -26,6 +27,7 @@ class GeneratingBlock0(PhaseState):
         spec = await specification_in_work(ctx)
         draft = ctx.workspace.draft(spec.id)
         publication = await build_block0(ctx, spec, draft, lease.generation)
+        await require_no_other_chain(ctx, publication)
         why = f"block 0 {publication.hash} ({publication.size} bytes)"
         await ctx.database.publish_block0(
             publication, draft.block0, ctx.fact(Fact.BLOCK0_WRITTEN, spec.id, spec.name, why)

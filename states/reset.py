@@ -30,7 +30,7 @@ class Reset(PhaseState):
         overview, now = ctx.known_overview(), ctx.clock.now()
         chains = await in_thread(DISK, ctx.workspace.chains)
         overview = with_what_is_here(overview, chains, ctx.policy)  # as of now, since it is deleted by it
-        election = current(overview, now, ctx.policy)
+        election = current(overview, now, ctx.policy, ctx.unbuildable(overview))
         deleted, kept = [], []
         for chain in chains:
             if not is_leftover(chain, election, overview, now, ctx.policy):

@@ -28,7 +28,8 @@ class Waiting(PhaseState):
         set_aside, ready, voters = SetAside(), Readiness(), 0
         while True:
             overview = ctx.overview()
-            if ctx.policy.role is Role.LEADER0 and overview is not UNKNOWN:
+            is_disk_known = ctx.view is not None and ctx.view.local is not UNKNOWN  # by it one is missed or forgotten
+            if ctx.policy.role is Role.LEADER0 and overview is not UNKNOWN and is_disk_known:
                 for election in overview.missed:
                     if election.id not in journalled:
                         await _journal_missed(ctx, election)

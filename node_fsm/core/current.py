@@ -16,36 +16,43 @@ def current(
     """The election to work on at *now*, if any.
 
     First a published one that is not closed, so that a chain that runs is never pre-empted by an earlier row, and among
-    those one whose chain is here; before others also one that was begun here and is put back. Else the next
-    chronological one whose voting has not ended. One that cannot be begun gives way to those that can.
+    those one whose chain is here. One that was begun here and is put back goes before earlier ones, which a database of
+    before may take for published still; of a later one leader 0 has gone on to that. Else the next chronological one
+    whose voting has not ended. One that cannot be begun gives way to those that can.
     """
-    elections = sorted(overview.elections, key=lambda election: (election.voting_start, election.id))
+    elections = sorted(overview.elections, key=_order)
     open_ = [election for election in elections if election.block0 and not is_closed(election, now, policy)]
     begun = [election for election in open_ if election.begun]
     vanished = [election for election in elections if is_vanished(election, now, policy)]
     to_come = [election for election in elections if is_to_come(election, now)]
     to_put_back, buildable = ([one for one in some if one.id not in unbuildable] for some in (vanished, to_come))
-    return next(iter(begun or to_put_back or open_ or buildable or to_come), None)
+    later = [election for election in open_ if to_put_back and _order(election) > _order(to_put_back[0])]
+    return next(iter(begun or later or to_put_back or open_ or buildable or to_come), None)
+
+
+def _order(election: ElectionOverview) -> tuple[datetime, int]:
+    return election.voting_start, election.id
 
 
 def with_what_is_here(overview: Overview, local: Collection[LocalChain], policy: Policy) -> Overview:
     """The *overview*, in which elections are marked that were begun on this machine, or published and then forgotten.
 
-    Missed ones among them are listed with the others, since there are votes to be counted.
+    Missed ones among them are listed with the others, since there may be votes to be counted.
     """
-    is_over = overview.withdrawn | overview.archived
-    begun = [chain for chain in local if chain.has_blocks and chain.block0_hash not in is_over]
+    begun = [chain for chain in local if is_going_on(chain, overview)]
+    is_leader0 = policy.role is Role.LEADER0
 
     def marked(row: ElectionOverview) -> ElectionOverview:
         here = [chain for chain in begun if chain.election_id == row.id]
         if row.block0:
-            return replace(row, begun=True) if row.block0.hash in {chain.block0_hash for chain in here} else row
-        forgotten = policy.role is Role.LEADER0 and any(chain.is_kept for chain in here)
-        return replace(row, begun=True, forgotten=forgotten) if here and not row.cancelled else row
+            return replace(row, begun=row.block0.hash in {chain.block0_hash for chain in here})
+        # Leader 0 can put back only what it has kept; another node waits for leader 0.
+        is_awaited = not row.cancelled and any(chain.is_kept or not is_leader0 for chain in here)
+        return replace(row, begun=is_awaited, forgotten=is_awaited and is_leader0)
 
     if not begun:
         return overview
-    rows = sorted(map(marked, (*overview.elections, *overview.missed)), key=lambda row: (row.voting_start, row.id))
+    rows = sorted(map(marked, (*overview.elections, *overview.missed)), key=_order)
     still_missed = {row.id for row in overview.missed} - {row.id for row in rows if row.begun}
     return replace(
         overview,
@@ -54,10 +61,9 @@ def with_what_is_here(overview: Overview, local: Collection[LocalChain], policy:
     )
 
 
-def may_be_put_back(chain: LocalChain, overview: Overview) -> bool:
-    """Whether a node ran on *chain* here, what was published with it is here too, and nothing says that it is over."""
-    is_over = chain.block0_hash in overview.withdrawn | overview.archived
-    return chain.has_blocks and chain.is_kept and not is_over
+def is_going_on(chain: LocalChain, overview: Overview) -> bool:
+    """Whether a node ran on *chain* here, and nothing says that it is over."""
+    return chain.has_blocks and chain.block0_hash not in overview.withdrawn | overview.archived
 
 
 def is_to_come(election: ElectionOverview, now: datetime) -> bool:

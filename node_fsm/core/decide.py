@@ -43,7 +43,7 @@ def deadlines_ahead(phase: Phase, work: Work | None, view: View, now: datetime, 
     Between *now* and that one the clock alone changes no answer of :func:`decide`.
     """
     ahead = [deadline for deadline in _deadlines(phase, work, view, now, policy) if deadline.at > now]
-    return tuple(sorted(ahead, key=lambda deadline: deadline.at))
+    return tuple(sorted(dict.fromkeys(ahead), key=lambda deadline: deadline.at))
 
 
 def _deadlines(phase: Phase, work: Work | None, view: View, now: datetime, policy: Policy) -> list[Deadline]:
@@ -169,7 +169,10 @@ def _before_publication(phase: Phase, work: Work, view: View, now: datetime, pol
     if policy.role is Role.NODE:
         return _joining(work, election)
     if election.block0 is None:
-        if not election.forgotten and election.fingerprint not in {None, work.fingerprint}:
+        if election.forgotten:
+            why = f"the chain of {election.name} is here, and is put back instead"
+            return None if phase is Phase.FETCHING_KEY else Decision(Event.ELECTION_CHANGED, why)
+        if election.fingerprint not in {None, work.fingerprint}:
             return Decision(Event.ELECTION_CHANGED, f"{election.name} was edited before its block 0 was published")
         return None
     if phase is not Phase.FETCHING_KEY and election.block0.generation != view.generation:

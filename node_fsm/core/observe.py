@@ -114,6 +114,14 @@ def _overlap(phase: Phase, work: Work | None, view: View, now: datetime, policy:
     for election in view.overview.elections:
         if election.id == work.election_id or not is_to_come(election, now):
             continue
+        if election.forgotten:
+            return (
+                "EarlierElectionRuns",
+                (
+                    f"the database has forgotten the block 0 of {election.name}, whose chain is here; it is looked at"
+                    f" again once {work.election_name}, which is {phase}, is archived"
+                ),
+            )
         due = due_time(election, view, policy)
         if due and now >= due:
             return (

@@ -110,7 +110,8 @@ class Context:
     def to_check(self, election: ElectionOverview | ElectionSpec, overview: Overview) -> object:
         """What decides whether a block 0 can be made; equal while nothing of it has changed."""
         leaders = tuple((node.hostname, node.leader_id) for node in overview.nodes)
-        return election.revision, leaders, self._template, self.decryption_speed
+        forgotten = isinstance(election, ElectionOverview) and election.forgotten
+        return forgotten, election.revision, leaders, self._template, self.decryption_speed
 
     def election_in_work(self) -> Work:
         """The work of a phase that has one."""

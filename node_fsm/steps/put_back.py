@@ -5,6 +5,7 @@ beside the chain, since the plans' rows name proposals, and the specification is
 """
 
 import json
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +14,7 @@ from loguru import logger
 from node_fsm.aio.threads import DISK, LONG, in_thread
 from node_fsm.chain.block0 import summarise
 from node_fsm.chain.errors import ChainDataError
-from node_fsm.core.current import may_be_put_back
+from node_fsm.core.current import is_going_on
 from node_fsm.core.errors import NOT_AS_EXPECTED, PermanentError, TemporaryError
 from node_fsm.core.events import Fact
 from node_fsm.core.model import (
@@ -31,8 +32,7 @@ from node_fsm.steps.context import Context
 from node_fsm.storage.files import write_private
 from node_fsm.storage.workspace import ChainDirectory, Workspace
 
-_LASTING = {"PublicationLost", "PublicationRefused"}
-"""The reasons for which a block 0 is not put back before a person has mended something."""
+_FINGERPRINT = re.compile(r"\d+:.+")
 
 
 async def keep_publication(ctx: Context, chain: ChainDirectory) -> None:
@@ -42,7 +42,8 @@ async def keep_publication(ctx: Context, chain: ChainDirectory) -> None:
     block0 = ctx.block0_in_work()
     published = await ctx.database.publication(block0.hash)
     if published is not None:
-        kept = {"fingerprint": block0.fingerprint} | asdict(published)
+        name = ctx.election_in_work().election_name
+        kept = {"election": name, "fingerprint": block0.fingerprint} | asdict(published)
         document = json.dumps(kept, default=lambda value: value.hex()).encode()
         await in_thread(DISK, write_private, chain.publication, document)
 
@@ -73,21 +74,33 @@ async def put_back_if_forgotten(ctx: Context, chain: ChainDirectory) -> None:
 async def put_back_forgotten(ctx: Context, election: ElectionOverview) -> Block0Ref:
     """Publish again what an earlier life of this service ran of an election, before its node is started again.
 
-    What a person has to mend is remembered, so that the next election is not held up by it.
+    Why that cannot be done is remembered, so that the next election is not held up by it.
     """
     overview, lease = ctx.known_overview(), ctx.publishing_lease()
-    chain = await in_thread(DISK, _latest, ctx.workspace, election.id, overview)
-    if chain is None:
-        ctx.database_changed()
-        raise TemporaryError("ElectionChanged", f"the chain of {election.name} is not here any more")
     try:
-        block0 = await in_thread(LONG, _read_block0, chain, lease.generation)
+        chain = await in_thread(DISK, _latest, ctx.workspace, election.id, overview)
+        if chain is None:
+            ctx.database_changed()
+            raise TemporaryError("ElectionChanged", f"the chain of {election.name} is not here any more")
+        block0 = await in_thread(LONG, _read_block0, chain, election.name, lease.generation)
         await _publish_again(ctx, chain, block0)
     except PermanentError as error:
-        if error.reason in _LASTING:
-            ctx.remember(election, overview, error)
+        ctx.remember(election, overview, error)
         raise
     return block0
+
+
+async def require_no_other_chain(ctx: Context, publication: Publication) -> None:
+    """See that no chain of the election goes on here with another block 0: people may have voted on that.
+
+    PermanentError ``PublicationLost`` names it: what was published with it was not kept, or it would be put back.
+    """
+    overview = ctx.known_overview()
+    for chain in await in_thread(DISK, ctx.workspace.chains):
+        is_other = chain.election_id == publication.election_id and chain.block0_hash != publication.hash
+        if is_other and chain.block0_hash and is_going_on(chain, overview):
+            directory = ctx.workspace.chain(chain.election_id, chain.block0_hash)
+            raise _lost(f"{directory.publication} does not say what they were")
 
 
 async def put_back(ctx: Context, chain: ChainDirectory) -> None:
@@ -99,7 +112,7 @@ async def _publish_again(ctx: Context, chain: ChainDirectory, block0: Block0Ref)
     lease, work = ctx.publishing_lease(), ctx.election_in_work()
     published = await ctx.database.publication(block0.hash)
     if published is None:
-        published = (await in_thread(DISK, _kept, chain))[0]
+        published = await in_thread(DISK, _kept, chain)
     logger.warning("block 0 {} of {} vanished from the database; it is put back", block0.hash, work.election_name)
     publication = Publication(
         election_id=work.election_id,
@@ -123,12 +136,13 @@ def _latest(workspace: Workspace, election_id: int, overview: Overview) -> Chain
     here = [
         workspace.chain(election_id, chain.block0_hash)
         for chain in workspace.chains()
-        if chain.block0_hash and chain.election_id == election_id and may_be_put_back(chain, overview)
+        if chain.block0_hash and chain.election_id == election_id and chain.is_kept and is_going_on(chain, overview)
     ]
     return max(here, key=lambda chain: chain.publication.stat().st_mtime, default=None)
 
 
-def _read_block0(chain: ChainDirectory, generation: int) -> Block0Ref:
+def _read_block0(chain: ChainDirectory, election_name: str, generation: int) -> Block0Ref:
+    """What was published, by block 0 and what is kept beside it; PermanentError when that is another election's."""
     try:
         with chain.block0.open("rb") as stream:
             summary = summarise(stream)
@@ -137,15 +151,30 @@ def _read_block0(chain: ChainDirectory, generation: int) -> Block0Ref:
         raise _lost(f"{chain.block0} cannot be read ({error})") from None
     if summary.hash != chain.path.name or dates is None:
         raise _lost(f"{chain.block0} is not the election's block 0 {chain.path.name}")
-    fingerprint = _kept(chain)[1]
+    kept = _document(chain)
+    name, fingerprint = kept.get("election"), kept.get("fingerprint")
+    if isinstance(name, str) and name != election_name:  # a restored database gives ids again
+        raise PermanentError(
+            "PublicationRefused",
+            f"{chain.path} is the chain of {name!r}, whose id {election_name} has now; if that is not to be"
+            " counted any more, move the directory to where it is kept",
+        )
+    if not isinstance(fingerprint, str) or not _FINGERPRINT.fullmatch(fingerprint):
+        raise _lost(f"{chain.publication} has no fingerprint")
     return Block0Ref(summary.hash, summary.size, fingerprint, generation, dates)
 
 
-def _kept(chain: ChainDirectory) -> tuple[Published, str]:
-    """What was published, and the fingerprint of its specification."""
+def _kept(chain: ChainDirectory) -> Published:
+    document = _document(chain)
     try:
-        document = json.loads(chain.publication.read_bytes())
-        return Published(tuple(map(_plan, document["plans"])), document["specification"]), document["fingerprint"]
+        return Published(tuple(map(_plan, document["plans"])), document["specification"])
+    except NOT_AS_EXPECTED as error:
+        raise _lost(f"{chain.publication} does not say what they were ({error!r})") from None
+
+
+def _document(chain: ChainDirectory) -> dict[str, Any]:
+    try:
+        return dict(json.loads(chain.publication.read_bytes()))
     except (OSError, *NOT_AS_EXPECTED) as error:
         raise _lost(f"{chain.publication} does not say what they were ({error!r})") from None
 
@@ -153,8 +182,8 @@ def _kept(chain: ChainDirectory) -> tuple[Published, str]:
 def _lost(why: str) -> PermanentError:
     return PermanentError(
         "PublicationLost",
-        f"the database has no plans of a chain that was begun, and {why}; restore vote_plan, vote_plan_proposal and"
-        " published_specification from a backup",
+        f"the database does not know the publication of a chain that was begun, and {why}; restore vote_plan,"
+        " vote_plan_proposal, published_specification and election.extras from a backup",
     )
 
 

@@ -155,6 +155,16 @@ def test_leader0_takes_up_a_chain_that_the_database_has_forgotten_whatever_time_
         assert decision.work == Work.on(forgotten)
 
 
+def test_no_block0_is_built_of_an_election_that_was_forgotten() -> None:
+    kept = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_kept=True)
+    view = worlds.view(with_what_is_here(worlds.overview(worlds.election()), [kept], POLICY), kept)
+    for phase in (Phase.BUILDING_VOTE_PLAN, Phase.GENERATING_BLOCK0):
+        decision = leader0(phase, view, worlds.DUE, worlds.work())
+        assert decision
+        assert decision.event is Event.ELECTION_CHANGED
+    assert leader0(Phase.FETCHING_KEY, view, worlds.DUE, worlds.work()) is None
+
+
 @pytest.mark.parametrize("is_published", [True, False])
 @pytest.mark.parametrize("role", Role)
 def test_of_two_published_elections_the_one_whose_chain_is_here_goes_first(role: Role, is_published: bool) -> None:
@@ -167,6 +177,10 @@ def test_of_two_published_elections_the_one_whose_chain_is_here_goes_first(role:
     assert chosen
     assert chosen.id == own.id
     assert current(known, now, policy) == earlier
+    later = worlds.election(worlds.block0("0d" * 32, later=worlds.HOUR), id_=9, name="summer", later=worlds.HOUR)
+    chosen = current(with_what_is_here(worlds.overview(earlier, own, later), [here], policy), now, policy)
+    assert chosen
+    assert chosen.id == (own.id if is_published else later.id), "leader 0 has gone on to that"
     waited = current(with_what_is_here(known, [here], policy), worlds.CLOSE, policy)
     gives_way = role is Role.NODE
     assert (waited is None) == gives_way, "another node lets go in time; leader 0 never does by itself"

@@ -1,8 +1,10 @@
 """A database restored to a copy of before the publication, and leader 0 started anew: no chain is begun anew."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from errno import EMFILE
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,9 @@ from node_fsm.core.errors import PermanentError, ServiceError
 from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind
 from node_fsm.core.phases import Phase
-from node_fsm.core.view import Work
+from node_fsm.core.view import LocalChain, Work
 from node_fsm.steps.put_back import keep_publication
+from node_fsm.storage.workspace import Workspace
 from states.fetching_key import FetchingKey
 from states.reset import Reset
 from tests.phases.life import Cluster
@@ -60,6 +63,102 @@ async def test_a_row_that_was_edited_meanwhile_gets_the_chain_back_that_people_v
     assert list(cluster.database.published) == [hash_]
     assert cluster.database.published[hash_].fingerprint == "1:a"
     assert [archive.kind for archive in cluster.database.archives] == [ArchiveKind.FINAL]
+
+
+def unreadable(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, phase: Phase, times: int) -> None:
+    """Have the directory not be read in so many looks of *phase*."""
+    original, left = Workspace.chains, [None] * times
+
+    def chains(workspace: Workspace) -> tuple[LocalChain, ...]:
+        if left and cluster.world.ctx.phase is phase:
+            left.pop()
+            raise OSError(EMFILE, "Too many open files")
+        return original(workspace)
+
+    monkeypatch.setattr(Workspace, "chains", chains)
+
+
+@pytest.mark.parametrize(("phase", "times"), [(Phase.WAITING, 3), (Phase.FETCHING_KEY, 1)])
+@pytest.mark.parametrize("is_empty", [False, True])
+async def test_no_other_chain_is_begun_while_the_disk_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: Phase, times: int, is_empty: bool
+) -> None:
+    """Nor is a row that could not be built taken for the chain's that is here."""
+    cluster = Cluster(tmp_path)
+    await killed_after_voting_began(cluster)
+    (hash_,) = cluster.database.published
+    cluster.database.forget(ID)
+    objectives = () if is_empty else edited(cluster.world.row.spec)
+    cluster.world.row.edit(objectives=objectives, fingerprint="1:b")
+    cluster.database.rows[2] = row(2, "second", later=3600)
+    unreadable(cluster, monkeypatch, phase, times)
+    life = asyncio.create_task(cluster.live())
+    while not cluster.database.archives:
+        await asyncio.sleep(1)
+    life.cancel()
+    await asyncio.wait({life})
+    assert [archive.block0_hash for archive in cluster.database.archives] == [hash_]
+    assert list(cluster.database.published) == [hash_]
+
+
+async def lived(cluster: Cluster, seconds: float) -> set[str]:
+    """A life of so many seconds; the types of the conditions that were told of."""
+    life, told = asyncio.create_task(cluster.live()), set[str]()
+    for _ in range(int(seconds)):
+        await asyncio.sleep(1)
+        told |= {held.type for held in cluster.world.ctx.conditions}
+    life.cancel()
+    await asyncio.wait({life})
+    return told
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+async def test_beside_a_chain_whose_publication_was_not_kept_no_other_is_begun(tmp_path: Path, is_over: bool) -> None:
+    cluster = Cluster(tmp_path)
+    await killed_after_voting_began(cluster)
+    (hash_,) = cluster.database.published
+    cluster.world.ctx.workspace.chain(ID, hash_).publication.unlink()
+    cluster.database.forget(ID)
+    cluster.world.row.edit(objectives=edited(cluster.world.row.spec), fingerprint="1:b")
+    cluster.world.clock.advance(seconds=30 * is_over)
+    told = await lived(cluster, 10)
+    assert cluster.database.published == {}
+    assert ("election_missed" if is_over else "work_failing") in told
+    assert cluster.world.ctx.workspace.chain(ID, hash_).has_blocks
+
+
+async def test_another_election_that_has_the_id_now_is_not_given_the_chain(tmp_path: Path) -> None:
+    """A database of before the import gives ids again."""
+    cluster = Cluster(tmp_path)
+    await killed_after_voting_began(cluster)
+    cluster.database.forget(ID)
+    cluster.database.rows[ID] = row(ID, "another", later=7200)
+    await lived(cluster, 60)
+    assert cluster.database.published == {}
+
+
+async def test_whatever_keeps_it_from_being_put_back_does_not_hold_up_the_next_election(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(tmp_path)
+    await killed_after_voting_began(cluster)
+    cluster.database.forget(ID)
+    cluster.database.rows[2] = row(2, "second", later=600)
+
+    async def refuse(*_: object) -> None:
+        raise PermanentError("DatabaseError", "duplicate key value (SQLSTATE 23505)")
+
+    monkeypatch.setattr(cluster.database, "restore_block0", refuse)
+    await lived(cluster, 900)
+    assert cluster.database.rows[2].block0
+
+
+@pytest.mark.parametrize("fingerprint", [None, 7, "", "x:y"])
+async def test_a_fingerprint_that_is_none_is_told(forgotten: World, fingerprint: object) -> None:
+    kept = json.loads(forgotten.chain.publication.read_bytes())
+    forgotten.chain.publication.write_text(json.dumps(kept | {"fingerprint": fingerprint}))
+    await begun_anew(forgotten)
+    assert (await refused(forgotten)).reason == "PublicationLost"
 
 
 @pytest.fixture

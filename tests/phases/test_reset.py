@@ -8,7 +8,7 @@ from struct import pack
 
 import pytest
 
-from node_fsm.core.errors import TemporaryError
+from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind, StoredArchive
 from node_fsm.core.phases import Role
@@ -17,7 +17,7 @@ from node_fsm.storage.files import make_private, write_private
 from node_fsm.storage.workspace import ChainDirectory
 from states.reset import Reset
 from tests.chain import build
-from tests.phases.small_election import ID, TALLYING_END, account
+from tests.phases.small_election import ID, TALLYING_END, account, row
 from tests.phases.world import World
 from tests.support.fakes import FACT, START
 from tests.support.main_chain import MainChain
@@ -296,3 +296,17 @@ async def test_a_chain_whose_block0_vanished_from_its_row_stays(published: World
     await published.finish(Reset())
     assert chain.blocks.read_bytes() == BLOCKS
     assert set_aside(published) == []
+
+
+async def test_the_draft_of_an_election_that_cannot_be_built_is_cleared_for_the_next(world: World) -> None:
+    """Waiting takes it for a leftover then; if Reset did not, the two would follow each other without end."""
+    await world.begin()
+    world.ctx.workspace.new_draft(ID)
+    world.database.rows[2] = row(2, "second", later=3600)
+    await world.look()
+    overview = world.ctx.known_overview()
+    election = overview.election(ID)
+    assert election
+    world.ctx.remember(election, overview, PermanentError("Block0TooLarge", "it is too large"))
+    await world.finish(Reset())
+    assert world.ctx.workspace.chains() == ()

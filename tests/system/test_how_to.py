@@ -7,16 +7,22 @@ cluster, cancelled and edited elections by those of faults.
 import asyncio
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
 from node_fsm_sandbox.election.draw import DrawnElection, draw_voters
 from node_fsm_sandbox.election.environment import service_environment
+from node_fsm_sandbox.election.polling_station import PollingStation
 from node_fsm_sandbox.election.service_process import ServiceProcess
 from node_fsm_sandbox.servers.postgres import INSTALLATION, EmbeddedPostgres, installed
 from sqlalchemy import make_url
 
 from node_fsm.core.secret import Secret
+from node_fsm.ports.answers import FragmentState
 from node_fsm.programs.jcli import Jcli
 from node_fsm.sidecar.answers import State
 from tests.docs.pages import ROOT, blocks
@@ -53,15 +59,37 @@ async def restart(service: ServiceProcess, **settings: str) -> State:
     return await in_order(service)
 
 
+async def back_up(operator: Operator) -> None:
+    """Back up the database as it is written."""
+    backup = url_of(operator, DatabaseRole.BACKUP)
+    await follow(operator, "backup.md", {}, section="A backup", NODE_FSM_DATABASE_URL=backup)
+
+
+@asynccontextmanager
+async def restored(operator: Operator, server: EmbeddedPostgres) -> AsyncIterator[Operator]:
+    """The operator of another database, into which the backup was restored as it is written."""
+    new = await server.create_database("restored", template="template0")
+    try:
+        await execute(new, f"ALTER DATABASE restored OWNER TO {DatabaseRole.OWNER}")
+        owner = url_of(operator, DatabaseRole.OWNER, "restored")
+        assert "Fund 15" in await follow(operator, "backup.md", {}, section="A restore", NEW_URL=owner)
+        await grant(new)
+        yield replace(operator, outside=replace(operator.outside, database_url=new))
+    finally:
+        await server.drop_database("restored")
+
+
 def fund_15() -> DrawnElection:
     """The election that the pages name, days away."""
     return draw("Fund 15", draw_voters(Random(1), 5), lead=2 * 86400, voting=7200, tallying=7200)
 
 
 async def in_order(service: ServiceProcess) -> State:
-    """Wait until the service is in Waiting, has looked at its programs, and complains of nothing but stand-ins."""
+    """Wait until the service is in Waiting and complains of nothing but stand-ins, once it has looked at those."""
+    has_stand_ins = Path(service.settings["NODE_FSM_JCLI_PATH"]).read_bytes().startswith(b"#!")
     return await service.wait_until(
-        lambda state: state.phase == "Waiting" and bool(state.conditions) and undisturbed(state), HANGING
+        lambda state: state.phase == "Waiting" and undisturbed(state) and has_stand_ins == bool(state.conditions),
+        HANGING,
     )
 
 
@@ -123,19 +151,42 @@ async def test_a_restored_backup_is_gone_on_with(
     operator.import_election(fund_15())
     await service.start()
     await in_order(service)
-    new = await postgres_server.create_database("restored", template="template0")
-    try:
-        await execute(new, f"ALTER DATABASE restored OWNER TO {DatabaseRole.OWNER}")
-        backup, owner = url_of(operator, DatabaseRole.BACKUP), url_of(operator, DatabaseRole.OWNER, "restored")
-        await follow(operator, "backup.md", {}, section="A backup", NODE_FSM_DATABASE_URL=backup)
-        restored = await follow(operator, "backup.md", {}, section="A restore", NEW_URL=owner)
-        assert "Fund 15" in restored
-        await grant(new)
-        await restart(service, NODE_FSM_DATABASE_URL=url_of(operator, DatabaseRole.LEADER0, "restored"))
+    await back_up(operator)
+    async with restored(operator, postgres_server) as new:
+        await restart(service, NODE_FSM_DATABASE_URL=url_of(new, DatabaseRole.LEADER0))
         await service.wait_until(lambda state: state.next_deadline is not None, HANGING)
-    finally:
         await service.stop()
-        await postgres_server.drop_database("restored")
+
+
+async def test_a_backup_of_before_the_publication_is_gone_on_with_when_voting_is_over(
+    operator: Operator, service: ServiceProcess, station: PollingStation, postgres_server: EmbeddedPostgres
+) -> None:
+    await operator.add_leader0()
+    election = draw("Fund 15", draw_voters(Random(1), 5), lead=45, voting=45, tallying=300)
+    operator.import_election(election)
+    await back_up(operator)
+    await service.start()
+    await service.wait_for(HANGING, phase="Running", election=election.name)
+    await station.wait_for_tip(election.times.voting_start, HANGING)
+    outcomes = await station.settled(await station.cast(election.ballots), HANGING)
+    assert {status.state for status in outcomes} == {FragmentState.IN_A_BLOCK}
+    await service.kill()
+    published = await operator.sql("SELECT block0_hash FROM election")
+    async with restored(operator, postgres_server) as new:
+        assert await new.sql("SELECT count(*) FROM vote_plan") == 0
+        await asyncio.sleep((election.times.voting_end - datetime.now(UTC)).total_seconds())
+        service.settings["NODE_FSM_DATABASE_URL"] = url_of(new, DatabaseRole.LEADER0)
+        await service.start()
+        await until(lambda: new.sql("SELECT count(*) = 1 FROM archive WHERE verified_at IS NOT NULL"))
+        shown = new.show(election.name)
+        (plan,) = shown["plans"]
+        assert plan["results"] == election.expected()
+        assert plan["on_chain"]
+        (archive,) = shown["archives"]
+        assert (archive["kind"], archive["block0_hash"]) == ("final", published)
+        facts = 'SELECT string_agg(event, \' \' ORDER BY id) FROM phase_journal WHERE "from" = "to"'
+        assert await new.sql(facts) == "block0_restored results_written archive_written"
+        assert await service.stop() == 0
 
 
 async def test_an_election_is_edited_and_cancelled_as_it_is_written(operator: Operator) -> None:

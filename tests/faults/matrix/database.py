@@ -1,6 +1,7 @@
 """Faults of the database: away, silent, read-only, and one that does what it does not say."""
 
 import asyncio
+from abc import abstractmethod
 from typing import ClassVar
 
 from sqlalchemy import make_url
@@ -30,9 +31,9 @@ class Away(Fault):
         await self.bring_back(scene)
         await recovers(scene, AWAY)
 
+    @abstractmethod
     async def take_away(self, scene: Scene) -> None:
         """Begin it."""
-        raise NotImplementedError
 
     async def bring_back(self, scene: Scene) -> None:
         """End it."""
