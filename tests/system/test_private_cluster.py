@@ -37,7 +37,7 @@ os.execv({jcli!r}, sys.argv)
 
 async def opened(member: Member) -> dict[str, list[int]]:
     """What the node says of each question, once it knows the votes of all: private ones from the tally on the chain."""
-    async with asyncio.timeout(HANGING):
+    async with asyncio.timeout(3 * HANGING):  # leader 0 is killed and started again meanwhile
         while True:
             try:
                 plans = (await member.node.vote_plans()).values()

@@ -9,7 +9,7 @@ from node_fsm.core.phases import Phase, Role
 from node_fsm_sandbox.demo.ballot_box import BallotBox
 from node_fsm_sandbox.demo.display import Display
 from node_fsm_sandbox.demo.moment import NodeView
-from node_fsm_sandbox.demo.observer import Observer, in_phase
+from node_fsm_sandbox.demo.observer import Observer, in_phase, is_back
 from node_fsm_sandbox.election.cluster import Member
 from node_fsm_sandbox.election.committee import CommitteeMember
 from node_fsm_sandbox.election.concurrency import together
@@ -54,9 +54,7 @@ class Act:
         problems = await self._vote(box, self.election.ballots[:half])
         problems += await self._kill()
         problems += await self._vote(box, self.election.ballots[half:])
-        await self.observer.until(
-            lambda view: running(view) and view.restarts == self.victim.service.restarts, [self.victim.hostname]
-        )
+        await self.observer.until(is_back(name, self.victim.service.restarts), [self.victim.hostname])
         problems += await self._rejected(box, self.election.again, "second vote of one voter", VOTED_ALREADY)
         await station.wait_for_tip(times.voting_end)
         self.display.tell(f"{name}: voting has ended on the chain")

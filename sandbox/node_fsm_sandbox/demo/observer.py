@@ -9,8 +9,11 @@ from node_fsm.core.phases import NODE_MUST_RUN, Phase
 from node_fsm_sandbox.demo.display import Display
 from node_fsm_sandbox.demo.moment import Moment, NodeView, VotesView, changes
 from node_fsm_sandbox.election.cluster import Member
+from node_fsm_sandbox.election.errors import SandboxError
 
 POLL_SECONDS = 0.5
+LONGEST_SECONDS = 240.0
+"""No step of an election takes so long, even on a machine that is busy."""
 
 
 class Observer:
@@ -31,10 +34,20 @@ class Observer:
             await asyncio.sleep(POLL_SECONDS)
 
     async def until(self, holds: Callable[[NodeView], bool], hostnames: Iterable[str] | None = None) -> None:
-        """Wait until *holds* of all nodes, or of those named, at one look."""
+        """Wait until *holds* of all nodes, or of those named, at one look; SandboxError when it takes too long."""
         wanted = set(hostnames) if hostnames else {member.hostname for member in self._members}
-        async with self._looked:
-            await self._looked.wait_for(lambda: all(holds(view) for view in self._views if view.hostname in wanted))
+
+        def hold() -> bool:
+            return all(holds(view) for view in self._views if view.hostname in wanted)
+
+        try:
+            async with asyncio.timeout(LONGEST_SECONDS), self._looked:
+                await self._looked.wait_for(hold)
+        except TimeoutError:
+            raise SandboxError(
+                f"{', '.join(sorted(wanted))} did not go on within {LONGEST_SECONDS:g} s; this machine may be too busy"
+                " for elections that take two minutes"
+            ) from None
 
     async def _look(self) -> None:
         views = list(await asyncio.gather(*map(_view, self._members)))
@@ -50,6 +63,17 @@ class Observer:
 def in_phase(phase: Phase, election: str | None = None) -> Callable[[NodeView], bool]:
     """Whether a node is in *phase*, working on *election*."""
     return lambda view: view.state is not None and (view.state.phase, view.state.election) == (phase, election)
+
+
+def is_back(election: str, restarts: int) -> Callable[[NodeView], bool]:
+    """Whether a node that was started again works on the chain; on a slow machine voting may be over by then."""
+
+    def holds(view: NodeView) -> bool:
+        if view.state is None or view.restarts != restarts:
+            return False
+        return view.state.election == election and view.state.phase is not Phase.FETCHING_KEY
+
+    return holds
 
 
 async def _view(member: Member) -> NodeView:
