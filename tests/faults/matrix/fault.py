@@ -29,6 +29,9 @@ class Fault(ABC):
     alone: ClassVar[frozenset[Phase]] = frozenset()
     """The phases that need an election of their own, since the fault changes how it ends."""
 
+    passes: ClassVar[int] = 1
+    """How often the service is held at the beginning of a phase, if it comes there again."""
+
     own_postgres: ClassVar[bool] = False
     """Whether it breaks the server itself, which others share else."""
 

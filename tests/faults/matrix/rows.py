@@ -191,6 +191,7 @@ class EarlierInserted(Fault):
     """Another election is inserted that begins before the one in work, and cancelled after a while."""
 
     id = "F25"
+    passes = 9  # the other one must not come past where the next cell waits, nor be published
 
     async def strike(self, scene: Scene, cell: Cell) -> None:
         if cell.phase is Phase.WAITING:
@@ -200,14 +201,15 @@ class EarlierInserted(Fault):
         if cell.phase in EARLY:
             async with starting_over(scene):
                 await self._insert(scene, name)
+            await scene.until(lambda state: state.election == name, "it is taken up")
             async with starting_over(scene):
                 await self._cancel(scene, name)
+            await recovers(scene, ConditionType.OVERLAP)  # while it is held there it may be late for that
         else:
             await self._insert(scene, name)
             await stays(scene, cell.phase)
             await self._cancel(scene, name)
-        told = {ConditionType.OVERLAP, ConditionType.ELECTION_LATE, ConditionType.ELECTION_MISSED}
-        await recovers(scene, *told)
+            await recovers(scene, ConditionType.OVERLAP, ConditionType.ELECTION_LATE, ConditionType.ELECTION_MISSED)
 
     @staticmethod
     async def _insert(scene: Scene, name: str) -> None:

@@ -49,9 +49,6 @@ LEAD_SECONDS = 8
 TALLYING_SECONDS = 400
 VOTERS = 4
 
-MOST_PASSES = 9
-"""Work on an election may start over so often in one life of a service."""
-
 WITH_NODE = frozenset({Phase.RUNNING, Phase.TALLYING})
 
 
@@ -95,14 +92,17 @@ class Scene:
 
     # The course of the election
 
-    def hold(self, phases: Collection[Phase]) -> None:
-        """Have the service stop whenever it begins one of *phases* until it is let go; before it is started."""
+    def hold(self, phases: Collection[Phase], passes: int) -> None:
+        """Have the service stop the first times that it begins one of *phases* until it is let go.
+
+        Before it is started.
+        """
         for phase in phases:
             self._gate(phase).touch()
         holds = [
             f"phase.{phase}:before@{number}=pause:{self._gate(phase)}"
             for phase in phases
-            for number in range(1, MOST_PASSES + 1)
+            for number in range(1, passes + 1)
         ]
         self.service.settings["NODE_FSM_FAILPOINTS"] = ",".join(holds)
 

@@ -40,7 +40,7 @@ async def begin(chief: Scene, others: Sequence[Scene], fault: Fault, cells: Coll
     """
     for scene in others or [chief]:
         scene.service.settings |= fault.settings
-        scene.hold(HELD & {cell.phase for cell in cells if cell.role == scene.role})
+        scene.hold(HELD & {cell.phase for cell in cells if cell.role == scene.role}, fault.passes)
         await fault.prepare(scene)
     ahead = {cell.phase for cell in cells} & BEFORE_THE_END
     chief.voting = FIRST_SECONDS + BUSY * fault.seconds * len(ahead)
