@@ -6,11 +6,11 @@ from datetime import datetime
 import pytest
 
 from node_fsm.core.chain_time import BlockDate
-from node_fsm.core.current import current, with_what_is_here
+from node_fsm.core.current import with_what_is_here
 from node_fsm.core.decide import LAST_ATTEMPTS, decide
 from node_fsm.core.errors import PermanentError, TemporaryError
 from node_fsm.core.events import Event
-from node_fsm.core.model import ElectionOverview, Overview, UnreadableElection
+from node_fsm.core.model import ElectionOverview, UnreadableElection
 from node_fsm.core.phases import BEFORE_PUBLICATION, Phase, Role
 from node_fsm.core.view import UNKNOWN, Decision, LocalChain, View, Work
 from tests.core import worlds
@@ -163,49 +163,6 @@ def test_no_block0_is_built_of_an_election_that_was_forgotten() -> None:
         assert decision
         assert decision.event is Event.ELECTION_CHANGED
     assert leader0(Phase.FETCHING_KEY, view, worlds.DUE, worlds.work()) is None
-
-
-@pytest.mark.parametrize("is_published", [True, False])
-@pytest.mark.parametrize("role", Role)
-def test_of_two_published_elections_the_one_whose_chain_is_here_goes_first(role: Role, is_published: bool) -> None:
-    """A database of before may have an earlier one that was archived long ago, and not know yet what runs."""
-    earlier = worlds.election(worlds.block0("0b" * 32, later=-worlds.HOUR), id_=8, name="winter", later=-worlds.HOUR)
-    own = worlds.election(worlds.block0() if is_published else None)
-    here = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_kept=role is Role.LEADER0)
-    known, now, policy = worlds.overview(earlier, own), worlds.VOTING_START, worlds.policy(role)
-    chosen = current(with_what_is_here(known, [here], policy), now, policy)
-    assert chosen
-    assert chosen.id == own.id
-    assert current(known, now, policy) == earlier
-    later = worlds.election(worlds.block0("0d" * 32, later=worlds.HOUR), id_=9, name="summer", later=worlds.HOUR)
-    chosen = current(with_what_is_here(worlds.overview(earlier, own, later), [here], policy), now, policy)
-    assert chosen
-    assert chosen.id == (own.id if is_published else later.id), "leader 0 has gone on to that"
-    waited = current(with_what_is_here(known, [here], policy), worlds.CLOSE, policy)
-    gives_way = role is Role.NODE
-    assert (waited is None) == gives_way, "another node lets go in time; leader 0 never does by itself"
-    if role is Role.LEADER0 and not is_published:
-        marked = with_what_is_here(known, [here], policy)
-        assert current(marked, now, policy, unbuildable=[own.id]) == earlier, (
-            "it is not held up by what cannot be put back"
-        )
-
-
-@pytest.mark.parametrize(
-    "overview",
-    [
-        worlds.overview(worlds.election(), withdrawn=[worlds.HASH]),
-        worlds.overview(worlds.election(), archived=[worlds.HASH]),
-        worlds.overview(worlds.election(cancelled=True)),
-        worlds.overview(worlds.election(worlds.block0())),
-    ],
-    ids=["withdrawn", "archived", "cancelled", "published"],
-)
-def test_nothing_is_forgotten_of_what_is_over_or_stands(overview: Overview) -> None:
-    kept = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_kept=True)
-    assert not with_what_is_here(overview, [kept], POLICY).elections[0].forgotten
-    bare = replace(kept, has_blocks=False)
-    assert with_what_is_here(worlds.overview(worlds.election()), [bare], POLICY).elections[0].forgotten is False
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from errno import EMFILE
 from pathlib import Path
@@ -27,14 +28,23 @@ SEEN_SECONDS = 5
 """After the votes are cast they are in blocks, which the service has copied."""
 
 
+@asynccontextmanager
+async def alive(cluster: Cluster) -> AsyncIterator[None]:
+    """A life of the service, which is killed at the end of the block."""
+    life = asyncio.create_task(cluster.live())
+    try:
+        yield
+    finally:
+        life.cancel()
+        await asyncio.wait({life})
+
+
 async def killed_after_voting_began(cluster: Cluster) -> None:
     """A life of the service that ends when all votes are in blocks."""
-    life = asyncio.create_task(cluster.live())
-    while len(cluster.node.posted) < 2 or cluster.world.ctx.phase is not Phase.RUNNING:
-        await asyncio.sleep(0.5)
-    await asyncio.sleep(SEEN_SECONDS)
-    life.cancel()
-    await asyncio.wait({life})
+    async with alive(cluster):
+        while len(cluster.node.posted) < 2 or cluster.world.ctx.phase is not Phase.RUNNING:
+            await asyncio.sleep(0.5)
+        await asyncio.sleep(SEEN_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -92,23 +102,20 @@ async def test_no_other_chain_is_begun_while_the_disk_cannot_be_read(
     cluster.world.row.edit(objectives=objectives, fingerprint="1:b")
     cluster.database.rows[2] = row(2, "second", later=3600)
     unreadable(cluster, monkeypatch, phase, times)
-    life = asyncio.create_task(cluster.live())
-    while not cluster.database.archives:
-        await asyncio.sleep(1)
-    life.cancel()
-    await asyncio.wait({life})
+    async with alive(cluster):
+        while not cluster.database.archives:
+            await asyncio.sleep(1)
     assert [archive.block0_hash for archive in cluster.database.archives] == [hash_]
     assert list(cluster.database.published) == [hash_]
 
 
 async def lived(cluster: Cluster, seconds: float) -> set[str]:
     """A life of so many seconds; the types of the conditions that were told of."""
-    life, told = asyncio.create_task(cluster.live()), set[str]()
-    for _ in range(int(seconds)):
-        await asyncio.sleep(1)
-        told |= {held.type for held in cluster.world.ctx.conditions}
-    life.cancel()
-    await asyncio.wait({life})
+    told = set[str]()
+    async with alive(cluster):
+        for _ in range(int(seconds)):
+            await asyncio.sleep(1)
+            told |= {held.type for held in cluster.world.ctx.conditions}
     return told
 
 

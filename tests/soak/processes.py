@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from node_fsm.programs import leash
 from tests.soak.figures import Figures
+from tests.support.processes import command_of
 
 MEMORY_LIMIT = 200.0
 """KiB an election. Python's heap is flat (see tests.soak.virtual); what an allocator holds of what was freed fills up
@@ -50,9 +51,9 @@ def node_of(member: Member) -> psutil.Process | None:
     """The node of a service, if it runs: not the leash that holds it, and no command that runs beside it."""
     with suppress(psutil.NoSuchProcess):  # the service itself may be away
         for child in member.service.process.children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                if "--genesis-block-hash" in child.cmdline() and leash.__file__ not in child.cmdline():
-                    return child
+            command = command_of(child)
+            if "--genesis-block-hash" in command and leash.__file__ not in command:
+                return child
     return None
 
 
