@@ -29,7 +29,6 @@ class Running(PhaseState):
         ConditionType.NODE_NOT_RUNNING,
         ConditionType.CHAIN_STALLED,
         ConditionType.SPEC_DRIFT,
-        ConditionType.BLOCK0_CONFLICT,
     }
 
     def __init__(self) -> None:

@@ -18,10 +18,11 @@ def current(
     First a published one that is not closed, so that a chain that runs is never pre-empted by an earlier row, and among
     those one whose chain is here. One that was begun here and is put back goes before earlier ones, which a database of
     before may take for published still; of a later one leader 0 has gone on to that. Else the next chronological one
-    whose voting has not ended. One that cannot be begun gives way to those that can.
+    whose voting has not ended. One that cannot be begun gives way to those that can, and of one with a rival chain a
+    person says which is to be counted.
     """
     elections = sorted(overview.elections, key=_order)
-    open_ = [election for election in elections if election.block0 and not is_closed(election, now, policy)]
+    open_ = [one for one in elections if one.block0 and not one.rival and not is_closed(one, now, policy)]
     begun = [election for election in open_ if election.begun]
     vanished = [election for election in elections if is_vanished(election, now, policy)]
     to_come = [election for election in elections if is_to_come(election, now)]
@@ -45,9 +46,10 @@ def with_what_is_here(overview: Overview, local: Collection[LocalChain], policy:
     def marked(row: ElectionOverview) -> ElectionOverview:
         here = [chain for chain in begun if chain.election_id == row.id]
         if row.block0:
-            return replace(row, begun=row.block0.hash in {chain.block0_hash for chain in here})
+            is_begun = row.block0.hash in {chain.block0_hash for chain in here}
+            return replace(row, begun=is_begun, rival=_rival(row, row.block0.hash, here) if is_leader0 else None)
         # Leader 0 can put back only what it has kept; another node waits for leader 0.
-        is_awaited = not row.cancelled and any(chain.is_kept or not is_leader0 for chain in here)
+        is_awaited = not row.cancelled and any(chain.has_publication or not is_leader0 for chain in here)
         return replace(row, begun=is_awaited, forgotten=is_awaited and is_leader0)
 
     if not begun:
@@ -59,6 +61,16 @@ def with_what_is_here(overview: Overview, local: Collection[LocalChain], policy:
         elections=tuple(row for row in rows if row.id not in still_missed),
         missed=tuple(row for row in rows if row.id in still_missed),
     )
+
+
+def _rival(row: ElectionOverview, published: str, here: Collection[LocalChain]) -> str | None:
+    """The block 0 of a chain that was published and never withdrawn, while the row has another.
+
+    The database is a copy of before the last publication, and people may have voted on that.
+    """
+    if row.cancelled or row.archived:
+        return None
+    return next((chain.block0_hash for chain in here if chain.has_publication and chain.block0_hash != published), None)
 
 
 def is_going_on(chain: LocalChain, overview: Overview) -> bool:

@@ -7,7 +7,7 @@ changes nothing but the delay.
 from datetime import datetime, timedelta
 from typing import Literal
 
-from node_fsm.core.current import closing_time, current, due_time, is_closed
+from node_fsm.core.current import closing_time, current, due_time, is_closed, is_going_on
 from node_fsm.core.errors import PermanentError
 from node_fsm.core.events import Event
 from node_fsm.core.model import Block0Ref, ElectionOverview, Overview
@@ -145,7 +145,7 @@ def is_leftover(
     *election* is the current one, and the only one of which a draft is kept. A database that was restored to an older
     copy may have others worked on first that were over already: a chain that is still to be ended stays. So does what a
     node ran on while its row cannot be read, and while its block 0 has merely vanished from it: leader 0 puts that back
-    if it can, and on all nodes together it may be all there is of the chain.
+    if it can, and on all nodes together it may be all there is of the chain. Of rival chains a person chooses.
     """
     if overview.is_unreadable(chain.election_id):
         return chain.block0_hash in overview.withdrawn
@@ -157,6 +157,8 @@ def is_leftover(
     if own.block0 is None:
         is_given_up = own.cancelled or chain.block0_hash in overview.withdrawn or not chain.has_blocks
         return is_given_up or not (own.forgotten or now < closing_time(own.tallying_end, policy))
+    if own.rival:
+        return not is_going_on(chain, overview)
     return chain.block0_hash != own.block0.hash or is_closed(own, now, policy)
 
 

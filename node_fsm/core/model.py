@@ -60,6 +60,7 @@ class ElectionOverview:
     only leader 0 makes. *results_posted* and *archived* (a verified final archive) speak of the published block 0.
     *archive_deferred*: this machine set its chain aside, and archives it later. *begun*: a node ran on its chain here.
     *forgotten*: it was published, as this machine's disk still has it, and the database does not know that any more.
+    *rival*: another block 0 of it than the published one, whose chain goes on on leader 0's disk.
     """
 
     id: int
@@ -76,6 +77,7 @@ class ElectionOverview:
     archive_deferred: bool = False
     begun: bool = False
     forgotten: bool = False
+    rival: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ def observations(
         found[ConditionType.TALLY_DISPUTED] = _disputed(view)
         found[ConditionType.VOTES_NOT_COUNTED] = _lost(view)
         found[ConditionType.ELECTION_LATE] = _late(view, now, policy)
+        found[ConditionType.BLOCK0_CONFLICT] = _conflict(work, view)
         found[ConditionType.OVERLAP] = _overlap(phase, work, view, now, policy)
     return found
 
@@ -104,6 +105,35 @@ def _late(view: View, now: datetime, policy: Policy) -> tuple[str, str] | None:
                 " what else the service says, or give it other times with `node-fsm election import --replace`"
             ),
         )
+    return None
+
+
+def _conflict(work: Work | None, view: View) -> tuple[str, str] | None:
+    assert view.overview is not UNKNOWN
+    runs = work.block0.hash if work and work.block0 and work.block0.hash not in view.overview.withdrawn else None
+    for election in view.overview.elections:
+        if election.block0 is None:
+            continue
+        stands = f"election.extras.block0 of {election.name} holds {election.block0.hash}"
+        if work and work.election_id == election.id:
+            if runs and runs != election.block0.hash:
+                return (
+                    "OtherBlock0Posted",
+                    (
+                        f"{stands}, but the chain {runs} runs; put that block 0 back, or end the election with"
+                        " `node-fsm election cancel`"
+                    ),
+                )
+        elif election.rival:
+            return (
+                "OtherChainHere",
+                (
+                    f"{stands}, but the chain {election.rival}, which was published too and never withdrawn, is here:"
+                    " neither is begun. If the chain is to be counted, restore what was specified for it and empty"
+                    f" election.extras.block0, and it is put back; else move elections/{election.id}/{election.rival}"
+                    " out of NODE_FSM_STORAGE_DIR, or end the election with `node-fsm election cancel`"
+                ),
+            )
     return None
 
 

@@ -30,15 +30,15 @@ class LocalChain:
     """A directory of an election on this machine; *block0_hash* is None for plans not yet published.
 
     *has_blocks* says whether a node ever ran on it here, *is_recorded* whether this machine followed the chain past
-    the end of voting and kept what the node said then: only such a chain makes a final archive. *is_kept* says whether
-    what was published with it is here too, as it is on leader 0's machine.
+    the end of voting and kept what the node said then: only such a chain makes a final archive. *has_publication* says
+    whether what was published with it is here too, as it is on leader 0's machine.
     """
 
     election_id: int
     block0_hash: str | None
     has_blocks: bool
     is_recorded: bool = False
-    is_kept: bool = False
+    has_publication: bool = False
 
 
 @dataclass(frozen=True, slots=True)

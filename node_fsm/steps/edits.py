@@ -54,15 +54,7 @@ class SpecificationWatch:
             await withdraw(ctx, election, block0, CANCELLED)
         elif election.block0 is None:
             await put_back(ctx, self._chain)
-        elif election.block0.hash != block0.hash:
-            ctx.conditions.raise_(
-                ConditionType.BLOCK0_CONFLICT,
-                "OtherBlock0Posted",
-                f"election.extras.block0 of {election.name} holds {election.block0.hash}, but the chain {block0.hash}"
-                " runs; put that block 0 back, or end the election with `node-fsm election cancel`",
-            )
-        else:
-            ctx.conditions.clear(ConditionType.BLOCK0_CONFLICT)
+        elif election.block0.hash == block0.hash:  # else the look says so, and the chain runs on
             await keep_publication(ctx, self._chain)
             await self._follow_fingerprint(ctx, election, block0)
 

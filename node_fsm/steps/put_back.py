@@ -136,7 +136,10 @@ def _latest(workspace: Workspace, election_id: int, overview: Overview) -> Chain
     here = [
         workspace.chain(election_id, chain.block0_hash)
         for chain in workspace.chains()
-        if chain.block0_hash and chain.election_id == election_id and chain.is_kept and is_going_on(chain, overview)
+        if chain.block0_hash
+        and chain.election_id == election_id
+        and chain.has_publication
+        and is_going_on(chain, overview)
     ]
     return max(here, key=lambda chain: chain.publication.stat().st_mtime, default=None)
 

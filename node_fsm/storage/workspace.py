@@ -250,7 +250,7 @@ def _local(election_id: int, chain: ChainDirectory) -> LocalChain:
         chain.path.name,
         chain.has_blocks,
         is_recorded=chain.record.exists(),
-        is_kept=chain.publication.exists(),
+        has_publication=chain.publication.exists(),
     )
 
 

@@ -103,9 +103,13 @@ LOCALS: tuple[tuple[LocalChain, ...], ...] = (
     (LocalChain(worlds.ID, None, has_blocks=False),),  # a draft
     (LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_recorded=True),),
     (LocalChain(worlds.ID, worlds.HASH, has_blocks=True),),
-    (LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_kept=True),),
+    (LocalChain(worlds.ID, worlds.HASH, has_blocks=True, has_publication=True),),
     (LocalChain(worlds.ID, worlds.HASH, has_blocks=False),),
     (LocalChain(worlds.ID, OTHER_HASH, has_blocks=True),),  # a replaced chain
+    (  # one that was published in the place of another
+        LocalChain(worlds.ID, worlds.HASH, has_blocks=True),
+        LocalChain(worlds.ID, OTHER_HASH, has_blocks=True, has_publication=True),
+    ),
     (LocalChain(OTHER_ID, None, has_blocks=False),),  # the other election's draft
     OWN_AND_OTHERS,
 )

@@ -194,7 +194,7 @@ class World:
         here = next((chain for chain in self.local if chain.block0_hash == self.chain.hash), None)
         chain = here or LocalChain(id_, self.chain.hash, has_blocks=True)
         if here and self.role is Role.LEADER0 and self.is_posted:
-            chain = replace(here, is_kept=True)
+            chain = replace(here, has_publication=True)
         running = replace(self, local=frozenset({*kept, chain}))
         vanished = self.in_work.block0 is None and self.chain.hash not in self.withdrawn
         if running != self or self.role is Role.NODE:
@@ -207,8 +207,8 @@ class World:
         """The chain in work is here and was followed past the end of voting."""
         id_ = self.in_work.id
         others = {chain for chain in self.local if chain.election_id != id_}
-        is_kept = any(chain.block0_hash == self.chain.hash and chain.is_kept for chain in self.local)
-        recorded = LocalChain(id_, self.chain.hash, has_blocks=True, is_recorded=True, is_kept=is_kept)
+        has_publication = any(chain.block0_hash == self.chain.hash and chain.has_publication for chain in self.local)
+        recorded = LocalChain(id_, self.chain.hash, has_blocks=True, is_recorded=True, has_publication=has_publication)
         return replace(self, local=frozenset({*others, recorded}))
 
     def _in_use(self, chain: LocalChain) -> bool:
@@ -223,7 +223,7 @@ class World:
         if row is None or not row.forgotten:
             return None
         here = sorted(self.vanished, key=lambda chain: chain.block0_hash or "")
-        return next((chain for chain in here if chain.election_id == row.id and chain.is_kept), None)
+        return next((chain for chain in here if chain.election_id == row.id and chain.has_publication), None)
 
     @property
     def vanished(self) -> set[LocalChain]:
@@ -236,7 +236,7 @@ class World:
         def is_awaited(chain: LocalChain) -> bool:
             row = rows[chain.election_id]
             is_gone = row.block0 is None and not row.cancelled and chain.block0_hash not in self.withdrawn
-            may_be_put_back = chain.is_kept and chain.block0_hash not in self.superseded | self.closed
+            may_be_put_back = chain.has_publication and chain.block0_hash not in self.superseded | self.closed
             return is_gone and (may_be_put_back or self.now < worlds.CLOSE + row.later)
 
         return {chain for chain in self.local if chain.has_blocks and is_awaited(chain)}

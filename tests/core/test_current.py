@@ -109,7 +109,7 @@ def test_of_two_published_elections_the_one_whose_chain_is_here_goes_first(role:
     """A database of before may have an earlier one that was archived long ago, and not know yet what runs."""
     earlier = worlds.election(worlds.block0("0b" * 32, later=-worlds.HOUR), id_=8, name="winter", later=-worlds.HOUR)
     own = worlds.election(worlds.block0() if is_published else None)
-    here = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_kept=role is Role.LEADER0)
+    here = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, has_publication=role is Role.LEADER0)
     known, now, policy = worlds.overview(earlier, own), worlds.VOTING_START, worlds.policy(role)
     chosen = current(with_what_is_here(known, [here], policy), now, policy)
     assert chosen
@@ -140,7 +140,8 @@ def test_of_two_published_elections_the_one_whose_chain_is_here_goes_first(role:
     ids=["withdrawn", "archived", "cancelled", "published"],
 )
 def test_nothing_is_forgotten_of_what_is_over_or_stands(overview: Overview) -> None:
-    kept, policy = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_kept=True), worlds.policy(Role.LEADER0)
+    policy = worlds.policy(Role.LEADER0)
+    kept = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, has_publication=True)
     assert not with_what_is_here(overview, [kept], policy).elections[0].forgotten
     bare = replace(kept, has_blocks=False)
     assert with_what_is_here(worlds.overview(worlds.election()), [bare], policy).elections[0].forgotten is False

@@ -138,7 +138,7 @@ def test_a_chain_whose_block0_vanished_from_its_row_is_no_leftover(is_recorded: 
 
 def test_leader0_takes_up_a_chain_that_the_database_has_forgotten_whatever_time_it_is() -> None:
     """What was published with it is here too; by the database voting ended without a block 0, or never began."""
-    kept = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_kept=True)
+    kept = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, has_publication=True)
     forgotten = replace(worlds.election(), fingerprint=None)
     missed = replace(worlds.overview(), missed=(forgotten,))
     other = worlds.election(id_=8, name="summer", later=worlds.HOUR)
@@ -156,7 +156,7 @@ def test_leader0_takes_up_a_chain_that_the_database_has_forgotten_whatever_time_
 
 
 def test_no_block0_is_built_of_an_election_that_was_forgotten() -> None:
-    kept = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, is_kept=True)
+    kept = LocalChain(worlds.ID, worlds.HASH, has_blocks=True, has_publication=True)
     view = worlds.view(with_what_is_here(worlds.overview(worlds.election()), [kept], POLICY), kept)
     for phase in (Phase.BUILDING_VOTE_PLAN, Phase.GENERATING_BLOCK0):
         decision = leader0(phase, view, worlds.DUE, worlds.work())

@@ -17,7 +17,18 @@ from node_fsm.core.phases import Phase, Role
 from node_fsm.core.table import TABLES
 from node_fsm.core.view import UNKNOWN, Decision, LocalChain, Work
 from tests.core import worlds
-from tests.core.facts import MINE, OTHER_HASH, OTHER_ID, STAGES, Facts, Posted, Stage, all_facts, other_election
+from tests.core.facts import (
+    MINE,
+    OTHER_HASH,
+    OTHER_ID,
+    STAGES,
+    Facts,
+    Posted,
+    Row,
+    Stage,
+    all_facts,
+    other_election,
+)
 
 Focus = Literal["own", "other"] | None
 Rules = list[tuple[Event, Callable[[Facts], bool]]]
@@ -49,7 +60,7 @@ def vanished(facts: Facts) -> bool:
     here = [chain for chain in own if chain.block0_hash == OTHER_HASH or not is_over]
     if facts.stage.role is Role.NODE:
         return bool(here) and facts.now < worlds.CLOSE
-    return any(chain.is_kept for chain in here)
+    return any(chain.has_publication for chain in here)
 
 
 def other_vanished(facts: Facts) -> bool:
@@ -73,11 +84,26 @@ def forgotten(facts: Facts) -> bool:
     return facts.stage.role is Role.LEADER0 and vanished(facts)
 
 
+def rival(facts: Facts) -> bool:
+    """Whether leader 0 has another published chain of the election, which goes on, than the posted one."""
+    row = facts.row
+    if facts.stage.role is Role.NODE or row is None or posted(facts) == "no" or row.cancelled or row.closed:
+        return False
+    own = [chain for chain in facts.local if chain.election_id == worlds.ID and chain.has_publication]
+    others = [chain for chain in own if chain.block0_hash != {"same": worlds.HASH, "replaced": OTHER_HASH}[row.posted]]
+    return any(is_going_on(chain, row) for chain in others)
+
+
+def is_going_on(chain: LocalChain, row: Row) -> bool:
+    return chain.has_blocks and not (chain.block0_hash == worlds.HASH and (row.withdrawn or row.archived))
+
+
 def focus(facts: Facts) -> Focus:
     """The election that a node should turn to: a published one, else the next."""
     if facts.row is None:
         return None
-    is_posted = posted(facts) != "no" and is_open(facts)
+    is_workable = is_open(facts) and not rival(facts)
+    is_posted = posted(facts) != "no" and is_workable
     if is_posted and begun(facts):
         return "own"
     if is_posted and not (other_vanished(facts) and facts.other == "later"):
@@ -88,7 +114,7 @@ def focus(facts: Facts) -> Focus:
     if other:
         return "other"
     other = is_to_come(facts)
-    if is_open(facts) and not (other and facts.other == "earlier"):
+    if is_workable and not (other and facts.other == "earlier"):
         return "own"
     return "other" if other else None
 
@@ -120,6 +146,8 @@ def is_leftover(chain: LocalChain, facts: Facts) -> bool:
         is_given_up = row.cancelled or (chain.block0_hash == worlds.HASH and row.withdrawn)
         is_awaited = forgotten(facts) or facts.now < worlds.CLOSE
         return is_given_up or not chain.has_blocks or not is_awaited
+    if rival(facts):
+        return not is_going_on(chain, row)
     if not is_open(facts):
         return True
     return chain.block0_hash != {"same": worlds.HASH, "replaced": OTHER_HASH}[posted(facts)]

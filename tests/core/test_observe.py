@@ -40,6 +40,7 @@ def test_only_leader0_looks_after_the_elections() -> None:
 
 def test_all_is_well() -> None:
     nothing = {
+        "block0_conflict": None,
         "election_late": None,
         "election_missed": None,
         "overlap": None,
@@ -48,6 +49,27 @@ def test_all_is_well() -> None:
         "votes_not_counted": None,
     }
     assert observed(of(SPRING, SUMMER), now=worlds.DUE) == nothing
+
+
+def conflict(view: View, work: Work | None) -> tuple[str, str]:
+    return observed(view, work=work)[ConditionType.BLOCK0_CONFLICT] or ("", "")
+
+
+def test_another_block_0_than_that_of_the_chain_that_runs_is_told() -> None:
+    other = worlds.election(worlds.block0("cd" * 32))
+    reason, message = conflict(of(other), RUNNING)
+    assert reason == "OtherBlock0Posted"
+    assert all(hash_ in message for hash_ in ("cd" * 32, worlds.HASH))
+    withdrawn = worlds.view(worlds.overview(other, withdrawn=[worlds.HASH]))
+    assert conflict(withdrawn, RUNNING) == ("", ""), "that is the way of hot reload"
+    assert conflict(of(SPRING), RUNNING) == ("", "")
+    assert conflict(of(other), None) == ("", "")
+
+
+def test_a_rival_chain_is_told_until_a_person_chooses() -> None:
+    reason, message = conflict(of(replace(SPRING, rival="cd" * 32)), None)
+    assert reason == "OtherChainHere"
+    assert all(text in message for text in ("cd" * 32, worlds.HASH, "spring", "NODE_FSM_STORAGE_DIR", "cancel"))
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -134,6 +134,52 @@ async def test_beside_a_chain_whose_publication_was_not_kept_no_other_is_begun(t
     assert cluster.world.ctx.workspace.chain(ID, hash_).has_blocks
 
 
+def restore_copy_of_between(cluster: Cluster) -> str:
+    """Have the database as it was before an edit in hot-reload mode; the block 0 that was published then."""
+    (hash_,), earlier = cluster.database.published, "cd" * 32
+    publication, specified = cluster.database.published[hash_], cluster.database.specified[hash_]
+    assert cluster.world.row.block0
+    ref, data = cluster.world.row.block0
+    cluster.database.forget(ID)
+    cluster.database.published[earlier] = replace(publication, hash=earlier)
+    cluster.database.specified[earlier] = specified
+    cluster.world.row.block0 = replace(ref, hash=earlier), data
+    return hash_
+
+
+async def test_of_two_published_chains_a_person_chooses(tmp_path: Path) -> None:
+    """Another was published in the place of the first, and people have voted on that."""
+    cluster = Cluster(tmp_path)
+    await killed_after_voting_began(cluster)
+    hash_ = restore_copy_of_between(cluster)
+    assert "block0_conflict" in await lived(cluster, 30)
+    assert cluster.world.ctx.phase is Phase.WAITING, "neither is begun"
+    assert cluster.world.ctx.workspace.chain(ID, hash_).has_blocks
+    cluster.database.forget(ID)
+    await cluster.live()
+    assert_the_end(cluster)
+
+
+async def test_two_published_chains_do_not_hold_up_the_next_election(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    await killed_after_voting_began(cluster)
+    restore_copy_of_between(cluster)
+    cluster.database.rows[2] = row(2, "second", later=600)
+    assert "block0_conflict" in await lived(cluster, 900)
+    assert cluster.database.rows[2].block0
+
+
+async def test_an_election_cancelled_with_two_published_chains_is_over(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    await killed_after_voting_began(cluster)
+    hash_ = restore_copy_of_between(cluster)
+    cluster.world.row.cancelled = True
+    assert "block0_conflict" not in await lived(cluster, 120)
+    assert cluster.world.row.block0 is None
+    archived = {archive.block0_hash: archive.kind for archive in cluster.database.archives}
+    assert archived[hash_] is ArchiveKind.SALVAGE
+
+
 async def test_another_election_that_has_the_id_now_is_not_given_the_chain(tmp_path: Path) -> None:
     """A database of before the import gives ids again."""
     cluster = Cluster(tmp_path)

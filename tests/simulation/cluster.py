@@ -254,7 +254,7 @@ class Cluster:
         forgotten: set[str] = self.database.published.keys() - copy["published"].keys() - self.database.withdrawn
         host = self.hosts["leader0"]
         here = host.workspace.chains()
-        kept = {chain.block0_hash for chain in here if chain.has_blocks and chain.is_kept}
+        kept = {chain.block0_hash for chain in here if chain.has_blocks and chain.has_publication}
         worked_on = {chain.block0_hash for chain in here} if host.is_up and host.phase in NODE_MUST_RUN else set()
         return forgotten <= kept | worked_on
 
