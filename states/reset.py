@@ -13,9 +13,9 @@ from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind, Overview
 from node_fsm.core.phases import Phase
 from node_fsm.core.view import Decision, LocalChain
-from node_fsm.steps.archive import About, is_covered
+from node_fsm.steps.archive import About
 from node_fsm.steps.context import Context
-from node_fsm.steps.given_up import record_given_up
+from node_fsm.steps.given_up import is_owed, is_settled, record_given_up
 from states.base import PhaseState
 
 
@@ -35,7 +35,7 @@ class Reset(PhaseState):
         for chain in chains:
             if not is_leftover(chain, election, overview, now, ctx.policy):
                 continue
-            if chain.has_blocks and not await _is_covered(ctx, chain):
+            if chain.has_blocks and not await _is_settled(ctx, chain, overview):
                 kept.append(await in_thread(LONG, _set_aside, ctx, chain, overview, now))
                 logger.warning("no archive has all votes of {} yet: set aside as {}", chain.block0_hash, kept[-1])
             else:
@@ -47,18 +47,18 @@ class Reset(PhaseState):
         return Decision(Event.LOCAL_DATA_RESET, "; ".join(what) or "there was nothing left to delete")
 
 
-async def _is_covered(ctx: Context, local: LocalChain) -> bool:
-    """Whether archives have all blocks with votes that are here; not, when that cannot be told.
-
-    Votes that are in none of them are on record when it returns True.
-    """
+async def _is_settled(ctx: Context, local: LocalChain, overview: Overview) -> bool:
+    """Whether no vote is lost with what is here; not, when that cannot be told."""
     assert local.block0_hash is not None, "only a chain has blocks"
     chain = ctx.workspace.chain(local.election_id, local.block0_hash)
     try:
-        covered = await is_covered(ctx, chain, local.block0_hash)
-        if covered:
-            await record_given_up(ctx, chain, await ctx.database.archive(local.block0_hash))
-        return covered
+        standing, withdrawn = await ctx.database.archive(local.block0_hash), local.block0_hash in overview.withdrawn
+        if withdrawn and standing is None and await is_owed(ctx, chain, ArchiveKind.SUPERSEDED):
+            return False  # it was killed before it made that archive
+        if not await is_settled(ctx, chain, local.block0_hash, standing, withdrawn=withdrawn):
+            return False
+        await record_given_up(ctx, chain, standing)
+        return True
     except PermanentError as error:
         logger.warning("what stands in the chain {} cannot be told: {}", local.block0_hash, error)
         return False

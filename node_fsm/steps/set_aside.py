@@ -10,16 +10,14 @@ from node_fsm.core.conditions import ConditionType
 from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.model import ArchiveKind, Overview
 from node_fsm.core.phases import Role
-from node_fsm.steps.archive import ABOUT, About, archive, is_covered, record_archive
+from node_fsm.steps.archive import ABOUT, About, archive, record_archive
 from node_fsm.steps.context import Context
-from node_fsm.steps.given_up import record_given_up
+from node_fsm.steps.given_up import CLOSING_KINDS, is_owed, is_settled, record_given_up
 from node_fsm.storage.workspace import ChainDirectory, Workspace
 
 RETRY_SECONDS = 300.0
 PATIENCE_SECONDS = 900.0
 """For so long a node keeps a chain silently that leader 0 is to archive."""
-
-CLOSING_KINDS = frozenset({ArchiveKind.FINAL, ArchiveKind.SUPERSEDED})
 
 
 def with_deferred(overview: Overview, workspace: Workspace) -> Overview:
@@ -72,14 +70,19 @@ class SetAside:
             raise PermanentError(
                 "ArchiveFailed", f"no {ABOUT} says whose chain it is; move the directory to where it is kept"
             )
+        withdrawn = about.kind is ArchiveKind.SUPERSEDED
         standing = await ctx.database.archive(about.block0_hash)
         if standing and (standing.kind in CLOSING_KINDS or standing.kind is about.kind is ArchiveKind.SALVAGE):
             about = replace(about, kind=ArchiveKind.DIVERGENT, election_name=standing.election_name)
-        elif ctx.policy.role is Role.NODE:
+        elif ctx.policy.role is Role.NODE and not (
+            withdrawn and await is_settled(ctx, chain, about.block0_hash, standing, withdrawn=True)
+        ):  # leader 0 makes no archive of a withdrawn chain without votes
             self._await_archive(ctx, directory, about)
             return
         await record_given_up(ctx, chain, standing)
-        if not await is_covered(ctx, chain, about.block0_hash):
+        if await is_owed(ctx, chain, about.kind) or not await is_settled(
+            ctx, chain, about.block0_hash, standing, withdrawn=withdrawn
+        ):
             await self._archive(ctx, chain, about)
         await in_thread(LONG, ctx.workspace.remove_set_aside, directory)
         logger.info("{} is deleted: archives have all votes of the chain {}", directory.name, about.block0_hash)

@@ -69,6 +69,17 @@ def set_aside(world: World) -> list[ChainDirectory]:
     return [ChainDirectory(path) for path in world.ctx.workspace.set_aside_chains()]
 
 
+def log_a_vote(world: World) -> bytes:
+    """Have a chain without votes, whose node has accepted one."""
+    chain = make_chain(world, ID, world.hash)
+    write_private(chain.blocks, MainChain(chain_of(world)).raw)
+    vote = build.vote(world.database.published[world.hash].plans[0].id, account(1))
+    at = world.ctx.block0_in_work().dates.vote_start_time.timestamp()
+    make_private(chain.fragments)
+    write_private(chain.fragments / "2030-01-01_12.log", pack(">Q", int(at)) + vote)
+    return vote
+
+
 @pytest.mark.parametrize("kind", ArchiveKind)
 async def test_what_an_archive_covers_is_deleted(world: World, kind: ArchiveKind) -> None:
     make_chain(world, 9, OLD)
@@ -94,19 +105,27 @@ async def test_an_archive_that_lacks_a_block_with_votes_does_not_cover(
 
 async def test_a_vote_that_only_the_nodes_log_has_is_on_record_before_the_chain_is_deleted(leader1: World) -> None:
     """The node was killed with it, and came back when the election had been archived."""
-    chain = make_chain(leader1, ID, leader1.hash)
-    block0 = MainChain(chain_of(leader1))
-    write_private(chain.blocks, block0.raw)
-    lost = build.vote(leader1.database.published[leader1.hash].plans[0].id, account(1))
-    at = leader1.ctx.block0_in_work().dates.vote_start_time.timestamp()
-    make_private(chain.fragments)
-    write_private(chain.fragments / "2030-01-01_12.log", pack(">Q", int(at)) + lost)
+    lost = log_a_vote(leader1)
     await archived(leader1, leader1.hash)
     leader1.clock.advance(seconds=TALLYING_END + 3601)
     await leader1.finish(Reset())
     assert (leader1.ctx.workspace.chains(), set_aside(leader1)) == ((), [])
     (kept,) = await leader1.database.uncounted(leader1.hash)
     assert (kept.raw, kept.weight, kept.why) == (lost, 10, "in no block")
+
+
+@pytest.mark.parametrize("withdrawn", [False, True])
+async def test_with_a_vote_that_only_the_nodes_log_has_it_waits_for_the_archive(
+    leader1: World, withdrawn: bool
+) -> None:
+    """There is nothing yet to tell by whether it is counted; on a withdrawn chain it is void."""
+    log_a_vote(leader1)
+    if withdrawn:
+        await leader1.database.withdraw_block0(ID, leader1.hash, 1, FACT)
+    leader1.clock.advance(seconds=TALLYING_END + 3601)
+    await leader1.finish(Reset())
+    assert leader1.ctx.workspace.chains() == ()
+    assert len(set_aside(leader1)) == (not withdrawn)
 
 
 async def test_archives_cover_a_chain_together(world: World) -> None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import shutil
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,6 +179,52 @@ async def test_a_node_keeps_a_superseded_chain_until_leader_0_has_archived_it(wo
     assert not [uri for uri in follower.store.objects if "divergent" in uri], "it had nothing to archive"
 
 
+@pytest.mark.parametrize("kind", [ArchiveKind.FINAL, ArchiveKind.SUPERSEDED, ArchiveKind.SALVAGE])
+@pytest.mark.parametrize("is_logged", [False, True])
+async def test_a_chain_without_votes_in_blocks_is_archived_if_others_wait_for_that_or_its_node_has_accepted_some(
+    world: World, kind: ArchiveKind, is_logged: bool
+) -> None:
+    chain = aside(world)
+    chain.blocks.write_bytes(chain.block0.read_bytes())
+    assert list(chain.fragments.iterdir())
+    if not is_logged:
+        shutil.rmtree(chain.fragments)
+    about = About.read(chain)
+    assert about
+    replace(about, kind=kind).write(chain)
+    await SetAside().clear(world.ctx)
+    assert asides(world) == []
+    is_archived = is_logged or kind is not ArchiveKind.SALVAGE
+    assert [made.kind for made in world.database.archives] == [kind] * is_archived
+
+
+async def test_leader_0_that_was_killed_before_it_archived_a_withdrawn_chain_does_so_later(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world()
+    chain = await world.run_chain()
+    chain.blocks.write_bytes(chain.block0.read_bytes())
+    await world.database.withdraw_block0(ID, world.hash, 1, FACT)
+    await world.begin()
+    await world.finish(Reset())
+    await SetAside().clear(world.ctx)
+    assert [made.kind for made in world.database.archives] == [ArchiveKind.SUPERSEDED]
+    assert asides(world) == []
+
+
+@pytest.mark.parametrize("kind", [ArchiveKind.SUPERSEDED, ArchiveKind.SALVAGE])
+async def test_of_a_withdrawn_chain_without_votes_no_archive_is_awaited(follower: World, kind: ArchiveKind) -> None:
+    """Leader 0 deletes such a chain when it was killed before it archived it."""
+    chain = aside(follower)
+    chain.blocks.write_bytes(chain.block0.read_bytes())
+    about = About.read(chain)
+    assert about
+    replace(about, kind=kind).write(chain)
+    await SetAside().clear(follower.ctx)
+    assert len(asides(follower)) == (kind is ArchiveKind.SALVAGE)
+    assert follower.database.archives == []
+
+
 async def test_an_archive_that_does_not_come_is_told(follower: World) -> None:
     set_aside = SetAside()
     await set_aside.clear(follower.ctx)
@@ -210,14 +257,14 @@ async def test_a_node_archives_what_leader_0s_archive_lacks(follower: World, kin
 async def test_of_what_leader_0_let_go_of_uncounted_a_node_is_content_with_what_it_kept(
     follower: World, kind: ArchiveKind
 ) -> None:
-    """If it takes the chain for that too: of any other there is a final or superseded archive to come."""
+    """Also when it knows the chain as withdrawn: that has all its votes."""
     about = About.read(aside(follower))
     assert about
     replace(about, kind=kind).write(aside(follower))
     voted = blocks_with_fragments(aside(follower).blocks)
     await leader0_archives(follower, ArchiveKind.SALVAGE, voted)
     await SetAside().clear(follower.ctx)
-    assert (asides(follower) == []) == (kind is ArchiveKind.SALVAGE)
+    assert asides(follower) == []
     assert len(follower.database.archives) == 1
 
 

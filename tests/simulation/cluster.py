@@ -249,8 +249,12 @@ class Cluster:
     def _is_known_elsewhere(self, copy: dict[str, Any]) -> bool:
         """Whether leader 0 has what was published of the chains that that *copy* of the database does not know.
 
-        Else it is for a person to bring the publication back.
+        Else it is for a person to bring the publication back; and to say which chain is to be counted where one that
+        was withdrawn since stands in a row again.
         """
+        stand = {row.block0[0].hash for row in copy["rows"].values() if row.block0}
+        if stand & self.database.withdrawn:
+            return False
         forgotten: set[str] = self.database.published.keys() - copy["published"].keys() - self.database.withdrawn
         host = self.hosts["leader0"]
         here = host.workspace.chains()

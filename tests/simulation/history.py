@@ -8,7 +8,7 @@ from tests.simulation.disturbance import SHORT, Disturbance, draw_disturbances
 from tests.simulation.promises import BrokenPromiseError
 from tests.simulation.scenario import Planned, Scenario
 
-SCENARIOS = 25
+SCENARIOS = 60
 """So many are drawn; their disturbances are as many as there are seeds."""
 
 

@@ -132,7 +132,18 @@ class Scenario:
         for id_ in range(1, random.choice((1, 1, 2, 3)) + 1):
             elections.append(_draw_election(random, id_, at, hosts))
             at += VOTING_SECONDS + TALLYING_SECONDS + random.choice((-TALLYING_SECONDS // 2, 120, 600))
+        if hot_reload:
+            reloading = Random(f"hot reload {seed}")
+            elections = [_reloaded(reloading, one) if reloading.random() < 0.7 else one for one in elections]
         return cls(seed, leaders, followers, standby, hot_reload, tuple(elections))
+
+
+def _reloaded(random: Random, planned: Planned) -> Planned:
+    """The election with an edit while its chain runs, mostly before people vote, unless it has one already."""
+    if any(edit.kind is EditKind.OPTION_ADDED for edit in planned.edits):
+        return planned
+    edit = Edit(random.uniform(planned.at - OFFSET_SECONDS, planned.at + VOTING_SECONDS / 2), EditKind.OPTION_ADDED)
+    return replace(planned, edits=tuple(sorted((*planned.edits, edit), key=lambda one: one.at)))
 
 
 def _draw_election(random: Random, id_: int, at: float, hosts: tuple[str, ...]) -> Planned:
