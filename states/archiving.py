@@ -11,6 +11,7 @@ from node_fsm.core.view import Decision, LocalChain
 from node_fsm.steps.archive import About, archive, record_archive
 from node_fsm.steps.context import Context
 from node_fsm.steps.edits import withdraw_if_cancelled
+from node_fsm.steps.kept_results import put_back_results
 from node_fsm.steps.next_election import is_held_up
 from states.base import PhaseState
 
@@ -40,6 +41,8 @@ class Archiving(PhaseState):
             )
         await in_thread(DISK, about.write, ctx.chain())
         try:
+            if not withdrawn:
+                await put_back_results(ctx, ctx.chain())
             made = await archive(ctx, ctx.chain(), about)
         except ServiceError as error:
             if self._is_out_of_patience(ctx, block0.hash) and (withdrawn or is_held_up(ctx)):

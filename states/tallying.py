@@ -18,6 +18,7 @@ from node_fsm.steps import split as neighbours
 from node_fsm.steps.adopt import adopt_block0, open_copy
 from node_fsm.steps.agreement import agree, note, noted, reconsider
 from node_fsm.steps.context import Context
+from node_fsm.steps.kept_results import keep_results
 from node_fsm.steps.lost_votes import LostVotes
 from node_fsm.steps.private_tally import PrivateTally, keep_tally
 from node_fsm.steps.put_back import put_back_if_forgotten
@@ -57,7 +58,9 @@ class Tallying(PhaseState):
     async def run(self, ctx: Context) -> Decision:
         """Post the results, unless they stand already and are not disputed."""
         try:
-            return await self._tally(ctx)
+            decision = await self._tally(ctx)
+            await keep_results(ctx, ctx.chain())
+            return decision
         except PermanentError as error:
             if error.reason == STORAGE_LOST and await recover_archive(ctx):
                 return Decision(Event.RESULTS_POSTED, _FOUND)

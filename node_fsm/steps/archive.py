@@ -15,6 +15,7 @@ from node_fsm.core.errors import NOT_AS_EXPECTED, PermanentError
 from node_fsm.core.events import Fact
 from node_fsm.core.model import ArchiveKind, PlanResult, StoredArchive, UncountedVote
 from node_fsm.steps.context import Context
+from node_fsm.steps.kept_results import RESULTS, kept_results
 from node_fsm.steps.tally import count
 from node_fsm.steps.versions import ask_versions
 from node_fsm.storage.block_copy import blocks_with_fragments
@@ -24,7 +25,6 @@ from node_fsm.storage.workspace import ChainDirectory
 
 ABOUT = "about.json"
 RECOUNT = "recount.json"
-RESULTS = "results.json"
 DISPUTED = "disputed.txt"
 
 _UNTALLIED = {
@@ -73,7 +73,9 @@ async def archive(ctx: Context, chain: ChainDirectory, about: About) -> StoredAr
     """Archive a chain whose node has stopped, with its votes counted, and verify the archive."""
     if ctx.settings.archive_uri is None:
         raise PermanentError("SettingMissing", "NODE_FSM_ARCHIVE_S3_URI is not set; set it to s3://BUCKET/PREFIX")
-    results = await ctx.database.results(about.block0_hash) if about.kind is ArchiveKind.FINAL else ()
+    results: tuple[PlanResult, ...] = ()
+    if about.kind is ArchiveKind.FINAL:
+        results = await ctx.database.results(about.block0_hash) or await kept_results(chain)
     if results:
         document = json.dumps([asdict(result) for result in results], indent=1).encode()
         await in_thread(DISK, write_record, chain, RESULTS, document)

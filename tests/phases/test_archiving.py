@@ -13,8 +13,11 @@ from node_fsm.core.current import current
 from node_fsm.core.errors import PermanentError, ServiceError
 from node_fsm.core.events import Event
 from node_fsm.core.model import ArchiveKind, DisputedTally
+from node_fsm.steps.agreement import note
 from node_fsm.steps.archive import ABOUT, About
+from node_fsm.steps.kept_results import RESULTS
 from node_fsm.steps.next_election import AHEAD
+from node_fsm.steps.put_back import keep_publication
 from node_fsm.storage.files import make_private
 from node_fsm.storage.workspace import ChainDirectory
 from states.archiving import PATIENCE_SECONDS, Archiving
@@ -111,10 +114,40 @@ async def test_the_kept_recount_says_what_the_blocks_do(tallied: World) -> None:
 
 async def test_a_chain_without_results_is_archived_as_untallied(tallied: World) -> None:
     tallied.database.posted.clear()
+    (tallied.chain.record / RESULTS).unlink()
     await tallied.finish(Archiving())
     said = manifest(tallied)
     assert (said["kind"], said["results"]) == ("final", None)
     assert said["untallied"] == "no result could be had in time"
+
+
+@pytest.mark.parametrize("disputed", [None, "1 of 3 leaders"])
+@pytest.mark.parametrize("is_published", [True, False])
+async def test_results_that_a_restored_database_forgot_are_put_back(
+    tallied: World, is_published: bool, disputed: str | None
+) -> None:
+    """Once the archive is recorded nobody would count again."""
+    before = dict(tallied.database.posted)
+    await note(tallied.chain, disputed)
+    await keep_publication(tallied.ctx, tallied.chain)
+    tallied.database.posted.clear()
+    if not is_published:
+        tallied.database.forget(1)
+    await tallied.look()
+    await tallied.finish(Archiving())
+    assert tallied.database.posted == before
+    assert [entry["votes"] for entry in manifest(tallied)["results"]] == [[[1, 10, 0], [0, 0]]]
+    assert tallied.hash in tallied.database.snapshots
+    assert await tallied.database.disputed(tallied.hash) == disputed
+    assert tallied.database.rows[1].block0
+
+
+async def test_kept_results_that_cannot_be_read_are_told(tallied: World) -> None:
+    tallied.database.posted.clear()
+    (tallied.chain.record / RESULTS).write_text('[{"plan_id": "ab"}]')
+    error = await refused(tallied, Archiving())
+    assert error.reason == "RecordDamaged"
+    assert RESULTS in error.message
 
 
 async def test_a_withdrawn_chain_is_archived_as_superseded_with_its_votes_counted(withdrawn: World) -> None:

@@ -5,13 +5,14 @@ import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from node_fsm.chain.limits import LANES
 from node_fsm.chain.recount import Recount, recount
 from node_fsm.core.conditions import ConditionType
-from node_fsm.core.errors import ServiceError
+from node_fsm.core.errors import ServiceError, TemporaryError
 from node_fsm.core.events import Event
 from node_fsm.core.model import PlanResult
 from node_fsm.steps.put_back import keep_publication
@@ -75,9 +76,30 @@ async def test_it_is_not_done_before_its_block_has_settled(ended: World) -> None
     assert ended.database.posted.keys() == {ended.hash}
 
 
+async def test_results_that_are_forgotten_before_they_are_archived_are_posted_again(
+    ended: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a disputed count waits for the leaders the database may be restored to a copy of before."""
+    post, posted = ended.database.post_results, []
+
+    async def post_and_forget(*arguments: Any, **options: Any) -> None:
+        await post(*arguments, **options)
+        posted.append(dict(ended.database.posted))
+        if len(posted) == 1:
+            ended.database.posted.clear()
+
+    monkeypatch.setattr(ended.database, "post_results", post_and_forget)
+    with pytest.raises(TemporaryError) as caught:
+        await ended.finish(Tallying())
+    assert caught.value.reason == "ResultsForgotten"
+    await ended.finish(Tallying())
+    assert ended.database.posted == posted[0]
+
+
 async def test_what_the_node_says_is_kept_before_the_tally(ended: World) -> None:
     await ended.finish(Tallying())
-    assert {path.name for path in ended.chain.record.iterdir()} == {"vote-plans.json", "node-stats.json"}
+    kept = {path.name for path in ended.chain.record.iterdir()}
+    assert kept == {"vote-plans.json", "node-stats.json", "results.json"}
     assert not ended.chain.record.with_name("record.partial").exists()
     before = (ended.chain.record / "vote-plans.json").read_bytes()
     ended.database.posted.clear()
