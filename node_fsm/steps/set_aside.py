@@ -74,11 +74,12 @@ class SetAside:
         standing = await ctx.database.archive(about.block0_hash)
         if standing and (standing.kind in CLOSING_KINDS or standing.kind is about.kind is ArchiveKind.SALVAGE):
             about = replace(about, kind=ArchiveKind.DIVERGENT, election_name=standing.election_name)
-        elif ctx.policy.role is Role.NODE and not (
-            withdrawn and await is_settled(ctx, chain, about.block0_hash, standing, withdrawn=True)
-        ):  # leader 0 makes no archive of a withdrawn chain without votes
-            self._await_archive(ctx, directory, about)
-            return
+        elif ctx.policy.role is Role.NODE:
+            # Of a withdrawn chain without votes leader 0 may make no archive. All blocks are read for that, but once.
+            is_first = directory not in self._awaited_since
+            if not (withdrawn and is_first and await is_settled(ctx, chain, about.block0_hash, None, withdrawn=True)):
+                self._await_archive(ctx, directory, about)
+                return
         await record_given_up(ctx, chain, standing)
         if await is_owed(ctx, chain, about.kind) or not await is_settled(
             ctx, chain, about.block0_hash, standing, withdrawn=withdrawn
