@@ -158,7 +158,10 @@ class OwnRowDeleted(Fault):
         await scene.sql("DELETE FROM jorm_nodes")
         if cell.phase is Phase.FETCHING_KEY:
             await begins(scene, cell.phase)
-            await stays(scene, cell.phase, FAILING, reason="NodeUnknown")
+            await scene.condition(FAILING, "NodeUnknown")
+            state = await scene.state()  # by a reading of before it may have found its row there, and fails in the next
+            assert state.phase in EARLY
+            await stays(scene, state.phase, FAILING, reason="NodeUnknown")
         elif cell.phase is Phase.WAITING:
             await stays(scene, cell.phase, ConditionType.KEY_UNUSABLE, reason="NodeUnknown")
         else:
