@@ -78,8 +78,11 @@ class SetAside:
             # Of a withdrawn chain without votes leader 0 may make no archive. All blocks are read for that, but once.
             is_first = directory not in self._awaited_since
             if not (withdrawn and is_first and await is_settled(ctx, chain, about.block0_hash, None, withdrawn=True)):
-                self._await_archive(ctx, directory, about)
-                return
+                if not self._has_waited(ctx, directory):
+                    return
+                if not withdrawn:
+                    raise _missing(about)
+                about = replace(about, kind=ArchiveKind.DIVERGENT)  # its votes count nowhere, so none are compared
         await record_given_up(ctx, chain, standing)
         if await is_owed(ctx, chain, about.kind) or not await is_settled(
             ctx, chain, about.block0_hash, standing, withdrawn=withdrawn
@@ -89,14 +92,10 @@ class SetAside:
         logger.info("{} is deleted: archives have all votes of the chain {}", directory.name, about.block0_hash)
         ctx.database_changed()
 
-    def _await_archive(self, ctx: Context, directory: Path, about: About) -> None:
+    def _has_waited(self, ctx: Context, directory: Path) -> bool:
+        """Whether leader 0's archive has been awaited as long as one has patience."""
         since = self._awaited_since.setdefault(directory, ctx.clock.monotonic())
-        if ctx.clock.monotonic() - since >= PATIENCE_SECONDS:
-            raise TemporaryError(
-                "ArchiveMissing",
-                f"leader 0 has archived nothing of the chain {about.block0_hash}, and what is here is kept until it"
-                " has; see why it does not, or move the directory to where it is kept",
-            )
+        return ctx.clock.monotonic() - since >= PATIENCE_SECONDS
 
     async def _archive(self, ctx: Context, chain: ChainDirectory, about: About) -> None:
         if not await in_thread(DISK, chain.blocks.exists):
@@ -108,3 +107,11 @@ class SetAside:
         made = await archive(ctx, chain, about)
         await record_archive(ctx, chain, made)
         logger.info("the chain that was set aside as {} is archived at {}", chain.path.name, made.uri)
+
+
+def _missing(about: About) -> TemporaryError:
+    return TemporaryError(
+        "ArchiveMissing",
+        f"leader 0 has archived nothing of the chain {about.block0_hash}, and what is here is kept until it has; see"
+        " why it does not, or move the directory to where it is kept",
+    )

@@ -225,8 +225,22 @@ async def test_of_a_withdrawn_chain_without_votes_no_archive_is_awaited(follower
     assert follower.database.archives == []
 
 
+async def test_a_withdrawn_chain_with_votes_is_archived_by_its_node_when_leader_0_does_not(follower: World) -> None:
+    """Leader 0 may have done so, and a restored database have forgotten it."""
+    set_aside, voted = SetAside(), set(blocks_with_fragments(aside(follower).blocks))
+    await set_aside.clear(follower.ctx)
+    await asyncio.sleep(PATIENCE_SECONDS)
+    await set_aside.clear(follower.ctx)
+    assert asides(follower) == []
+    assert [made.kind for made in follower.database.archives] == [ArchiveKind.DIVERGENT]
+    block0_hash = next(iter(follower.database.published))
+    assert await follower.database.archived_blocks(block0_hash) >= voted
+
+
 async def test_an_archive_that_does_not_come_is_told(follower: World) -> None:
-    set_aside = SetAside()
+    about, set_aside = About.read(aside(follower)), SetAside()
+    assert about
+    replace(about, kind=ArchiveKind.SALVAGE).write(aside(follower))
     await set_aside.clear(follower.ctx)
     await asyncio.sleep(PATIENCE_SECONDS)
     await set_aside.clear(follower.ctx)

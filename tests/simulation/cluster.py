@@ -237,14 +237,27 @@ class Cluster:
         """
         if host.role is Role.LEADER0 and any(one.kind is Kind.DATABASE_RESTORED for one in self.disturbances):
             return False
-        if host.node.chain is None or not host.node.chain.tip.height:
-            return True
+        if host.node.chain is None or not host.node.chain.tip.height:  # a killed node may have had blocks before
+            return not self._logged(host) and not self._is_on_record(host)
         if not self._logged(host) <= {fragment.id for fragment in host.node.chain.fragments()}:
             return False
         return bool(host.node.required) and any(
-            other.leader_id and other.chain and other.blocks[: len(host.node.blocks)] == host.node.blocks
+            other.leader_id
+            and other.chain
+            and other.blocks[: len(host.node.blocks)] == host.node.blocks
+            and self._copies_blocks(other.host)
             for other in self.nodes.reached_by(host.node)
         )
+
+    def _copies_blocks(self, name: str) -> bool:
+        """Whether the service of that host sees to it that what its node loses is posted again."""
+        process = self.hosts[name].process
+        return self.hosts[name].is_up and process is not None and not process.is_frozen
+
+    def _is_on_record(self, host: Host) -> bool:
+        """Whether the database knows this host to have blocks of the chain that its node runs."""
+        copies = self.database.copies.get(host.node.required[-1].block0_hash, {}) if host.node.required else {}
+        return host.name in copies and copies[host.name].height > 0
 
     def _is_known_elsewhere(self, copy: dict[str, Any]) -> bool:
         """Whether leader 0 has what was published of the chains that that *copy* of the database does not know.
