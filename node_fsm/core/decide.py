@@ -17,6 +17,9 @@ from node_fsm.core.view import UNKNOWN, Deadline, Decision, LocalChain, Policy, 
 LAST_ATTEMPTS = timedelta(minutes=10)
 """After the grace of a tally, how long what does not answer may still do so."""
 
+LEAST_FAILURES = 3
+"""So often in a row a tally has to fail before it is given up: leader 0 may come back when the grace is long over."""
+
 
 def decide(phase: Phase, work: Work | None, view: View, now: datetime, policy: Policy) -> Decision | None:
     """The event that *view* calls for in *phase*, or None.
@@ -252,7 +255,7 @@ def _tallying(work: Work, block0: Block0Ref, view: View, now: datetime, policy: 
     is_over = now >= closing and isinstance(view.failure, PermanentError)
     # Results cannot be recorded while the database is away, nor that there are none.
     is_over |= now >= closing + LAST_ATTEMPTS and view.failure is not None and view.overview is not UNKNOWN
-    if is_over and view.failure:
+    if is_over and view.failure and view.failures >= LEAST_FAILURES:
         why = f"the time to tally and its grace have passed without a result: {view.failure.message}"
         return Decision(Event.TALLY_WINDOW_CLOSED, why)
     return None

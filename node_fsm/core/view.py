@@ -66,8 +66,8 @@ class View:
 
     *slot_duration* is the block 0 template's, in seconds; *generation* that of the lease held, None without one;
     *tip* the date of the newest block of the chain in work; *failure* how the phase's task last ended, None when it
-    has not failed; *clock_wrong* whether this machine's clock and the database's differ by more than they
-    may, or it was set since they were compared;
+    has not failed, and *failures* how often it did since it went well; *clock_wrong* whether this machine's clock and
+    the database's differ by more than they may, or it was set since they were compared;
     *unbuildable* are the ids of elections of which no block 0 can be made as they stand now.
     """
 
@@ -77,6 +77,7 @@ class View:
     generation: int | None
     tip: BlockDate | Literal[Unknown.UNKNOWN]
     failure: ServiceError | None
+    failures: int = 0
     clock_wrong: bool = False
     unbuildable: frozenset[int] = frozenset()
 

@@ -42,6 +42,11 @@ class Attempts:
         return self._task is None and self._ctx.clock.monotonic() >= self._retry_at
 
     @property
+    def failures(self) -> int:
+        """How many attempts have failed since it last went well."""
+        return self._failures.total()
+
+    @property
     def has_ended(self) -> bool:
         """Whether there is an :meth:`outcome`."""
         return self._task is not None and self._task.done()

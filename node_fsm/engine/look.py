@@ -60,8 +60,11 @@ class Look:
         self.next_scan = 0.0
         """When the database is read anew without a signal, in seconds of the monotonic clock."""
 
-    async def look(self, failure: ServiceError | None) -> View:
-        """The world now; *failure* is how the phase's task last ended. The database is read only when that is due."""
+    async def look(self, failure: ServiceError | None, failures: int) -> View:
+        """The world now; *failure* is how the phase's task last ended, and *failures* how often it has failed.
+
+        The database is read only when that is due.
+        """
         ctx = self._ctx
         local = await self._read(ConditionType.STORAGE_UNREADABLE, "reading NODE_FSM_STORAGE_DIR", self._storage)
         hashes = self._hashes(local)
@@ -79,6 +82,7 @@ class Look:
             generation=ctx.lease.generation if ctx.lease else None,
             tip=self._tip() or UNKNOWN,
             failure=failure,
+            failures=failures,
             clock_wrong=ConditionType.CLOCK_WRONG in ctx.conditions,
             unbuildable=frozenset() if overview is UNKNOWN else ctx.unbuildable(overview),
         )

@@ -66,7 +66,7 @@ class Engine:
         """Look once, and do the one thing that this look calls for."""
         self.board.last_tick = self._ctx.clock.monotonic()
         self._attempts.note_progress()
-        view = await self._look.look(self._attempts.failure)
+        view = await self._look.look(self._attempts.failure, self._attempts.failures)
         self._ctx.view = view
         self.board.database_known |= view.overview is not UNKNOWN
         self._ctx.looked.beat()

@@ -7,8 +7,8 @@ import pytest
 
 from node_fsm.core.chain_time import BlockDate
 from node_fsm.core.current import with_what_is_here
-from node_fsm.core.decide import LAST_ATTEMPTS, decide
-from node_fsm.core.errors import PermanentError, TemporaryError
+from node_fsm.core.decide import LAST_ATTEMPTS, LEAST_FAILURES, decide
+from node_fsm.core.errors import PermanentError, ServiceError, TemporaryError
 from node_fsm.core.events import Event
 from node_fsm.core.model import ElectionOverview, UnreadableElection
 from node_fsm.core.phases import BEFORE_PUBLICATION, Phase, Role
@@ -354,6 +354,16 @@ def test_a_tally_is_given_up_only_past_the_grace_and_for_good_reason() -> None:
     assert leader0(Phase.TALLYING, worlds.view(UNKNOWN), worlds.CLOSE + worlds.DAY, work) is None
     why = "the time to tally and its grace have passed without a result: member 2 has posted no share"
     assert leader0(Phase.TALLYING, missing, worlds.CLOSE, work) == Decision(Event.TALLY_WINDOW_CLOSED, why)
+
+
+@pytest.mark.parametrize("failure", [PermanentError("Denied", "refused"), TemporaryError("NodeNotReady", "not ready")])
+def test_a_tally_is_not_given_up_for_what_failed_once(failure: ServiceError) -> None:
+    """Leader 0 came back days later, and the first thing that it asked for was refused."""
+    work, late = worlds.work(worlds.block0()), worlds.CLOSE + worlds.DAY
+    failed = worlds.view(worlds.overview(), failure=failure)
+    assert leader0(Phase.TALLYING, failed, late, work)
+    for failures in range(1, LEAST_FAILURES):
+        assert leader0(Phase.TALLYING, replace(failed, failures=failures), late, work) is None
 
 
 def test_by_a_wrong_clock_nothing_is_given_up() -> None:

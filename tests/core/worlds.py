@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from node_fsm.core.chain_time import BlockDate, ChainClock, ChainDates
+from node_fsm.core.decide import LEAST_FAILURES
 from node_fsm.core.errors import ServiceError
 from node_fsm.core.model import Block0Ref, ElectionOverview, Overview
 from node_fsm.core.phases import Role
@@ -92,7 +93,7 @@ def view(
     tip: BlockDate | Unknown = UNKNOWN,
     failure: ServiceError | None = None,
 ) -> View:
-    return View(of, local, slot_duration, generation, tip, failure)
+    return View(of, local, slot_duration, generation, tip, failure, LEAST_FAILURES if failure else 0)
 
 
 def work(published: Block0Ref | None = None, *, fingerprint: str = FINGERPRINT) -> Work:
