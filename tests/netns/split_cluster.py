@@ -128,7 +128,7 @@ class SplitCluster:
         """Wait until every member waits for another election."""
         async with asyncio.timeout(seconds):
             for member in self.members.values():
-                await member.service.wait_for(seconds, phase="Waiting", election=None)
+                await member.service.wait_until_idle(seconds)
 
     def shown(self, election: DrawnElection) -> dict[str, Any]:
         """What the command line shows of an election."""

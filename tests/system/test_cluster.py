@@ -82,7 +82,7 @@ class ClusterOfTests(Cluster):
     async def assert_ended(self, election: DrawnElection) -> None:
         """Results as drawn, one final archive that verifies, everybody waiting and nothing left behind."""
         for member in self.members:
-            await member.service.wait_for(HANGING, phase="Waiting", election=None)
+            await member.service.wait_until_idle(HANGING)
             assert list((member.storage / "elections").iterdir()) == [], member.hostname
         shown = self.shown(election)
         assert self.results(election) == election.expected()
@@ -210,7 +210,7 @@ async def test_a_withdrawn_block_0_ends_the_chain_everywhere_and_the_next_one_be
         await station_of(member).wait_for_tip(first.times.voting_start, HANGING)
     cluster.cli("election", "cancel", "first", "--yes")
     for member in cluster.members:
-        await member.service.wait_for(HANGING, phase="Waiting", election=None)
+        await member.service.wait_until_idle(HANGING)
     second = draw("second", voters, lead=14, voting=20, tallying=TALLYING)
     cluster.post_election(second)
     station = station_of(cluster.members[-1])

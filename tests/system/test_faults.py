@@ -131,7 +131,7 @@ async def test_an_election_in_which_everything_breaks(
     await service.wait_for(HANGING, phase="Archiving")
     await faulty.restart_terminated()
     faulty.s3.heal()
-    await service.wait_for(HANGING, phase="Waiting", election=None)
+    await service.wait_until_idle(HANGING)
     await service.wait_until(undisturbed, HANGING)
 
     outcome = operator.show("first")
@@ -193,7 +193,7 @@ async def test_elections_that_are_cancelled_and_edited_on_the_way(
     await station.cast(ballots)
     await in_blocks(service, len(ballots))
     await station.wait_for_tip(third.times.voting_end, HANGING)
-    await service.wait_for(HANGING, phase="Waiting", election=None)
+    await service.wait_until_idle(HANGING)
 
     for name in ("first", "second"):
         assert operator.show(name)["plans"] == []

@@ -30,7 +30,7 @@ async def test_two_elections_in_a_row(
         await service.wait_for_condition("sandbox", HANGING)
     await hold(operator, service, station, first, kill_in="Running")
     await hold(operator, service, station, second, kill_in="Tallying")
-    state = await service.wait_for(HANGING, phase="Waiting", election=None)
+    state = await service.wait_until_idle(HANGING)
     assert [condition.type for condition in state.conditions] == ["sandbox"] * binaries.sandbox
     assert list((operator.storage / "elections").iterdir()) == []
     assert list((operator.storage / "set-aside").iterdir()) == []

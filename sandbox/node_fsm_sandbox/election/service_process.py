@@ -6,11 +6,13 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import psutil
 
+from node_fsm.core.phases import Phase
 from node_fsm.programs.leashed import begin, on_leash
 from node_fsm.sidecar.answers import HeldCondition, State
 from node_fsm_sandbox.election.binaries import script
@@ -23,6 +25,7 @@ STOP_SECONDS = 75.0
 _ORPHAN_SECONDS = 15.0
 _POLL_SECONDS = 0.1
 _ANSWER_SECONDS = 5.0
+_IDLE_SECONDS = 5.0
 _LOG_LINES = 15
 
 
@@ -163,6 +166,15 @@ class ServiceProcess:
         return await self.wait_until(
             lambda state: all(getattr(state, name) == value for name, value in expected.items()), seconds
         )
+
+    async def wait_until_idle(self, seconds: float) -> State:
+        """Wait until it has been in Waiting for a while: one that has just begun is there until its first look."""
+
+        def is_idle(state: State) -> bool:
+            is_waiting = state.phase is Phase.WAITING and state.election is None
+            return is_waiting and (datetime.now(UTC) - state.since).total_seconds() >= _IDLE_SECONDS
+
+        return await self.wait_until(is_idle, seconds)
 
     async def wait_for_condition(self, type_: str, seconds: float) -> HeldCondition:
         """Wait until a condition of this type holds and return it."""
